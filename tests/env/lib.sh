@@ -27,10 +27,9 @@ lock() {
 logged() {
   local label="$1" log="$2" t=$SECONDS p status=0 n=0; shift 2
   say "$label"
-  "$@" >>"$log" 2>&1 & p=$!
-  # A shell's background job ignores Ctrl-C: it must be ended from here.
+  set -m; "$@" </dev/null >>"$log" 2>&1 & p=$!; set +m # its own process group
   # shellcheck disable=SC2064
-  trap "kill $p 2>/dev/null; say 'interrupted; run it again to go on'; exit 130" INT TERM HUP
+  trap "kill -TERM -- -$p 2>/dev/null; say 'interrupted; run it again to go on'; exit 130" INT TERM HUP
   while kill -0 "$p" 2>/dev/null; do
     sleep 0.2; n=$((n + 1))
     ((n % 100)) || say "$label: $(elapsed "$t") so far"

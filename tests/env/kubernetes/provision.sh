@@ -13,7 +13,7 @@ KEY=$(digest . provision.sh {etcd,controlplane}/go.{mod,sum} etcd/main.go contro
 DIR="$CACHE/kubernetes-$KEY"
 
 build() { # build NAME: into $DIR, never half written
-  local module=controlplane package minor stamp=k8s.io/component-base/version
+  local module=controlplane package minor stamp=k8s.io/component-base/version client=k8s.io/client-go/pkg/version
   [ -x "$DIR/$1" ] && return 0
   command -v go >/dev/null || unavailable "$1 has to be built, and go is missing: install Go 1.25 or newer," \
     "or set KUBEBUILDER_ASSETS to a directory with ${ALL[*]}"
@@ -28,7 +28,7 @@ build() { # build NAME: into $DIR, never half written
   rm -rf "$DIR/building"; mkdir -p "$DIR/building"
   logged "building $1" "$DIR/build.log" \
     env CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off go build -C "$module" -trimpath -o "$DIR/building/$1" \
-    -ldflags "-s -w -X $stamp.gitVersion=$KUBE -X $stamp.gitMajor=1 -X $stamp.gitMinor=$minor" "$package" \
+    -ldflags "-s -w -X $stamp.gitVersion=$KUBE -X $stamp.gitMajor=1 -X $stamp.gitMinor=$minor -X $client.gitVersion=$KUBE" "$package" \
     || { say "is the Go module proxy reachable? (go env GOPROXY: $(go env GOPROXY))"; exit 1; }
   mv "$DIR/building/$1" "$DIR/$1"
 }

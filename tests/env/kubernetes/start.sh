@@ -83,11 +83,11 @@ await 60 etcd tcp $((p + 1))
 
 extra=()
 if [ -n "${AUDIT_LOG:-}" ]; then
-  printf '{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}\n' > audit-policy.yaml
+  printf '%s\n' 'apiVersion: audit.k8s.io/v1' 'kind: Policy' 'omitStages: [RequestReceived]' 'rules: [{level: Metadata}]' > audit-policy.yaml
   extra=(--audit-policy-file audit-policy.yaml --audit-log-path "$AUDIT_LOG" --audit-log-maxsize 4096)
 fi
 # shellcheck disable=SC2086
-spawn apiserver "$BIN/kube-apiserver" --etcd-servers "$etcd" --bind-address 127.0.0.1 --secure-port "$p" \
+spawn apiserver "$BIN/kube-apiserver" --etcd-servers "$etcd" --bind-address 127.0.0.1 --external-hostname localhost --secure-port "$p" \
   --tls-cert-file pki/server.crt --tls-private-key-file pki/server.key --cert-dir pki \
   --service-cluster-ip-range 10.0.0.0/24 --service-account-issuer https://kubernetes.default.svc \
   --service-account-key-file pki/sa.key --service-account-signing-key-file pki/sa.key \

@@ -1,0 +1,104 @@
+//! Condition types, and how a condition is set so that it changes only when it says something new.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::choice::choice;
+use super::reasons::Reason;
+
+choice! {
+    /// The condition types in use.
+    ConditionType {
+        /// The server is as declared, as far as the policies allow.
+        Ready,
+        /// Something is under way.
+        Reconciling,
+        /// A person is needed.
+        Stalled,
+        /// The power state is as declared.
+        PowerSynced,
+        /// The size is as declared.
+        SizeSynced,
+        /// Something was changed from outside.
+        DriftDetected,
+        /// Writes to the cloud are switched off.
+        Paused,
+        /// The deletion cannot go on.
+        DeletionBlocked,
+        /// The account can be asked.
+        ProviderReachable,
+        /// The account answered.
+        Reachable,
+        /// The credentials are accepted.
+        CredentialsValid,
+    }
+}
+
+choice! {
+    /// The status of a condition.
+    ConditionStatus {
+        /// It holds.
+        True,
+        /// It does not.
+        False,
+        /// Nobody can say.
+        Unknown,
+    }
+}
+
+/// The longest message that is written, in characters.
+pub const MAX_MESSAGE: usize = 1024;
+
+/// Cuts a text to at most `max` characters, and says so.
+pub fn bounded(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// Sets a condition. `lastTransitionTime` moves only when the status changes; an equal condition stays as it is.
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    kind: ConditionType,
+    status: ConditionStatus,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let mut new = Condition {
+        type_: kind.as_str().to_owned(),
+        status: status.as_str().to_owned(),
+        reason: reason.as_str().to_owned(),
+        message: bounded(message, MAX_MESSAGE),
+        observed_generation: generation,
+        last_transition_time: Time(to_seconds(now)),
+    };
+    match conditions.iter_mut().find(|c| c.type_ == new.type_) {
+        Some(old) => {
+            if old.status == new.status {
+                new.last_transition_time = old.last_transition_time.clone();
+            }
+            *old = new;
+        }
+        None => conditions.push(new),
+    }
+}
+
+/// Takes a condition away.
+pub fn remove(conditions: &mut Vec<Condition>, kind: ConditionType) {
+    conditions.retain(|c| c.type_ != kind.as_str());
+}
+
+/// Finds a condition.
+pub fn get(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == kind.as_str())
+}
+
+/// A time without its fraction: what Kubernetes keeps of times in conditions.
+pub fn to_seconds(t: Timestamp) -> Timestamp {
+    Timestamp::from_second(t.as_second()).unwrap_or(t)
+}

@@ -1,0 +1,18 @@
+//! What users write and read: the custom resources, their conditions and reasons. Pure data.
+
+pub(crate) mod choice;
+pub mod conditions;
+pub mod crds;
+pub mod duration;
+pub mod keys;
+pub mod provider_config;
+pub mod reasons;
+pub mod server;
+pub mod server_status;
+
+pub use conditions::{ConditionStatus, ConditionType};
+pub use duration::Duration;
+pub use provider_config::{ProviderConfig, ProviderConfigSpec, ProviderConfigStatus};
+pub use reasons::Reason;
+pub use server::{Server, ServerSpec};
+pub use server_status::ServerStatus;

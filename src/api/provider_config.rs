@@ -1,0 +1,235 @@
+//! `ProviderConfig`: which account, how much it may be asked, and whether it can be reached.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choice::choice;
+use super::duration::Duration;
+
+/// Which account servers live in, and how much it may be asked.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "evenkeel.dev",
+    version = "v1alpha1",
+    kind = "ProviderConfig",
+    plural = "providerconfigs",
+    category = "evenkeel",
+    namespaced,
+    status = "ProviderConfigStatus",
+    derive = "PartialEq",
+    doc = "A cloud account: where its credentials are, how much it may be asked, whether it can be reached.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.account.name"),
+    printcolumn(name = "Managed", type_ = "integer", json_path = ".status.servers.managed"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.openstack)").message("name a cloud: openstack"))]
+pub struct ProviderConfigSpec {
+    /// An OpenStack project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openstack: Option<OpenStackAccount>,
+    /// A Secret of this namespace whose key ca.crt holds the certificate authorities (PEM) that the cloud's
+    /// endpoints are checked against, instead of the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretRef>,
+    /// How much the account may be asked.
+    #[serde(default)]
+    pub requests: Requests,
+    /// How often the account is looked at.
+    #[serde(default)]
+    pub observe: Observe,
+    /// How many servers may be stopped, resized or restarted at once; a power wish does not count.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_concurrent_disruptions: i32,
+    /// How many servers may be in creation at once.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_creates_in_flight: i32,
+    /// While true the account is observed and nothing is changed in it.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+const fn ten() -> i32 {
+    10
+}
+
+/// A Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// An OpenStack project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenStackAccount {
+    /// A Secret with the key clouds.yaml.
+    pub secret_ref: SecretRef,
+    /// The entry of clouds.yaml to use.
+    #[schemars(length(min = 1, max = 253))]
+    pub cloud: String,
+    /// The region, if the entry names none or another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub region: Option<String>,
+    /// Which endpoints of the catalog are used: public if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<CatalogInterface>,
+}
+
+choice! {
+    /// The endpoints of a service catalog.
+    CatalogInterface = Public {
+        /// For everybody.
+        Public,
+        /// For hosts inside of the cloud.
+        Internal,
+    }
+}
+
+/// How much an account may be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Requests {
+    /// Requests per second in the long run.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub per_second: i32,
+    /// Requests that may be made at once after a quiet time.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub burst: i32,
+    /// Requests that may be under way at the same time.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub in_flight: i32,
+}
+
+const fn twenty() -> i32 {
+    20
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            per_second: ten(),
+            burst: twenty(),
+            in_flight: ten(),
+        }
+    }
+}
+
+/// How often an account is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Observe {
+    /// The time between two lists while nothing is under way; hours, minutes and seconds.
+    #[serde(default = "fifteen_seconds")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+        "message": "observe.interval is between 1s and 1h"}]))]
+    pub interval: Duration,
+    /// The time between two lists while something is under way; hours, minutes and seconds.
+    #[serde(default = "one_second")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+        "message": "observe.busyInterval is between 1s and 1h"}]))]
+    pub busy_interval: Duration,
+}
+
+const fn fifteen_seconds() -> Duration {
+    Duration::from_secs(15)
+}
+
+const fn one_second() -> Duration {
+    Duration::from_secs(1)
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Self {
+            interval: fifteen_seconds(),
+            busy_interval: one_second(),
+        }
+    }
+}
+
+/// What is known about an account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderConfigStatus {
+    /// The generation of the spec that this status speaks of; -1 before the controller first saw the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The account, pinned when it was first reached. Credentials of another one are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountStatus>,
+    /// What the cloud can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<CapabilitiesStatus>,
+    /// How many servers there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<ServerCounts>,
+    /// Ready, Reachable, CredentialsValid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// An account as the cloud names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountStatus {
+    /// The cloud's id: of an OpenStack project.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub name: Option<String>,
+}
+
+/// What the cloud can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapabilitiesStatus {
+    /// The power states that can be wished for.
+    #[schemars(length(max = 8), inner(length(max = 16)))]
+    pub power_states: Vec<String>,
+    /// The ways to stop: Soft, Hard, SoftThenHard, CloudEscalates.
+    #[schemars(length(max = 8), inner(length(max = 32)))]
+    pub stop_kinds: Vec<String>,
+    /// Whether a running guest can be resized without being stopped.
+    pub live_resize: bool,
+    /// Whether a stopped server is still billed: Full, Partial, Unknown.
+    #[schemars(length(max = 16))]
+    pub stopped_cost: String,
+}
+
+/// How many servers there are in the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerCounts {
+    /// Servers with a mark of this installation.
+    pub managed: i32,
+    /// All others.
+    pub foreign: i32,
+}

@@ -1,0 +1,143 @@
+//! The closed set of condition and event reasons, each with what it means and what to do.
+
+macro_rules! reasons {
+    ($($name:ident: $meaning:literal => $advice:literal),+ $(,)?) => {
+        /// Why a condition is as it is. Closed and documented: `docs/reference.md` lists them all.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $(#[doc = $meaning] $name),+ }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The word in conditions and events.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+
+            /// What it means.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning),+ }
+            }
+
+            /// What a person can do; empty where nothing need be done.
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice),+ }
+            }
+        }
+
+        impl std::fmt::Display for Reason {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+reasons! {
+    // Ready and at rest.
+    AsDeclared: "The server is as declared." => "",
+    Synced: "This aspect is as declared." => "",
+    NotStalled: "Nothing waits for a person." => "",
+    Idle: "Nothing is under way." => "",
+    // Under way.
+    Creating: "The server is being created." => "",
+    WaitingForObservation: "The account is being listed before anything is decided." => "",
+    WaitingForAttempt: "An earlier attempt to create may still produce a server; it is waited out." => "",
+    Starting: "The server is being started." => "",
+    Stopping: "The server is being stopped." => "",
+    Restarting: "The server is being restarted." => "",
+    Resizing: "The size is being changed." => "",
+    Confirming: "The new size is being confirmed." => "",
+    Reverting: "The old size is being restored." => "",
+    Restoring: "The server is being brought out of a state that is not wished for." => "",
+    Deleting: "The server is being deleted." => "",
+    Marking: "Our marks are being written or taken off." => "",
+    WaitingForCloud: "The cloud is busy with this server." => "",
+    Recovering: "Something failed and is being tried again." => "Nothing; the message has the cloud's words.",
+    CreateFailed: "The creation failed and is tried again." =>
+        "Cure the cause that the message names (quota, capacity, image); no edit is needed.",
+    // Waits by policy.
+    PendingPowerOff: "The new size waits for the server to be stopped (resize.when: WhenStopped)." =>
+        "Stop the server, or set spec.resize.when to StopIfNeeded.",
+    PendingApproval: "The new size waits for a ServerAction (resize.when: Manual)." =>
+        "Create a ServerAction with resize, or set spec.resize.when.",
+    AwaitingConfirm: "The cloud waits for the new size to be confirmed or reverted." =>
+        "Confirm or revert it with a ServerAction or in the cloud; setting spec.size back reverts it.",
+    Soaking: "The new size is being watched before it is confirmed." => "",
+    ResizeFailed: "The size could not be changed; the last good one is kept." =>
+        "Choose another size, or set the annotation evenkeel.dev/retry to a new value.",
+    SizeDrift: "The size was changed from outside." => "Set spec.size to the size that is wanted.",
+    PowerDrift: "The power state was changed from outside." =>
+        "Set spec.powerState to what is wanted, or spec.driftPolicy to Enforce or EnforceAll.",
+    ImageDrift: "spec.image was changed after the server was made." =>
+        "Set it back, or make a new Server: images are not changed in place in this version.",
+    StopRespected: "The server was stopped from outside and is left alone (driftPolicy: RespectStop)." =>
+        "Change spec.powerState to start it.",
+    Unmanaged: "The power state is left as it is." => "",
+    NoDrift: "Nothing was changed from outside." => "",
+    Paused: "The annotation evenkeel.dev/paused stops all writes to the cloud." => "Remove the annotation.",
+    Suspended: "The ProviderConfig is suspended: nothing is written to the cloud." =>
+        "Set spec.suspend of the ProviderConfig to false.",
+    Observing: "managementPolicy Observe: nothing is ever written to the cloud." => "",
+    // A person is needed.
+    Unsupported: "The cloud cannot do what is wished for." => "Change the spec; the message says what is possible.",
+    StopTimeout: "The server did not stop in time." =>
+        "Look at the guest; set spec.powerOff.timeout or mode, or stop it in the cloud.",
+    OperationTimeout: "The cloud did not finish an operation in time." =>
+        "Look at the server in the cloud; it is looked at again and again.",
+    ServerError: "The cloud reports the server in an error state." =>
+        "Read the message; cure it in the cloud, set spec.onError, or delete the object.",
+    CreateHeld: "The creation failed and is held (onCreateError: Hold)." =>
+        "Read the message; then set spec.onCreateError to Retry, or delete the object.",
+    UnknownState: "The cloud reports a state that is not known; nothing is done in it." =>
+        "Look at the server in the cloud.",
+    Missing: "The cloud says that the server is gone." =>
+        "Set spec.onMissing to Recreate to make a new one, or delete the object.",
+    NotFound: "No server with the id in spec.import exists in this account." => "Correct the id, in a new object.",
+    OwnedByOther: "Another living object, or another installation, manages this server." =>
+        "Delete one of the two objects; the message names the other.",
+    AmbiguousCreate: "Several servers carry the mark of this object; none is touched." =>
+        "Set spec.import.id to the one to keep, and delete the others in the cloud.",
+    PreviousIncarnation: "A server of an earlier object with this name exists." =>
+        "Take it over with spec.import.id, or allow a new one with the annotation evenkeel.dev/create-anyway.",
+    Locked: "The server is locked in the cloud by somebody else." => "Unlock it in the cloud.",
+    Flapping: "The power state was put back four times in ten minutes; somebody else changes it." =>
+        "Find out who, then set the annotation evenkeel.dev/retry to a new value.",
+    InvalidSpec: "The cloud refuses the spec." => "Correct the spec as the message says.",
+    QuotaExceeded: "The account's quota is used up." => "Free or raise quota; it is tried again by itself.",
+    NoCapacity: "The cloud has no room." => "Wait, or choose another size or zone; it is tried again by itself.",
+    Forbidden: "The credential may not do this." => "Give its user the role that the message names.",
+    SecretRefused: "A Secret that the spec names is missing, lacks its key, or lacks the label evenkeel.dev/allow." =>
+        "Correct the Secret; it is read again by itself.",
+    // The account.
+    ProviderConfigNotFound: "The ProviderConfig does not exist." => "Create it.",
+    CredentialsMissing: "The Secret with the credentials is missing or lacks its key." => "Create or correct the Secret.",
+    CredentialsInvalid: "The cloud refuses the credentials." => "Correct the Secret; it is read again within 30 s.",
+    EndpointRefused: "An endpoint is not https, or is an address of the host itself." =>
+        "Use a https endpoint outside of the cluster's own host.",
+    AccountChanged: "The credentials are those of another account than before." =>
+        "Put the old account's credentials back, or make a new ProviderConfig.",
+    Unreachable: "The cloud cannot be reached." => "Nothing, if it is a passing fault; the message has the details.",
+    RateLimited: "The cloud asks to be asked less." => "Lower spec.requests of the ProviderConfig.",
+    Connecting: "The account is being reached for the first time." => "",
+    Reachable: "The account was reached." => "",
+    Valid: "The credentials are accepted." => "",
+    // Deletion.
+    DeletionProtected: "spec.deletionProtection is true." => "Set it to false to let the deletion go on.",
+    DeletionWaits: "The deletion waits for something." => "The message says for what.",
+    Orphaned: "The server stays in the cloud, without our marks." => "",
+    Abandoned: "The object goes without the cloud being asked; the server is left." => "Delete the server in the cloud.",
+    // Events.
+    Created: "A server was created." => "",
+    Adopted: "A server that carries this object's mark, or the imported one, was recorded." => "",
+    Deleted: "The server is gone." => "",
+    Started: "The server was started." => "",
+    Stopped: "The server was stopped." => "",
+    Restarted: "The server was restarted." => "",
+    RestartUnverified: "Whether the restart happened cannot be known; it is not repeated." => "Set a new token to restart again.",
+    Resized: "The size was changed." => "",
+    DriftCorrected: "A change from outside was put back." => "",
+    DeletedWithoutPowerOff: "The server was deleted although it did not stop in time." => "",
+    Refused: "The cloud refused a call." => "The message has its words.",
+}

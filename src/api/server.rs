@@ -1,0 +1,538 @@
+//! `Server.spec`: one cloud server as its owner wishes it.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::choice::choice;
+use super::duration::Duration;
+use super::server_status::ServerStatus;
+
+/// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "evenkeel.dev",
+    version = "v1alpha1",
+    kind = "Server",
+    plural = "servers",
+    category = "evenkeel",
+    namespaced,
+    status = "ServerStatus",
+    derive = "PartialEq",
+    doc = "A cloud server kept in the state that its spec declares.",
+    printcolumn(name = "Desired", type_ = "string", json_path = ".status.power.desired"),
+    printcolumn(name = "Power", type_ = "string", json_path = ".status.power.observed"),
+    printcolumn(name = "Size", type_ = "string", json_path = ".status.size"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(
+        name = "Address",
+        type_ = "string",
+        json_path = ".status.addresses[0].address"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "DesiredFrom",
+        type_ = "string",
+        json_path = ".status.power.desiredFrom",
+        priority = 1
+    ),
+    printcolumn(name = "ID", type_ = "string", json_path = ".status.id", priority = 1),
+    printcolumn(
+        name = "Provider",
+        type_ = "string",
+        json_path = ".spec.providerConfigRef.name",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.providerConfigRef == oldSelf.providerConfigRef")
+        .message("providerConfigRef is immutable: make a new Server on the other account"),
+    validation = Rule::new("self.managementPolicy == 'Full' || has(self.import)")
+        .message("managementPolicy PowerOnly and Observe need import.id: they never create a server"),
+    validation = Rule::new("self.managementPolicy != 'Full' || has(self.import) || (has(self.size) && has(self.image))")
+        .message("size and image are needed to create a server; give both, or import.id to take over an existing one"),
+    validation = Rule::new("!has(self.import) || self.managementPolicy == 'Observe' || has(self.powerState)")
+        .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
+    validation = Rule::new("!has(self.import) || has(self.deletionPolicy)")
+        .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
+    validation = Rule::new("!has(oldSelf.import) || (has(self.import) && self.import == oldSelf.import)")
+        .message("import is immutable once set"),
+    validation = Rule::new("has(self.cloudName) == has(oldSelf.cloudName) && (!has(self.cloudName) || self.cloudName == oldSelf.cloudName)")
+        .message("cloudName is immutable"),
+    validation = Rule::new("has(self.hostname) == has(oldSelf.hostname) && (!has(self.hostname) || self.hostname == oldSelf.hostname)")
+        .message("hostname is immutable"),
+    validation = Rule::new("has(self.labels) == has(oldSelf.labels) && (!has(self.labels) || self.labels == oldSelf.labels)")
+        .message("labels are immutable in this version: they are written when the server is created"),
+    validation = Rule::new("has(self.userDataSecretRef) == has(oldSelf.userDataSecretRef) && (!has(self.userDataSecretRef) || self.userDataSecretRef == oldSelf.userDataSecretRef)")
+        .message("userDataSecretRef is immutable: a cloud reads user data only when it creates a server"),
+    validation = Rule::new("has(self.openstack) == has(oldSelf.openstack) && (!has(self.openstack) || self.openstack == oldSelf.openstack)")
+        .message("openstack is immutable in this version: its settings are applied when the server is created"),
+    validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
+        .message("resize.soak is given with confirm: AfterSoak, and only then"),
+    validation = Rule::new("!has(self.deletion) || !has(self.deletion.powerOff) || self.deletion.powerOff != 'None' || !has(self.deletion.timeout)")
+        .message("deletion.timeout has no meaning with deletion.powerOff: None")
+)]
+pub struct ServerSpec {
+    /// The account that the server lives in. Immutable.
+    pub provider_config_ref: ProviderConfigRef,
+    /// How much of the server's life is managed. PowerOnly never creates, resizes or deletes; Observe never
+    /// writes to the cloud. Both need import.id, and deleting the object then leaves the server alone.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+    /// The power state that the server is kept in. Absent means Running for a server that was created here.
+    /// A state that the cloud does not have is reported as Unsupported and nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_state: Option<PowerWish>,
+    /// How the server is powered off.
+    #[serde(default)]
+    pub power_off: PowerOff,
+    /// What a change that was made outside of this object gets.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+    /// Restarts the server once for each new token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+    /// The size: a name of the cloud's catalog (flavor, plan), or cores and memory where the cloud has free
+    /// sizes. A changed text is a resize.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// When and how a changed size is carried out.
+    #[serde(default)]
+    pub resize: ResizePolicy,
+    /// The image that the server is created from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+    /// The server's name in the cloud. Defaults to the object's name. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub cloud_name: Option<String>,
+    /// The host name that the guest is given. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
+    )]
+    pub hostname: Option<String>,
+    /// Labels (metadata in OpenStack) written to the cloud server, at most 64. Keys that begin with evenkeel
+    /// are reserved. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 64))]
+    #[x_kube(validation = Rule::new("self.all(k, k.size() <= 200 && !k.startsWith('evenkeel') && self[k].size() <= 255)")
+        .message("label keys have at most 200 characters and do not begin with evenkeel; values at most 255"))]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// A Secret of this namespace, labelled evenkeel.dev/allow: user-data, whose key is handed to the guest
+    /// when the server is created. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data_secret_ref: Option<SecretKeyRef>,
+    /// What only OpenStack has. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openstack: Option<OpenStackServer>,
+    /// An existing server to take over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+    /// What happens when our own creation ended in an error state without ever having run.
+    #[serde(default)]
+    pub on_create_error: OnCreateError,
+    /// What happens to a server that ran and is now in an error state.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// What happens when the cloud says that a server once seen is gone.
+    #[serde(default)]
+    pub on_missing: OnMissing,
+    /// What becomes of the cloud server when this object is deleted. Absent means Delete for a server that was
+    /// created here. Orphan takes our marks off and leaves the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// While true, deletion of this object is blocked and touches nothing, power included.
+    #[serde(default)]
+    pub deletion_protection: bool,
+    /// How the cloud server is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+}
+
+/// Names an object that says which account is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderConfigRef {
+    /// The kind; only ProviderConfig.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ProviderConfigKind>,
+    /// The name of a ProviderConfig in this namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+choice! {
+    /// The kinds that a providerConfigRef may name.
+    ProviderConfigKind {
+        /// A ProviderConfig of the same namespace.
+        ProviderConfig,
+    }
+}
+
+choice! {
+    /// How much of a server's life is managed.
+    ManagementPolicy = Full {
+        /// Everything.
+        Full,
+        /// Power only: never creates, resizes, rebuilds or deletes.
+        PowerOnly,
+        /// Nothing is ever written to the cloud, not even a mark.
+        Observe,
+    }
+}
+
+choice! {
+    /// A power state that can be wished for.
+    PowerWish {
+        /// The guest runs.
+        Running,
+        /// The guest is powered off; healthy, and on purpose.
+        Stopped,
+        /// Frozen, its state in memory.
+        Paused,
+        /// Its state on disk, memory freed.
+        Suspended,
+        /// Taken off its host.
+        Shelved,
+        /// Power is left as it is.
+        Unmanaged,
+    }
+}
+
+choice! {
+    /// How a server is powered off.
+    PowerOffMode = SoftThenHard {
+        /// The guest is asked; past the deadline the object is Stalled.
+        Soft,
+        /// The power is cut.
+        Hard,
+        /// The guest is asked; past the deadline the power is cut.
+        SoftThenHard,
+    }
+}
+
+choice! {
+    /// What a change from outside gets.
+    DriftPolicy = Enforce {
+        /// Running and Stopped are put back; anything else by somebody else is shown and held.
+        Enforce,
+        /// Every power state is put back.
+        EnforceAll,
+        /// A stop from outside is left alone until the wish changes.
+        RespectStop,
+        /// Only shown.
+        Observe,
+    }
+}
+
+choice! {
+    /// When a changed size is carried out.
+    ResizeWhen = WhenStopped {
+        /// When the server is stopped anyway.
+        WhenStopped,
+        /// At once: the server is stopped for it and started again.
+        StopIfNeeded,
+        /// When a ServerAction asks for it.
+        Manual,
+    }
+}
+
+choice! {
+    /// Who confirms a resize on clouds that ask.
+    ResizeConfirm = Auto {
+        /// At once.
+        Auto,
+        /// After the time in soak.
+        AfterSoak,
+        /// A person, with a ServerAction or in the cloud itself.
+        Manual,
+    }
+}
+
+choice! {
+    /// What follows a resize that failed.
+    ResizeOnFailure = Revert {
+        /// Back to the size and power before it.
+        Revert,
+        /// Left as it is, for a person to look at.
+        Hold,
+    }
+}
+
+choice! {
+    /// After our own creation ended in an error.
+    OnCreateError = Retry {
+        /// The failed server is deleted by its id, and another one made, slower each time.
+        Retry,
+        /// Left as it is, for a person to look at.
+        Hold,
+    }
+}
+
+choice! {
+    /// A server that ran and is in an error state.
+    OnError = Hold {
+        /// Left as it is, for a person to look at.
+        Hold,
+        /// One hard reboot.
+        HardReboot,
+    }
+}
+
+choice! {
+    /// A server that is gone although nobody deleted this object.
+    OnMissing = Fail {
+        /// Shown; nothing is made.
+        Fail,
+        /// Made again, once its absence is confirmed.
+        Recreate,
+    }
+}
+
+choice! {
+    /// What becomes of the cloud server.
+    DeletionPolicy {
+        /// It is deleted.
+        Delete,
+        /// It stays, without our marks.
+        Orphan,
+    }
+}
+
+choice! {
+    /// How a server is powered off before it is deleted.
+    DeletionPowerOff = SoftThenHard {
+        /// The guest is asked first; past the timeout the server is deleted all the same.
+        SoftThenHard,
+        /// The power is cut first.
+        Hard,
+        /// Deleted as it is.
+        None,
+    }
+}
+
+/// How a server is powered off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerOff {
+    /// Soft asks the guest, Hard cuts the power, SoftThenHard does one after the other. What the cloud cannot
+    /// do is reported as Unsupported.
+    #[serde(default)]
+    pub mode: PowerOffMode,
+    /// How long a stop may take before it counts as failed; hours, minutes and seconds, at most 24h.
+    #[serde(default = "five_minutes")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+        "message": "powerOff.timeout is between 1s and 24h"}]))]
+    pub timeout: Duration,
+}
+
+const fn five_minutes() -> Duration {
+    Duration::from_mins(5)
+}
+
+impl Default for PowerOff {
+    fn default() -> Self {
+        Self {
+            mode: PowerOffMode::default(),
+            timeout: five_minutes(),
+        }
+    }
+}
+
+/// One restart for each new token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Restart {
+    /// Any text; a token that differs from status.restart.token restarts the server once. A token that is
+    /// first seen on an existing server is recorded, not acted on.
+    #[schemars(length(min = 1, max = 128))]
+    pub token: String,
+    /// Soft asks the guest, Hard pulls the plug, SoftThenHard lets the cloud do one after the other.
+    #[serde(default)]
+    pub mode: PowerOffMode,
+    /// Not before this time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub not_before: Option<jiff::Timestamp>,
+}
+
+/// A size by name, or by its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) ? !has(self.cores) && !has(self.memoryMiB) : has(self.cores) && has(self.memoryMiB)")
+    .message("a size is either a name, or cores and memoryMiB together"))]
+pub struct Size {
+    /// The name or id in the cloud's catalog: a flavor, a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub name: Option<String>,
+    /// Virtual cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub cores: Option<i32>,
+    /// Memory in MiB.
+    #[serde(default, rename = "memoryMiB", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 268435456))]
+    pub memory_mib: Option<i64>,
+}
+
+impl Size {
+    /// The size as one word: its name, or `<cores>x<MiB>`.
+    pub fn text(&self) -> String {
+        match (&self.name, self.cores, self.memory_mib) {
+            (Some(name), ..) => name.clone(),
+            (None, cores, memory) => format!("{}x{}", cores.unwrap_or(0), memory.unwrap_or(0)),
+        }
+    }
+}
+
+/// When and how a changed size is carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResizePolicy {
+    /// WhenStopped waits until the server is stopped, StopIfNeeded stops it for the resize, Manual waits for
+    /// a ServerAction.
+    #[serde(default)]
+    pub when: ResizeWhen,
+    /// Who confirms the resize where the cloud asks for it.
+    #[serde(default)]
+    pub confirm: ResizeConfirm,
+    /// With confirm AfterSoak: how long the resized server is watched first; hours, minutes and seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Duration>,
+    /// Revert goes back to the size and power before a failed resize; Hold leaves everything for a person.
+    #[serde(default)]
+    pub on_failure: ResizeOnFailure,
+}
+
+/// An image by name or by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.id)").message("an image has either a name or an id"))]
+pub struct Image {
+    /// The name; refused when it is not unique in the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub name: Option<String>,
+    /// The cloud's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub id: Option<String>,
+}
+
+impl Image {
+    /// The image as one word: its name, or `id:<id>`.
+    pub fn text(&self) -> String {
+        match (&self.name, &self.id) {
+            (Some(name), _) => name.clone(),
+            (None, id) => format!("id:{}", id.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// A key of a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key in its data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// What only OpenStack has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenStackServer {
+    /// The availability zone; the cloud's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub availability_zone: Option<String>,
+    /// The name of a key pair of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub key_name: Option<String>,
+    /// The networks in the order of the guest's interfaces, at most 16; absent or empty means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub networks: Option<Vec<OpenStackNetwork>>,
+    /// Names of security groups, at most 32; the account's default group if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub security_groups: Option<Vec<String>>,
+    /// Whether the guest gets a config drive; the cloud's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_drive: Option<bool>,
+    /// Tags, at most 49 of at most 60 characters; one more is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 49),
+        inner(length(min = 1, max = 60), regex(pattern = r"^[^,/]+$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub tags: Option<Vec<String>>,
+}
+
+/// One interface of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.network) != has(self.port)")
+    .message("an interface names either a network or a port"))]
+#[x_kube(validation = Rule::new("!has(self.fixedIP) || has(self.network)")
+    .message("fixedIP goes with network; a port has its address already"))]
+pub struct OpenStackNetwork {
+    /// A local name for this entry.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The network's name or id; a name must be unique in the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub network: Option<String>,
+    /// A fixed address on that network.
+    #[serde(default, rename = "fixedIP", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 45))]
+    pub fixed_ip: Option<String>,
+    /// The id of an existing port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub port: Option<String>,
+}
+
+/// An existing server to take over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Import {
+    /// The cloud's id of the server.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._:-]+$"))]
+    pub id: String,
+}
+
+/// How the cloud server is deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// How it is powered off first.
+    #[serde(default)]
+    pub power_off: DeletionPowerOff,
+    /// How long the power-off may take before the server is deleted all the same; 60s if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}

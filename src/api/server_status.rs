@@ -1,0 +1,319 @@
+//! `Server.status`: what was seen and what is being done. Also the controller's write-ahead memory.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choice::choice;
+
+/// What is known about the server, and what is being done to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerStatus {
+    /// The generation of the spec that this status speaks of; -1 before the controller first saw the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The cloud's id of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub id: Option<String>,
+    /// The id in the form that the cloud's node provider uses.
+    #[serde(default, rename = "providerID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub provider_id: Option<String>,
+    /// Servers that this object had before and that are confirmed gone, newest last, at most 10.
+    #[serde(default, rename = "previousIDs", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 128)))]
+    pub previous_ids: Vec<String>,
+    /// The power state: wished and seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<PowerStatus>,
+    /// The size that the cloud reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub size: Option<String>,
+    /// The image that was asked for and the one in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageStatus>,
+    /// The addresses of the server, at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub addresses: Vec<AddressStatus>,
+    /// The zone and an opaque word for the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementStatus>,
+    /// The operation in progress. It is recorded before the cloud is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// The open attempt to create a server. While it is open nobody else creates one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_attempt: Option<CreateAttempt>,
+    /// How many attempts to create a server were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_attempts: Option<i32>,
+    /// The restart token that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartStatus>,
+    /// The resize in progress, or the last one that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<ResizeStatus>,
+    /// The power wish that a stop from outside overruled (driftPolicy RespectStop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub respected_wish: Option<String>,
+    /// The cloud's last refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// The last handled value of the annotation evenkeel.dev/reconcile-requested-at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The last handled value of the annotation evenkeel.dev/retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_handled_retry: Option<String>,
+    /// What is going on, in the words of Kubernetes: Ready, Reconciling, Stalled and more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The power state: wished and seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerStatus {
+    /// The state in neutral words, as the cloud reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub observed: Option<String>,
+    /// The state in the cloud's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub raw: Option<String>,
+    /// The state that is wanted, all layers considered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub desired: Option<String>,
+    /// The layer that decided: Spec, Default, Deletion, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub desired_from: Option<String>,
+    /// When the observed state changed last (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub last_transition_time: Option<Timestamp>,
+}
+
+/// The image that was asked for and the one in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageStatus {
+    /// The text of spec.image that the server was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub requested: Option<String>,
+    /// The cloud's id of the image in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub id: Option<String>,
+}
+
+/// One address of the server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressStatus {
+    /// The cloud's word for the kind of address: fixed, floating, ...
+    #[serde(rename = "type")]
+    #[schemars(length(max = 32))]
+    pub kind: String,
+    /// The address.
+    #[schemars(length(max = 64))]
+    pub address: String,
+    /// The name of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub network: Option<String>,
+}
+
+/// Where the server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementStatus {
+    /// The availability zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub zone: Option<String>,
+    /// An opaque word for the host: equal words mean the same host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub host: Option<String>,
+}
+
+choice! {
+    /// What an operation does.
+    OperationKind {
+        /// Powers the server on.
+        Start,
+        /// Powers it off.
+        Stop,
+        /// Restarts it.
+        Restart,
+        /// Changes its size.
+        Resize,
+        /// Accepts the new size.
+        ConfirmResize,
+        /// Goes back to the old size.
+        RevertResize,
+        /// Resumes a frozen guest.
+        Unpause,
+        /// Resumes a guest from disk.
+        Resume,
+        /// Takes it back onto a host.
+        Unshelve,
+        /// Leaves rescue mode.
+        Unrescue,
+        /// Deletes it.
+        Delete,
+        /// Deletes a server that our own creation left in an error.
+        DeleteFailed,
+        /// Writes our marks.
+        Mark,
+        /// Takes our marks off.
+        Unmark,
+    }
+}
+
+/// The operation in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Names this one operation.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// What it does.
+    pub kind: OperationKind,
+    /// When it was recorded (RFC 3339); the call followed at once.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started_at: Timestamp,
+    /// When it is done harder (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub escalate_at: Option<Timestamp>,
+    /// When it counts as failed (RFC 3339).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub deadline: Timestamp,
+    /// How often the cloud was asked, this time included.
+    pub attempt: i32,
+    /// The power state to go back to afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub restore_to: Option<String>,
+    /// What was asked for, in one word: a size, a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub argument: Option<String>,
+}
+
+/// An open attempt to create a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateAttempt {
+    /// Its number, from 1.
+    pub n: i32,
+    /// The process that may send the call.
+    #[schemars(length(max = 64))]
+    pub holder: String,
+    /// When it was recorded (RFC 3339); the call followed at once or never.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started_at: Timestamp,
+    /// Until then a server may still appear (RFC 3339).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub deadline: Timestamp,
+}
+
+/// The restart that was handled last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartStatus {
+    /// Its token.
+    #[schemars(length(max = 128))]
+    pub token: String,
+    /// Recorded (seen first, not acted on), Restarting, Done, Unverified, NotApplicable or Failed.
+    #[schemars(length(max = 32))]
+    pub outcome: String,
+    /// When it was recorded (RFC 3339).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+}
+
+choice! {
+    /// How far a resize is.
+    ResizePhase {
+        /// The server is being stopped for it.
+        Stopping,
+        /// The cloud was asked.
+        Requested,
+        /// The cloud waits for a confirmation.
+        AwaitingConfirmation,
+        /// It is being confirmed.
+        Confirming,
+        /// It is being reverted.
+        Reverting,
+        /// The power is being put back.
+        Restoring,
+        /// It failed.
+        Failed,
+    }
+}
+
+/// A resize.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResizeStatus {
+    /// The size before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub from: Option<String>,
+    /// The size wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub to: Option<String>,
+    /// How far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<ResizePhase>,
+    /// The power state to go back to afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub restore_to: Option<String>,
+    /// When the cloud began to wait for a confirmation (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub awaiting_since: Option<Timestamp>,
+    /// A size that could not be reached; it is not tried again until spec.size or the annotation
+    /// evenkeel.dev/retry changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub failed_size: Option<String>,
+}
+
+/// The cloud's last refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The error class, in neutral words.
+    #[schemars(length(max = 32))]
+    pub class: String,
+    /// The cloud's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub code: Option<String>,
+    /// The cloud's words, at most 1024 characters.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// When it was first seen (RFC 3339).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub first_at: Timestamp,
+}

@@ -1,0 +1,345 @@
+//! The vocabulary between planner and providers: what a cloud reports, what it can do, what it is asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::choice::choice;
+use crate::api::server::{PowerWish, ServerSpec};
+use crate::api::server_status::{AddressStatus, OperationKind};
+
+choice! {
+    /// What a server is, in words that fit every cloud.
+    ServerState {
+        /// It does not exist, or no more.
+        Absent,
+        /// It is being made.
+        Provisioning,
+        /// The guest runs.
+        Running,
+        /// It is powered off.
+        Stopped,
+        /// Frozen in memory.
+        Paused,
+        /// Its memory is on disk.
+        Suspended,
+        /// Off its host.
+        Shelved,
+        /// A rescue system runs in its place.
+        Rescued,
+        /// It is being powered on.
+        Starting,
+        /// It is being powered off.
+        Stopping,
+        /// It is being restarted.
+        Rebooting,
+        /// Its size is being changed.
+        Resizing,
+        /// The cloud waits for the new size to be confirmed.
+        AwaitingResizeConfirmation,
+        /// It goes back to its old size.
+        RevertingResize,
+        /// Its disk is being made anew.
+        Rebuilding,
+        /// Its password is being set.
+        SettingPassword,
+        /// The cloud is busy with it: migrating, snapshotting, pausing.
+        Maintenance,
+        /// The cloud gave up on it.
+        Error,
+        /// It is being deleted.
+        Deleting,
+        /// Deleted, but it can still be brought back.
+        SoftDeleted,
+        /// A word that is not known; see the raw state. Never acted on.
+        Unknown,
+    }
+}
+
+impl ServerState {
+    /// Whether the cloud is about to leave this state by itself.
+    pub const fn is_transitional(self) -> bool {
+        matches!(
+            self,
+            Self::Provisioning
+                | Self::Starting
+                | Self::Stopping
+                | Self::Rebooting
+                | Self::Resizing
+                | Self::RevertingResize
+                | Self::Rebuilding
+                | Self::SettingPassword
+                | Self::Maintenance
+                | Self::Deleting
+        )
+    }
+
+    /// The state that fulfils a wish; none for `Unmanaged`.
+    pub const fn of_wish(wish: PowerWish) -> Option<Self> {
+        match wish {
+            PowerWish::Running => Some(Self::Running),
+            PowerWish::Stopped => Some(Self::Stopped),
+            PowerWish::Paused => Some(Self::Paused),
+            PowerWish::Suspended => Some(Self::Suspended),
+            PowerWish::Shelved => Some(Self::Shelved),
+            PowerWish::Unmanaged => None,
+        }
+    }
+}
+
+/// What the create call writes into a server so that it can be found again. Names never identify.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Marks {
+    /// The uid of the object.
+    pub uid: String,
+    /// The installation of this controller.
+    pub installation: String,
+    /// `namespace/name` of the object.
+    pub object: String,
+}
+
+/// A size as a cloud reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ObservedSize {
+    /// The name in the catalog.
+    pub name: Option<String>,
+    /// The id in the catalog.
+    pub id: Option<String>,
+    /// Virtual cores.
+    pub cores: Option<i32>,
+    /// Memory in MiB.
+    pub memory_mib: Option<i64>,
+}
+
+/// The cloud's own account of what went wrong with a server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// Whether the cloud had no room, judged by its words.
+    pub class: ErrorClass,
+    /// Its code.
+    pub code: Option<String>,
+    /// Its words.
+    pub message: String,
+}
+
+/// One server as a cloud reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ObservedServer {
+    /// The cloud's id.
+    pub id: String,
+    /// The cloud's name for it; shown, never used to identify.
+    pub name: String,
+    /// The id in the form of the cloud's node provider (`openstack:///<id>`).
+    pub provider_id: String,
+    /// The state in neutral words.
+    pub state: ServerState,
+    /// The state in the cloud's own words.
+    pub raw: String,
+    /// Whether the guest runs, where `state` does not say it (`AwaitingResizeConfirmation`).
+    pub guest_running: Option<bool>,
+    /// Whether the cloud is busy with it: no call is accepted until it is done.
+    pub busy: bool,
+    /// Whether it ever ran.
+    pub launched: bool,
+    /// Its size.
+    pub size: ObservedSize,
+    /// The id of its image.
+    pub image_id: Option<String>,
+    /// Its addresses, sorted.
+    pub addresses: Vec<AddressStatus>,
+    /// The zone.
+    pub zone: Option<String>,
+    /// An opaque word for the host.
+    pub host: Option<String>,
+    /// Whether it is locked, and why.
+    pub locked: Option<String>,
+    /// Our marks, or those of another installation.
+    pub marks: Option<Marks>,
+    /// What went wrong.
+    pub fault: Option<Fault>,
+}
+
+choice! {
+    /// What kind of refusal an answer is. One table per provider maps its answers to these.
+    ErrorClass {
+        /// The server is in another state or has a task; not a failure.
+        Busy,
+        /// A passing fault: 5xx, a broken connection.
+        Transient,
+        /// Asked too much.
+        RateLimited,
+        /// No room in the cloud.
+        Capacity,
+        /// The account's quota is used up.
+        Quota,
+        /// The credentials are refused.
+        Unauthorized,
+        /// The credentials may not do this.
+        Forbidden,
+        /// The request itself is refused.
+        InvalidSpec,
+        /// The server is locked.
+        Locked,
+        /// The reply was lost: it may have been done.
+        Ambiguous,
+        /// No such thing.
+        NotFound,
+        /// The cloud has no such operation.
+        Unsupported,
+    }
+}
+
+choice! {
+    /// The ways in which a cloud can power off.
+    StopKind {
+        /// The guest is asked, for as long as it takes.
+        Soft,
+        /// The power is cut.
+        Hard,
+        /// The cloud does one after the other within a given time.
+        SoftThenHard,
+        /// The guest is asked, and the cloud cuts the power after a time of its own.
+        CloudEscalates,
+    }
+}
+
+/// What a cloud can do. Data, read beside the vendor's page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The power states that can be wished for.
+    pub power_states: &'static [PowerWish],
+    /// The ways to power off.
+    pub stop_kinds: &'static [StopKind],
+    /// The ways to restart.
+    pub restart_modes: &'static [crate::api::server::PowerOffMode],
+    /// Whether the size of a running guest can be changed without stopping it.
+    pub live_resize: bool,
+    /// Whether the cloud stops and starts the guest by itself when a running server is resized.
+    pub resize_stops_by_itself: bool,
+    /// Whether a resize waits to be confirmed.
+    pub resize_confirm: bool,
+    /// Whether marks can be changed after creation.
+    pub marks_mutable: bool,
+    /// Whether a stopped server is still billed: `Full`, `Partial`, `Unknown`.
+    pub stopped_cost: &'static str,
+    /// Which call is accepted in which state. A call that has no row is never sent.
+    pub preconditions: &'static [(OperationKind, &'static [ServerState])],
+    /// How long a create call may still take effect after it was sent, in seconds.
+    pub create_settle_seconds: u32,
+    /// How long an operation of each kind may take, in seconds.
+    pub deadlines: &'static [(OperationKind, u32)],
+}
+
+impl Capabilities {
+    /// Whether the cloud accepts a call in a state.
+    pub fn allows(&self, kind: OperationKind, state: ServerState) -> bool {
+        self.preconditions
+            .iter()
+            .any(|(k, states)| *k == kind && states.contains(&state))
+    }
+
+    /// How long an operation may take, in seconds.
+    pub fn deadline(&self, kind: OperationKind) -> u32 {
+        self.deadlines
+            .iter()
+            .find(|(k, _)| *k == kind)
+            .map_or(600, |(_, s)| *s)
+    }
+}
+
+/// Everything a provider needs to create one server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateRequest {
+    /// The name in the cloud.
+    pub name: String,
+    /// The wish, neutral fields and the cloud's own.
+    pub spec: Arc<ServerSpec>,
+    /// What makes it findable. Written by the create call itself.
+    pub marks: Marks,
+    /// The number of the attempt; written beside the marks.
+    pub attempt: i32,
+}
+
+/// One call that changes something in a cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CloudCall {
+    /// Creates a server.
+    Create(Box<CreateRequest>),
+    /// Changes an existing one.
+    Operate {
+        /// The cloud's id.
+        id: String,
+        /// What is done.
+        kind: OperationKind,
+        /// How.
+        how: Operate,
+    },
+}
+
+/// The arguments of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operate {
+    /// Needs none.
+    Plain,
+    /// A stop of this kind, which may take so many seconds.
+    Stop(StopKind, u32),
+    /// A restart, by asking the guest (`false`) or by pulling the plug (`true`).
+    Restart {
+        /// Pull the plug.
+        hard: bool,
+    },
+    /// A size: name or id, or cores and memory.
+    Size(crate::api::server::Size),
+    /// Marks to write.
+    Marks(Marks),
+}
+
+/// What a cloud answered to a call that it accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// The id of the server; always there after a create.
+    pub id: Option<String>,
+    /// The cloud's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// A refusal, in a cloud's own words and in ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CloudError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// The cloud's code.
+    pub code: Option<String>,
+    /// The cloud's words; never a secret.
+    pub message: String,
+    /// When the cloud wants to be asked again, in seconds.
+    pub retry_after: Option<u32>,
+    /// Whether the call may have reached the cloud although it failed.
+    pub maybe_applied: bool,
+}
+
+impl CloudError {
+    /// An error of a class, with words.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            code: None,
+            message: message.into(),
+            retry_after: None,
+            maybe_applied: false,
+        }
+    }
+}
+
+/// A whole account as one complete list showed it.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// When the list was asked for: everything done before is in it, as far as the cloud is consistent.
+    pub asked_at: Option<Timestamp>,
+    /// Counts the lists of this process, from 1.
+    pub sequence: u64,
+    /// Every server, by id.
+    pub servers: BTreeMap<String, Arc<ObservedServer>>,
+}
