@@ -1,3 +1,152 @@
 //! Every decision, as one pure function: no I/O, no clock, no randomness, no async.
+//!
+//! The shell calls [`plan`] whenever something changed and carries out what it says, in this order: write
+//! `status` if it differs (with the resourceVersion that was read; a conflict throws the plan away), store
+//! `memory`, publish `events`, and only then take the one `step`.
 
+pub mod memory;
 pub mod model;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::{Reason, Server, ServerStatus};
+use memory::Memory;
+use model::{Capabilities, CloudCall, Listing};
+
+/// Everything a decision rests on.
+pub struct Input<'a> {
+    /// The object as it was last read or written: wish, metadata, and recorded status.
+    pub server: &'a Server,
+    /// Its account.
+    pub account: AccountView<'a>,
+    /// What this process remembers of it.
+    pub memory: &'a Memory,
+    /// Names this process; changes with every start.
+    pub process: &'a str,
+    /// Names this installation; never changes.
+    pub installation: &'a str,
+    /// Whether a living `Server` object has this uid.
+    pub lives: &'a dyn Fn(&str) -> bool,
+    /// The time.
+    pub now: Timestamp,
+    /// Where jitter comes from.
+    pub seed: u64,
+}
+
+/// The account of a server.
+#[derive(Clone, Copy)]
+pub enum AccountView<'a> {
+    /// It cannot be asked. `Connecting` says that it has not been tried for long enough to say more.
+    Unusable {
+        /// Why.
+        reason: Reason,
+        /// In words, the cloud's where there are some.
+        message: &'a str,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It was listed at least once by this process.
+    Usable(&'a AccountFacts),
+}
+
+/// What is known about an account that was listed.
+#[derive(Clone)]
+pub struct AccountFacts {
+    /// What the cloud can do.
+    pub capabilities: &'static Capabilities,
+    /// `spec.suspend` of the ProviderConfig.
+    pub suspended: bool,
+    /// The last complete list.
+    pub listing: Arc<Listing>,
+    /// Lists fail since then, with this reason and these words.
+    pub outage: Option<(Timestamp, Reason, String)>,
+    /// So many servers vanished at once that none of the absences is believed.
+    pub mass_absence: bool,
+    /// Whether `maxCreatesInFlight` leaves room for one more.
+    pub creates_free: bool,
+    /// Whether `maxConcurrentDisruptions` leaves room for one more.
+    pub disruptions_free: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The status to write, if it differs from the one that was read.
+    pub status: ServerStatus,
+    /// What to remember, once the status is written (or needs no write).
+    pub memory: Memory,
+    /// The next step, once the status is written.
+    pub step: Step,
+    /// What to tell people, once the status is written.
+    pub events: Vec<EventDraft>,
+    /// Plan again at this time at the latest.
+    pub again_at: Option<Timestamp>,
+    /// A complete list that was asked for after this time is wanted; plan again when there is one.
+    pub list_after: Option<Timestamp>,
+    /// Something is under way: list at the busy pace, and plan again after every list.
+    pub busy: bool,
+    /// What this object takes of the account's limits while it is so.
+    pub takes: Takes,
+}
+
+/// One step outside. At most one call that changes something.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing.
+    Wait,
+    /// Add our finalizer, with the resourceVersion that was read.
+    AddFinalizer,
+    /// Take our finalizer away, with the resourceVersion that was read.
+    RemoveFinalizer,
+    /// Ask for one server by its id; the answer goes into `Memory.look`.
+    Look {
+        /// The cloud's id.
+        id: String,
+    },
+    /// Make one call, at most five seconds after the write of its record began; else drop it and report a
+    /// `Refused` that was never sent. The outcome goes into `Memory.sent` under the same key.
+    Call {
+        /// Names this one request in `Memory.sent`.
+        key: String,
+        /// The call.
+        call: CloudCall,
+    },
+}
+
+/// Which of the account's limits an object uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Takes {
+    /// One of `maxCreatesInFlight`.
+    pub create: bool,
+    /// One of `maxConcurrentDisruptions`.
+    pub disruption: bool,
+}
+
+/// An event to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventDraft {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Its reason.
+    pub reason: Reason,
+    /// What was done, in one word (the `action` of an event).
+    pub action: &'static str,
+    /// In words.
+    pub note: String,
+}
+
+/// Decides.
+pub fn plan(input: &Input<'_>) -> Plan {
+    Plan {
+        status: input.server.status.clone().unwrap_or_default(),
+        memory: input.memory.clone(),
+        step: Step::Wait,
+        events: Vec::new(),
+        again_at: None,
+        list_after: None,
+        busy: false,
+        takes: Takes::default(),
+    }
+}

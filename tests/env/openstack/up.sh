@@ -8,7 +8,9 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 T=$SECONDS STARTED=$(date +%s) CHANGED=
-"$HERE/provision.sh" >/dev/null
+# The long parts run as children that an interruption of this script ends.
+child() { "$@" & p=$!; trap 'kill $p 2>/dev/null; say "interrupted; run it again to go on"; exit 130' INT TERM HUP; wait $p; trap - INT TERM HUP; }
+child "$HERE/provision.sh" >/dev/null
 mkdir -p "$ETC" "$LOGS" "$PIDS" "$DATA" "$RUN/locks" "$RUN/started"
 lock "$RUN/lock"
 touch "$RUN/used"
@@ -67,7 +69,7 @@ service rabbitmq /dev/null env HOME="$DATA/rabbit" RABBITMQ_NODENAME=testbed@loc
   /usr/lib/rabbitmq/bin/rabbitmq-server
 wait_for 60 MariaDB sql -e 'select 1' || {
   say "if its data are damaged (a crash of the machine): $HERE/down.sh --wipe, and again"; exit 1; }
-if ! schemas_made; then say "creating the schemas (1 min)"; schemas; fi
+if ! schemas_made; then say "creating the schemas (1 min)"; child schemas; fi
 TS=$SECONDS
 
 # ---- services ---------------------------------------------------------------

@@ -1,0 +1,83 @@
+//! What a process remembers of one object beside its status. Losing it must never be unsafe, only slower.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::model::{Accepted, CloudError, ErrorClass, ObservedServer};
+
+/// Process-local memory of one object. The shell keeps it by uid and hands it to every plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// When this process first planned for the object.
+    pub first_seen: Option<Timestamp>,
+    /// The last mutating call of this process, until a plan has absorbed its outcome.
+    pub sent: Option<Sent>,
+    /// The last look at one server by its id.
+    pub look: Option<Look>,
+    /// A create attempt that another process holds, or an earlier run of this one.
+    pub attempt: Option<AttemptWatch>,
+    /// Not before then.
+    pub backoff: Option<Backoff>,
+    /// When drift was put back, at most the last eight times.
+    pub corrections: Vec<Timestamp>,
+    /// The generation that the memory above speaks of: a new one forgets failures.
+    pub generation: Option<i64>,
+}
+
+/// A mutating call and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// Which call: `Operation.id`, or `create-<n>`; with the attempt in it, so that it names one request.
+    pub key: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// No answer yet.
+    InFlight,
+    /// The cloud accepted it at this time.
+    Accepted(Timestamp, Accepted),
+    /// It was refused, or its reply was lost (`maybe_applied`), at this time.
+    Refused(Timestamp, CloudError),
+}
+
+/// What asking for one server by its id has shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// The id.
+    pub id: String,
+    /// When it was asked last.
+    pub asked_at: Timestamp,
+    /// The answer: the server, or that there is none.
+    pub found: Option<Arc<ObservedServer>>,
+    /// How often in a row there was none.
+    pub absences: u32,
+    /// The refusal, if it could not be asked.
+    pub error: Option<CloudError>,
+}
+
+/// A foreign create attempt, timed by this process's own clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptWatch {
+    /// Its number and holder.
+    pub key: String,
+    /// When this process first saw it.
+    pub first_seen: Timestamp,
+    /// When the first list after its deadline was asked for, that had nothing.
+    pub first_empty: Option<Timestamp>,
+}
+
+/// When the next try may be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backoff {
+    /// What was refused.
+    pub class: ErrorClass,
+    /// How often in a row.
+    pub count: u32,
+    /// Not before then.
+    pub until: Timestamp,
+}

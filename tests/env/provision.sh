@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Provisions the real parts that the tests run on, both at once, and says how
+# long each took:  provision.sh [kubernetes] [openstack]   (default: both).
+# stdout carries settings for a shell to eval:
+#   EVENKEEL_KUBE_BIN=...       directory of etcd, kube-apiserver, kube-controller-manager, kubectl
+#   OS_CLIENT_CONFIG_FILE=...   clouds.yaml of the running OpenStack
+# Status 3: a part cannot be had on this machine (which one, and what it would
+# need, is said); the settings of the other are printed nevertheless.
+set -euo pipefail
+ME=provision; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$HERE/lib.sh"
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+[ $# -gt 0 ] || set -- kubernetes openstack
+declare -A job=() command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh) setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE)
+for part in "$@"; do
+  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh [kubernetes] [openstack]" >&2; exit 2; }
+done
+run() { # run PART: leaves its result, status and time in $tmp
+  local status=0 t=$SECONDS
+  trap 'kill $p 2>/dev/null; wait $p; exit 130' INT TERM HUP
+  "$HERE/${command[$1]}" > "$tmp/$1.out" & p=$!
+  wait $p || status=$?
+  printf '%s %s\n' "$status" "$(elapsed $t)" > "$tmp/$1.end"
+}
+for part in "$@"; do run "$part" & job[$part]=$!; done
+trap 'kill "${job[@]}" 2>/dev/null || true; wait; exit 130' INT TERM HUP
+wait "${job[@]}" || true
+
+worst=0
+printf '\n%-12s %-18s %s\n' part took result >&2
+for part in "$@"; do
+  read -r status took < "$tmp/$part.end"; result=$(tail -n 1 "$tmp/$part.out")
+  case $status in
+    0) printf '%s=%q\n' "${setting[$part]}" "$result" ;;
+    3) result='not available here, see above'; [ $worst != 0 ] || worst=3 ;;
+    *) result="FAILED (status $status), see above"; worst=1 ;;
+  esac
+  printf '%-12s %-18s %s\n' "$part" "$took" "$result" >&2
+done
+exit $worst
