@@ -1,6 +1,6 @@
 //! The vocabulary between planner and providers: what a cloud reports, what it can do, what it is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -342,4 +342,53 @@ pub struct Listing {
     pub sequence: u64,
     /// Every server, by id.
     pub servers: BTreeMap<String, Arc<ObservedServer>>,
+    /// Ids by the uid in their marks.
+    pub by_uid: HashMap<String, Vec<String>>,
+    /// Ids by installation and object in their marks.
+    pub by_object: HashMap<(String, String), Vec<String>>,
+}
+
+impl Listing {
+    /// A listing of these servers.
+    pub fn new(asked_at: Timestamp, sequence: u64, servers: Vec<Arc<ObservedServer>>) -> Self {
+        let mut listing = Self {
+            asked_at: Some(asked_at),
+            sequence,
+            ..Self::default()
+        };
+        for server in servers {
+            if let Some(marks) = &server.marks {
+                listing
+                    .by_uid
+                    .entry(marks.uid.clone())
+                    .or_default()
+                    .push(server.id.clone());
+                let object = (marks.installation.clone(), marks.object.clone());
+                listing
+                    .by_object
+                    .entry(object)
+                    .or_default()
+                    .push(server.id.clone());
+            }
+            listing.servers.insert(server.id.clone(), server);
+        }
+        listing
+    }
+
+    /// The servers that carry this uid.
+    pub fn of_uid(&self, uid: &str) -> Vec<&Arc<ObservedServer>> {
+        self.pick(self.by_uid.get(uid))
+    }
+
+    /// The servers that were made for an object of this name, by this installation, whatever its uid.
+    pub fn of_object(&self, installation: &str, object: &str) -> Vec<&Arc<ObservedServer>> {
+        self.pick(self.by_object.get(&(installation.to_owned(), object.to_owned())))
+    }
+
+    fn pick(&self, ids: Option<&Vec<String>>) -> Vec<&Arc<ObservedServer>> {
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.servers.get(id))
+            .collect()
+    }
 }
