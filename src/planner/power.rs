@@ -169,20 +169,20 @@ fn act(
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &what) {
         return verdict;
     }
+    let now = d.now();
+    let window = SignedDuration::from_mins(FLAP_MINUTES);
+    d.memory.corrections.retain(|t| now.duration_since(*t) < window);
+    if d.memory.corrections.len() >= FLAPS {
+        d.again(d.after(60));
+        return Verdict::Stalled(
+            Reason::Flapping,
+            format!(
+                "power was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {} again",
+                words(seen)
+            ),
+        );
+    }
     if corrects {
-        let now = d.now();
-        let window = SignedDuration::from_mins(FLAP_MINUTES);
-        d.memory.corrections.retain(|t| now.duration_since(*t) < window);
-        if d.memory.corrections.len() >= FLAPS {
-            d.again(d.after(60));
-            return Verdict::Stalled(
-                Reason::Flapping,
-                format!(
-                    "power was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {} again",
-                    words(seen)
-                ),
-            );
-        }
         d.memory.corrections.push(now);
         d.event(false, Reason::DriftCorrected, kind.as_str(), what);
     }
