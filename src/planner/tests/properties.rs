@@ -28,6 +28,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         prop::sample::select(ErrorClass::ALL).prop_map(Fate::Refuse),
         Just(Fate::LoseReply),
         Just(Fate::LoseRequest),
+        Just(Fate::ApplyLate),
         Just(Fate::NoEffect),
         Just(Fate::Break),
     ]

@@ -53,8 +53,8 @@ fn stops_and_starts_on_a_wish() {
 
 #[test]
 fn a_lost_reply_never_makes_two() {
-    for fate in [Fate::LoseReply, Fate::LoseRequest] {
-        let applied = matches!(fate, Fate::LoseReply);
+    for fate in [Fate::LoseReply, Fate::ApplyLate, Fate::LoseRequest] {
+        let applied = !matches!(fate, Fate::LoseRequest);
         let mut w = World::new(json!({}));
         w.fates.push(("Create", fate));
         w.until(300, "ready", |w| w.ready() == "True/AsDeclared");
@@ -77,12 +77,15 @@ fn a_new_process_waits_out_the_attempt_of_the_old_one() {
 
 #[test]
 fn an_object_deleted_while_an_attempt_is_open_leaves_nothing() {
-    let mut w = World::new(json!({}));
-    w.fates.push(("Create", Fate::LoseReply));
-    w.until(30, "asked", |w| w.calls.len() == 1);
-    w.delete();
-    w.until(300, "gone", |w| w.gone);
-    assert!(w.cloud.is_empty());
+    for fate in [Fate::LoseReply, Fate::ApplyLate, Fate::LoseRequest] {
+        let mut w = World::new(json!({}));
+        w.fates.push(("Create", fate));
+        w.until(30, "asked", |w| w.calls.len() == 1);
+        w.delete();
+        w.until(300, "gone", |w| w.gone);
+        w.run(60);
+        assert!(w.cloud.is_empty());
+    }
 }
 
 #[test]
@@ -331,8 +334,8 @@ fn a_respected_stop_ends_with_a_new_wish() {
 #[test]
 fn a_fight_ends() {
     let mut w = World::settled(json!({}));
-    for _ in 0..400 {
-        if w.state() == S::Running && w.the().until.is_none() {
+    for second in 0..400 {
+        if second % 10 == 0 && w.state() == S::Running && w.the().until.is_none() {
             w.the().seen.state = S::Stopped;
         }
         w.tick();

@@ -117,6 +117,8 @@ pub(super) enum Fate {
     Refuse(ErrorClass),
     /// Applied, but the reply is lost.
     LoseReply,
+    /// Applied only twenty seconds later, and the reply is lost.
+    ApplyLate,
     /// Not applied, and nobody says so.
     LoseRequest,
     /// Accepted, and nothing comes of it.
@@ -147,6 +149,7 @@ pub(super) struct World {
     pub(super) down_since: Option<Timestamp>,
     pub(super) most_alive: usize,
     made: u32,
+    late: Vec<(Timestamp, CloudCall)>,
 }
 
 impl World {
@@ -175,6 +178,7 @@ impl World {
             down_since: None,
             most_alive: 0,
             made: 0,
+            late: Vec::new(),
         }
     }
 
@@ -271,6 +275,13 @@ impl World {
 
     pub(super) fn view(&mut self) -> Arc<Listing> {
         let now = self.now;
+        let (due, rest) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.late = rest;
+        for (_, call) in due {
+            self.arrive(&call);
+        }
         for fake in self.cloud.values_mut() {
             if let Some((at, state)) = fake.until
                 && at <= now
@@ -372,6 +383,7 @@ impl World {
             self.once();
         }
         self.now = later(self.now, 1);
+        self.view();
         let alive = self.cloud.values().filter(|f| f.seen.state != Absent).count();
         self.most_alive = self.most_alive.max(alive);
     }
@@ -454,6 +466,10 @@ impl World {
         match &fate {
             Some(Fate::Refuse(class)) => return lost(*class, false),
             Some(Fate::LoseRequest) => return refused,
+            Some(Fate::ApplyLate) => {
+                self.late.push((later(self.now, 20), call.clone()));
+                return lost_reply;
+            }
             Some(Fate::NoEffect) => return Outcome::Accepted(self.now, Accepted::default()),
             _ => {}
         }
@@ -462,6 +478,19 @@ impl World {
             return lost_reply;
         }
         Outcome::Accepted(self.now, Accepted { id, request_id: None })
+    }
+
+    /// A call that was under way for long: the cloud judges it by the state of that moment.
+    fn arrive(&mut self, call: &CloudCall) {
+        if let CloudCall::Operate { id, kind, .. } = call
+            && !self
+                .cloud
+                .get(id)
+                .is_some_and(|f| !f.seen.busy && self.can.allows(*kind, f.seen.state))
+        {
+            return;
+        }
+        self.apply(call, false);
     }
 
     fn apply(&mut self, call: &CloudCall, breaks: bool) -> Option<String> {
