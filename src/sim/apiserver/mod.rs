@@ -12,7 +12,6 @@
 
 mod error;
 mod faults;
-mod http;
 mod merge;
 mod resources;
 mod schema;
@@ -22,6 +21,8 @@ mod service;
 mod store;
 mod testing;
 mod watch;
+mod wire;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -95,6 +96,8 @@ struct ClientState {
     /// How often its watches were broken, and expired; an open watch compares with when it was opened.
     breaks: u64,
     expiries: u64,
+    /// Every open watch holds a clone.
+    open: Arc<()>,
 }
 
 impl ApiServer {
@@ -196,6 +199,14 @@ impl ApiServer {
     /// Ends the client's open watches with 410: it must list again.
     pub fn expire_watches(&self, client: &str) {
         self.change_client(client, |c| c.expiries += 1);
+    }
+
+    /// How many watches the client has open.
+    pub fn open_watches(&self, client: &str) -> usize {
+        self.state()
+            .clients
+            .get(client)
+            .map_or(0, |c| Arc::strong_count(&c.open) - 1)
     }
 
     /// Forgets the history: a watch that starts from an older version, or a list that goes on, gets 410.

@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep};
 use super::ApiServer;
 use super::error::ApiError;
 use super::faults::{Fault, Phase, Verb, WriteEvent, WriteRecord};
-use super::http::{Asked, Reply, ReplyBody, broken, refuse, reply, stream};
 use super::merge::PatchKind;
 use super::selector::Selector;
 use super::store::{self, Key, Object, Preconditions, Written};
 use super::watch::Watch;
+use super::wire::{Asked, Reply, ReplyBody, broken, refuse, reply, stream};
 
 /// What a [`kube::Client`] speaks through.
 #[derive(Clone)]

@@ -6,16 +6,17 @@ use futures::stream::{self, BoxStream};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::ApiServer;
 use super::error::ApiError;
 use super::faults::Fault;
-use super::http::{Asked, view};
 use super::resources::Resource;
 use super::selector::Selector;
 use super::store::Change;
+use super::wire::{Asked, view};
 
 /// How often a watch that wants bookmarks gets one.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -39,6 +40,8 @@ pub(super) struct Watch {
     break_at_event: bool,
     gone: bool,
     signal: tokio::sync::watch::Receiver<u64>,
+    /// Counts as an open watch of the client while it lives.
+    _open: Option<Arc<()>>,
 }
 
 enum Step {
@@ -74,6 +77,7 @@ impl Watch {
             break_at_event: *fault == Fault::WatchBreak,
             gone: *fault == Fault::Gone,
             signal: server.inner.signal.subscribe(),
+            _open: own.map(|c| Arc::clone(&c.open)),
         };
         match asked.param("resourceVersion") {
             None | Some("0") => {
@@ -87,9 +91,10 @@ impl Watch {
                 watch.cursor = version
                     .parse()
                     .map_err(|_| ApiError::new(400, format!("invalid resource version: {version}")))?;
-                watch.gone |= watch.cursor < state.store.compacted();
             }
         }
+        drop(state);
+        server.wake();
         Ok(watch)
     }
 
@@ -143,6 +148,10 @@ impl Watch {
         }
         if own.is_some_and(|c| c.frozen) {
             return Step::Wait(self.deadline);
+        }
+        if self.cursor < state.store.compacted() {
+            // Changes were forgotten before they could be told.
+            return Step::Expired;
         }
         let delay = server.inner.config.watch_delay;
         let mut wake = self.deadline;
