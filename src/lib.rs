@@ -14,3 +14,5 @@
 pub mod api;
 pub mod planner;
 pub mod providers;
+#[cfg(feature = "sim")]
+pub mod sim;
