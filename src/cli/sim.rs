@@ -47,7 +47,7 @@ struct OpenStackArgs {
 /// Why a simulator stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The address cannot be listened on, or the output cannot be written.
+    /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// The output cannot be written, or the listener broke.
@@ -65,11 +65,12 @@ pub async fn run(args: SimArgs) -> Result<(), SimError> {
     config.token_ttl = Duration::from_secs(args.token_ttl);
     config.page_limit = args.page_limit.max(1);
     let sim = OpenStackSim::new(config);
+    {
     let mut out = std::io::stdout().lock();
     writeln!(out, "# simulated OpenStack: {base}/identity/v3, faults and state: {base}/_sim/state")?;
     write!(out, "{}", manifests(&base, &args.name, &args.namespace))?;
     out.flush()?;
-    drop(out);
+    }
     tokio::select! {
         served = sim.serve(listener) => Ok(served?),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
