@@ -22,6 +22,7 @@ pub mod server;
     reason = "KubeSchema copies each struct into the body of a function"
 )]
 pub mod server_status;
+pub(crate) mod server_words;
 
 pub use conditions::{ConditionStatus, ConditionType};
 pub use duration::Duration;
