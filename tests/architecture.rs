@@ -5,9 +5,22 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the bottom up. A layer imports itself and what stands before it.
-const LAYERS: &[&str] = &["api", "planner", "providers", "observer", "controller", "runtime", "cli"];
+const LAYERS: &[&str] = &[
+    "api",
+    "planner",
+    "providers",
+    "observer",
+    "controller",
+    "runtime",
+    "cli",
+];
 /// All that the simulators know of the project.
-const SIM_MAY_USE: &[&[&str]] = &[&["sim"], &["api"], &["planner", "model"], &["providers", "transport"]];
+const SIM_MAY_USE: &[&[&str]] = &[
+    &["sim"],
+    &["api"],
+    &["planner", "model"],
+    &["providers", "transport"],
+];
 /// All that the program knows of its library.
 const MAIN_MAY_USE: &[&str] = &["cli", "runtime"];
 /// Each cloud: the words that give it away, and where they may stand.
@@ -52,7 +65,10 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) {
 
 /// Every fault in these files, given as path and text.
 fn check(files: &[(String, String)]) -> Vec<String> {
-    let parsed: Vec<Source> = files.iter().map(|(path, text)| Source::parse(path, text)).collect();
+    let parsed: Vec<Source> = files
+        .iter()
+        .map(|(path, text)| Source::parse(path, text))
+        .collect();
     let test_modules: BTreeSet<Vec<String>> = parsed.iter().flat_map(Source::test_modules).collect();
     let mut faults = BTreeSet::new();
     for source in &parsed {
@@ -60,7 +76,10 @@ fn check(files: &[(String, String)]) -> Vec<String> {
         source.imports(test_file, &mut faults);
         source.words(test_file, &mut faults);
         if source.lines > MAX_LINES {
-            faults.insert(format!("{}: {} lines, more than {MAX_LINES}", source.path, source.lines));
+            faults.insert(format!(
+                "{}: {} lines, more than {MAX_LINES}",
+                source.path, source.lines
+            ));
         }
     }
     faults.into_iter().collect()
@@ -120,7 +139,8 @@ impl Source {
 
     /// Modules in files of their own that are declared under `cfg(test)`.
     fn test_modules(&self) -> Vec<Vec<String>> {
-        let declared = (0..self.tokens.len()).filter(|i| self.in_test(*i) && self.is(*i, "mod") && self.is(i + 2, ";"));
+        let declared =
+            (0..self.tokens.len()).filter(|i| self.in_test(*i) && self.is(*i, "mod") && self.is(i + 2, ";"));
         declared
             .map(|i| {
                 let mut module = self.module.clone();
@@ -143,8 +163,14 @@ impl Source {
                     inline.push(named.then(|| self.tokens[at - 1].text.clone()));
                 }
                 "}" => drop(inline.pop()),
-                start @ ("crate" | "super" | "evenkeel") if self.is(at + 1, "::") && !self.is(at.wrapping_sub(1), "::") => {
-                    let here = self.module.iter().cloned().chain(inline.iter().flatten().cloned());
+                start @ ("crate" | "super" | "evenkeel")
+                    if self.is(at + 1, "::") && !self.is(at.wrapping_sub(1), "::") =>
+                {
+                    let here = self
+                        .module
+                        .iter()
+                        .cloned()
+                        .chain(inline.iter().flatten().cloned());
                     let base = match start {
                         "super" => here.collect::<Vec<_>>(),
                         _ => Vec::new(),
@@ -204,7 +230,13 @@ impl Source {
         match (from, to) {
             ("main", _) => (!MAIN_MAY_USE.contains(&to)).then(|| format!("the program may not use {shown}")),
             ("sim", _) => {
-                let fits = |allowed: &&[&str]| target.iter().map(String::as_str).take(allowed.len()).eq(allowed.iter().copied());
+                let fits = |allowed: &&[&str]| {
+                    target
+                        .iter()
+                        .map(String::as_str)
+                        .take(allowed.len())
+                        .eq(allowed.iter().copied())
+                };
                 (!SIM_MAY_USE.iter().any(fits)).then(|| format!("a simulator may not use {shown}"))
             }
             ("cli", "sim") => None,
@@ -259,7 +291,11 @@ fn is_word(text: &str) -> bool {
 fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let (mut found, mut at, mut line) = (Vec::new(), 0, 1);
-    let starts = |at: usize, what: &str| what.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
+    let starts = |at: usize, what: &str| {
+        what.chars()
+            .enumerate()
+            .all(|(i, c)| chars.get(at + i) == Some(&c))
+    };
     while at < chars.len() {
         let from = at;
         let mut push = |text: String, quoted| found.push(Token { text, line, quoted });
@@ -318,7 +354,10 @@ fn tokens(text: &str) -> Vec<Token> {
             }
             at += 1;
         }
-        line += chars[from..at.min(chars.len())].iter().filter(|c| **c == '\n').count();
+        line += chars[from..at.min(chars.len())]
+            .iter()
+            .filter(|c| **c == '\n')
+            .count();
     }
     found
 }
@@ -329,7 +368,11 @@ fn string_at(chars: &[char], at: usize) -> Option<(usize, String)> {
         // The tail of a word is no prefix; a quote right after a word still opens a string.
         return (chars[at] == '"').then(|| (1, "\"".to_owned()));
     }
-    let prefix = chars[at..].iter().take_while(|c| matches!(c, 'b' | 'c' | 'r')).count().min(2);
+    let prefix = chars[at..]
+        .iter()
+        .take_while(|c| matches!(c, 'b' | 'c' | 'r'))
+        .count()
+        .min(2);
     let hashes = chars[at + prefix..].iter().take_while(|c| **c == '#').count();
     let raw = chars[at..at + prefix].contains(&'r');
     if chars.get(at + prefix + hashes) != Some(&'"') || (hashes > 0 && !raw) {
@@ -341,7 +384,11 @@ fn string_at(chars: &[char], at: usize) -> Option<(usize, String)> {
 
 /// The items that stand under `#[cfg(test)]` or a `cfg` that asks for `test` among other things.
 fn test_ranges(tokens: &[Token]) -> Vec<(usize, usize)> {
-    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t: &Token| !t.quoted && t.text == text);
+    let is = |at: usize, text: &str| {
+        tokens
+            .get(at)
+            .is_some_and(|t: &Token| !t.quoted && t.text == text)
+    };
     let close = |mut at: usize, open: &str, close: &str| {
         let mut depth = 0;
         while at < tokens.len() {
@@ -362,7 +409,11 @@ fn test_ranges(tokens: &[Token]) -> Vec<(usize, usize)> {
         let asks = (at..end).any(|i| is(i, "test")) && !(at..end).any(|i| is(i, "not") || is(i, "any"));
         let item = (end..tokens.len()).find(|i| is(*i, "{") || is(*i, ";"));
         if let Some(item) = item.filter(|_| asks) {
-            let to = if is(item, "{") { close(item, "{", "}") } else { item + 1 };
+            let to = if is(item, "{") {
+                close(item, "{", "}")
+            } else {
+                item + 1
+            };
             ranges.push((at, to));
         }
     }
@@ -378,60 +429,193 @@ fn each_rule_bites() {
     let long = "\n".repeat(MAX_LINES + 1);
     let bad: &[(&str, &str, &str)] = &[
         // Upward, in every way to write it.
-        ("src/planner/mod.rs", "use crate::providers::Account;", "planner may not use providers"),
-        ("src/api/server.rs", "use crate::{api::Reason, planner::model};", "api may not use planner"),
-        ("src/api/server.rs", "use crate::{api::{a, b}, observer};", "api may not use observer"),
-        ("src/planner/model.rs", "use super::super::controller::Queue;", "planner may not use controller"),
-        ("src/planner/mod.rs", "use super::{controller::Queue};", "planner may not use controller"),
-        ("src/planner/mod.rs", "fn f() -> crate::observer::X { todo() }", "planner may not use observer"),
-        ("src/planner/a/b.rs", "mod c { use super::super::super::super::cli::X; }", "planner may not use cli"),
-        ("src/providers/x/mod.rs", "use crate::controller::y as z;", "providers may not use controller"),
-        ("src/controller/mod.rs", "use crate::runtime::ownership;", "controller may not use runtime"),
-        ("src/runtime/mod.rs", "pub use crate::cli::*;", "runtime may not use cli"),
-        ("src/planner/mod.rs", "#[cfg(test)] mod tests { use crate::observer::X; }", "planner may not use observer"),
-        ("src/main.rs", "use evenkeel::planner::plan;", "the program may not use planner::plan"),
+        (
+            "src/planner/mod.rs",
+            "use crate::providers::Account;",
+            "planner may not use providers",
+        ),
+        (
+            "src/api/server.rs",
+            "use crate::{api::Reason, planner::model};",
+            "api may not use planner",
+        ),
+        (
+            "src/api/server.rs",
+            "use crate::{api::{a, b}, observer};",
+            "api may not use observer",
+        ),
+        (
+            "src/planner/model.rs",
+            "use super::super::controller::Queue;",
+            "planner may not use controller",
+        ),
+        (
+            "src/planner/mod.rs",
+            "use super::{controller::Queue};",
+            "planner may not use controller",
+        ),
+        (
+            "src/planner/mod.rs",
+            "fn f() -> crate::observer::X { todo() }",
+            "planner may not use observer",
+        ),
+        (
+            "src/planner/a/b.rs",
+            "mod c { use super::super::super::super::cli::X; }",
+            "planner may not use cli",
+        ),
+        (
+            "src/providers/x/mod.rs",
+            "use crate::controller::y as z;",
+            "providers may not use controller",
+        ),
+        (
+            "src/controller/mod.rs",
+            "use crate::runtime::ownership;",
+            "controller may not use runtime",
+        ),
+        (
+            "src/runtime/mod.rs",
+            "pub use crate::cli::*;",
+            "runtime may not use cli",
+        ),
+        (
+            "src/planner/mod.rs",
+            "#[cfg(test)] mod tests { use crate::observer::X; }",
+            "planner may not use observer",
+        ),
+        (
+            "src/main.rs",
+            "use evenkeel::planner::plan;",
+            "the program may not use planner::plan",
+        ),
         // The simulators.
-        ("src/sim/cloud.rs", "use crate::planner::plan;", "a simulator may not use planner::plan"),
-        ("src/sim/cloud.rs", "use crate::providers::{transport::Stage, Account};", "a simulator may not use providers::Account"),
-        ("src/observer/mod.rs", "use crate::sim::Cloud;", "observer may not use the simulators"),
-        ("src/observer/mod.rs", "#[cfg(not(test))] use crate::sim::Cloud;", "observer may not use the simulators"),
-        ("src/observer/mod.rs", "#[cfg(test)] mod tests {} use crate::sim::Cloud;", "observer may not use the simulators"),
+        (
+            "src/sim/cloud.rs",
+            "use crate::planner::plan;",
+            "a simulator may not use planner::plan",
+        ),
+        (
+            "src/sim/cloud.rs",
+            "use crate::providers::{transport::Stage, Account};",
+            "a simulator may not use providers::Account",
+        ),
+        (
+            "src/observer/mod.rs",
+            "use crate::sim::Cloud;",
+            "observer may not use the simulators",
+        ),
+        (
+            "src/observer/mod.rs",
+            "#[cfg(not(test))] use crate::sim::Cloud;",
+            "observer may not use the simulators",
+        ),
+        (
+            "src/observer/mod.rs",
+            "#[cfg(test)] mod tests {} use crate::sim::Cloud;",
+            "observer may not use the simulators",
+        ),
         // Clouds.
-        ("src/planner/mod.rs", "if spec.openstack.is_some() {}", "names openstack"),
-        ("src/controller/mod.rs", "const X: &str = \"ask Nova\";", "names nova"),
+        (
+            "src/planner/mod.rs",
+            "if spec.openstack.is_some() {}",
+            "names openstack",
+        ),
+        (
+            "src/controller/mod.rs",
+            "const X: &str = \"ask Nova\";",
+            "names nova",
+        ),
         ("src/controller/mod.rs", "struct NovaError;", "names nova"),
         ("src/runtime/mod.rs", "fn my_nova() {}", "names nova"),
-        ("src/providers/other/mod.rs", "type X = OpenStackServer;", "names openstack"),
+        (
+            "src/providers/other/mod.rs",
+            "type X = OpenStackServer;",
+            "names openstack",
+        ),
         // Purity.
-        ("src/planner/mod.rs", "pub async fn plan() {}", "async in a pure layer"),
+        (
+            "src/planner/mod.rs",
+            "pub async fn plan() {}",
+            "async in a pure layer",
+        ),
         ("src/planner/mod.rs", "use tokio::time;", "tokio in a pure layer"),
-        ("src/planner/mod.rs", "use std::time::{Duration, Instant};", "Instant in a pure layer"),
-        ("src/api/x.rs", "std::time::SystemTime::now();", "SystemTime in a pure layer"),
-        ("src/planner/mod.rs", "let x: u8 = rand::random();", "rand in a pure layer"),
-        ("src/planner/mod.rs", "let t = Timestamp::now();", "Timestamp::now in a pure layer"),
+        (
+            "src/planner/mod.rs",
+            "use std::time::{Duration, Instant};",
+            "Instant in a pure layer",
+        ),
+        (
+            "src/api/x.rs",
+            "std::time::SystemTime::now();",
+            "SystemTime in a pure layer",
+        ),
+        (
+            "src/planner/mod.rs",
+            "let x: u8 = rand::random();",
+            "rand in a pure layer",
+        ),
+        (
+            "src/planner/mod.rs",
+            "let t = Timestamp::now();",
+            "Timestamp::now in a pure layer",
+        ),
         // Length.
         ("src/cli/mod.rs", &long, "451 lines"),
     ];
     for (path, text, expected) in bad {
         let found = faults_of(path, text);
-        assert!(found.iter().any(|f| f.contains(expected)), "{path}: {text}\nexpected {expected:?}, found {found:?}");
+        assert!(
+            found.iter().any(|f| f.contains(expected)),
+            "{path}: {text}\nexpected {expected:?}, found {found:?}"
+        );
     }
 }
 
 #[test]
 fn what_is_allowed_passes() {
     let good: &[(&str, &str)] = &[
-        ("src/cli/mod.rs", "use crate::{api, planner::model::X, runtime, sim::Cloud};"),
-        ("src/controller/queue.rs", "use super::{status::Writer, events}; use crate::planner::plan;"),
-        ("src/planner/model.rs", "use super::memory::Memory; use crate::api::choice::choice;"),
-        ("src/sim/openstack/mod.rs", "use crate::planner::model::Marks; use crate::providers::transport::Transport; use super::faults;"),
-        ("src/sim/openstack/mod.rs", "use crate::api::keys; const NOVA: &str = \"nova\";"),
-        ("src/observer/mod.rs", "#[cfg(test)]\nmod tests { use super::*; use crate::sim::Cloud; }"),
-        ("src/observer/mod.rs", "#[cfg(all(test, feature = \"sim\"))]\nmod tests { use crate::sim::Cloud; }"),
-        ("src/planner/mod.rs", "// nova, async and crate::cli::X\n/* tokio /* rand */ */ fn f<'a>(x: &'a str) {}"),
-        ("src/planner/mod.rs", "const X: &str = \"crate::cli::X async\"; const Y: char = '\"'; const Z: &str = r#\"a \"tokio\" b\"#;"),
+        (
+            "src/cli/mod.rs",
+            "use crate::{api, planner::model::X, runtime, sim::Cloud};",
+        ),
+        (
+            "src/controller/queue.rs",
+            "use super::{status::Writer, events}; use crate::planner::plan;",
+        ),
+        (
+            "src/planner/model.rs",
+            "use super::memory::Memory; use crate::api::choice::choice;",
+        ),
+        (
+            "src/sim/openstack/mod.rs",
+            "use crate::planner::model::Marks; use crate::providers::transport::Transport; use super::faults;",
+        ),
+        (
+            "src/sim/openstack/mod.rs",
+            "use crate::api::keys; const NOVA: &str = \"nova\";",
+        ),
+        (
+            "src/observer/mod.rs",
+            "#[cfg(test)]\nmod tests { use super::*; use crate::sim::Cloud; }",
+        ),
+        (
+            "src/observer/mod.rs",
+            "#[cfg(all(test, feature = \"sim\"))]\nmod tests { use crate::sim::Cloud; }",
+        ),
+        (
+            "src/planner/mod.rs",
+            "// nova, async and crate::cli::X\n/* tokio /* rand */ */ fn f<'a>(x: &'a str) {}",
+        ),
+        (
+            "src/planner/mod.rs",
+            "const X: &str = \"crate::cli::X async\"; const Y: char = '\"'; const Z: &str = r#\"a \"tokio\" b\"#;",
+        ),
         ("src/planner/mod.rs", "fn innovation() { let random = operand; }"),
-        ("src/providers/openstack/wire.rs", "struct Nova; use crate::api::server::OpenStackServer;"),
+        (
+            "src/providers/openstack/wire.rs",
+            "struct Nova; use crate::api::server::OpenStackServer;",
+        ),
         ("src/providers/mod.rs", "pub mod openstack;"),
         ("src/main.rs", "use evenkeel::cli; pub(crate) fn f() {}"),
     ];
@@ -442,8 +626,14 @@ fn what_is_allowed_passes() {
 
 #[test]
 fn a_file_that_is_declared_for_tests_is_a_test() {
-    let parent = ("src/observer/mod.rs".to_owned(), "#[cfg(test)]\nmod drills;".to_owned());
-    let child = ("src/observer/drills.rs".to_owned(), "use crate::sim::Cloud;".to_owned());
+    let parent = (
+        "src/observer/mod.rs".to_owned(),
+        "#[cfg(test)]\nmod drills;".to_owned(),
+    );
+    let child = (
+        "src/observer/drills.rs".to_owned(),
+        "use crate::sim::Cloud;".to_owned(),
+    );
     assert_eq!(check(&[parent, child.clone()]), Vec::<String>::new());
     assert_eq!(check(&[child]).len(), 1);
 }

@@ -35,7 +35,10 @@ fn the_repository_holds_what_the_types_say() {
             stale.push(path);
         }
     }
-    assert!(stale.is_empty(), "run `make generate`, these differ from the types: {stale:?}");
+    assert!(
+        stale.is_empty(),
+        "run `make generate`, these differ from the types: {stale:?}"
+    );
 }
 
 /// Every schema below a definition, with its path.
@@ -59,12 +62,17 @@ fn faults(fault: impl Fn(&str, &Value, bool) -> Option<&'static str>) -> Vec<Str
     for (_, crd) in crds::all().unwrap() {
         let value = serde_json::to_value(&crd).unwrap();
         let root = value.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap();
-        schemas(&crd.spec.names.kind, root, false, &mut |path, schema, in_list_map| {
-            seen += 1;
-            if let Some(text) = fault(path, schema, in_list_map) {
-                found.push(format!("{path}: {text}"));
-            }
-        });
+        schemas(
+            &crd.spec.names.kind,
+            root,
+            false,
+            &mut |path, schema, in_list_map| {
+                seen += 1;
+                if let Some(text) = fault(path, schema, in_list_map) {
+                    found.push(format!("{path}: {text}"));
+                }
+            },
+        );
     }
     assert!(seen > 100, "only {seen} schemas were looked at");
     found
@@ -98,11 +106,16 @@ fn every_word_of_every_enum_is_explained() {
     let found = faults(|_, schema, _| {
         let words = schema["enum"].as_array()?;
         let text = schema["description"].as_str().unwrap_or_default();
-        let all = words.iter().all(|w| text.contains(&format!("\n- {}: ", w.as_str().unwrap_or("?"))));
+        let all = words
+            .iter()
+            .all(|w| text.contains(&format!("\n- {}: ", w.as_str().unwrap_or("?"))));
         (!all).then_some("a word is not explained")
     });
     // The conditions are Kubernetes' own type.
-    let found: Vec<_> = found.into_iter().filter(|f| !f.contains("conditions[].status")).collect();
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|f| !f.contains("conditions[].status"))
+        .collect();
     assert_eq!(found, Vec::<String>::new());
 }
 
@@ -140,7 +153,9 @@ fn every_string_list_map_and_number_is_bounded() {
             "string" if !has("maxLength") && !has("enum") && !has("format") => Some("no maxLength"),
             "array" if !has("maxItems") => Some("no maxItems"),
             "object" if has("additionalProperties") && !has("maxProperties") => Some("no maxProperties"),
-            "integer" if path.contains(".spec") && !(has("minimum") && has("maximum")) => Some("no minimum and maximum"),
+            "integer" if path.contains(".spec") && !(has("minimum") && has("maximum")) => {
+                Some("no minimum and maximum")
+            }
             _ => None,
         }
     });
@@ -160,7 +175,9 @@ fn integers_have_formats_that_the_api_server_knows() {
 fn a_fresh_object_is_not_done() {
     for (_, crd) in crds::all().unwrap() {
         let value = serde_json::to_value(&crd).unwrap();
-        let status = value.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/status").unwrap();
+        let status = value
+            .pointer("/spec/versions/0/schema/openAPIV3Schema/properties/status")
+            .unwrap();
         assert_eq!(status["default"], serde_json::json!({"observedGeneration": -1}));
     }
 }

@@ -91,7 +91,11 @@ pub fn render() -> Result<String, CrdError> {
         &mut page,
         &["reason", "what it means", "what to do"],
         Reason::ALL.iter().map(|r| {
-            let advice = if r.advice().is_empty() { "Nothing." } else { r.advice() };
+            let advice = if r.advice().is_empty() {
+                "Nothing."
+            } else {
+                r.advice()
+            };
             vec![code(r.as_str()), r.meaning().into(), advice.into()]
         }),
     );
@@ -112,7 +116,11 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) -> Result<(), CrdErro
             let root = &schema["properties"][part];
             let (mut rows, mut rules) = (Vec::new(), Vec::new());
             walk(part, root, &mut rows, &mut rules);
-            heading(page, 3, &format!("{} {}", crd.spec.names.kind, title.to_lowercase()));
+            heading(
+                page,
+                3,
+                &format!("{} {}", crd.spec.names.kind, title.to_lowercase()),
+            );
             table(page, &["field", "type", "default", "bounds", "description"], rows);
             if !rules.is_empty() {
                 heading(page, 3, &format!("{} rules", crd.spec.names.kind));
@@ -125,7 +133,11 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) -> Result<(), CrdErro
             page,
             &["column", "from", "shown"],
             version.additional_printer_columns.iter().flatten().map(|c| {
-                let shown = if c.priority.unwrap_or(0) > 0 { "with `-o wide`" } else { "always" };
+                let shown = if c.priority.unwrap_or(0) > 0 {
+                    "with `-o wide`"
+                } else {
+                    "always"
+                };
                 vec![c.name.clone(), code(&c.json_path), shown.into()]
             }),
         );
@@ -136,7 +148,11 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) -> Result<(), CrdErro
 /// Collects the fields below `path`, and the rules at it and below it.
 fn walk(path: &str, schema: &Value, rows: &mut Vec<Vec<String>>, rules: &mut Vec<Vec<String>>) {
     for rule in list(schema, "x-kubernetes-validations") {
-        rules.push(vec![code(path), text(rule, "message").into(), code(text(rule, "rule"))]);
+        rules.push(vec![
+            code(path),
+            text(rule, "message").into(),
+            code(text(rule, "rule")),
+        ]);
     }
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
@@ -144,7 +160,9 @@ fn walk(path: &str, schema: &Value, rows: &mut Vec<Vec<String>>, rules: &mut Vec
         rows.push(vec![
             code(&path) + if required { " *" } else { "" },
             type_of(field),
-            field.get("default").map_or(String::new(), |d| code(&d.to_string())),
+            field
+                .get("default")
+                .map_or(String::new(), |d| code(&d.to_string())),
             bounds(field).join(", "),
             text(field, "description").into(),
         ]);
@@ -158,7 +176,11 @@ fn walk(path: &str, schema: &Value, rows: &mut Vec<Vec<String>>, rules: &mut Vec
 }
 
 fn type_of(schema: &Value) -> String {
-    match (text(schema, "type"), schema.get("items"), schema.get("additionalProperties")) {
+    match (
+        text(schema, "type"),
+        schema.get("items"),
+        schema.get("additionalProperties"),
+    ) {
         ("array", Some(items), _) => format!("list of {}", type_of(items)),
         (_, _, Some(values)) => format!("map of {}", type_of(values)),
         ("string", ..) if text(schema, "format") == "date-time" => "time (RFC 3339)".into(),
@@ -187,7 +209,9 @@ fn bounds(schema: &Value) -> Vec<String> {
     if schema.get("pattern").is_some() {
         found.push(code(text(schema, "pattern")));
     }
-    let words: Vec<String> = list(schema, "enum").filter_map(|w| w.as_str().map(code)).collect();
+    let words: Vec<String> = list(schema, "enum")
+        .filter_map(|w| w.as_str().map(code))
+        .collect();
     if !words.is_empty() {
         found.push(format!("one of {}", words.join(" ")));
     }
@@ -257,8 +281,14 @@ mod tests {
     #[test]
     fn shows_type_default_bounds_and_rules_of_a_field() {
         let page = render().unwrap();
-        let row = page.lines().find(|l| l.starts_with("| `spec.powerOff.timeout` |")).unwrap();
-        assert!(row.contains("| string | `\"5m\"` | at most 16 characters"), "{row}");
+        let row = page
+            .lines()
+            .find(|l| l.starts_with("| `spec.powerOff.timeout` |"))
+            .unwrap();
+        assert!(
+            row.contains("| string | `\"5m\"` | at most 16 characters"),
+            "{row}"
+        );
         assert!(page.contains("| `spec.powerOff.timeout` | powerOff.timeout must be between 1s and 24h |"));
         assert!(page.contains("| `spec.openstack.networks[].name` * |"));
         assert!(page.contains("one of `Full` `PowerOnly` `Observe`"));

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,7 +17,9 @@ pub struct Cluster {
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/env/kubernetes").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/env/kubernetes")
+        .join(name)
 }
 
 /// The control plane of this test binary: started by the first test that asks, with the CRDs of this checkout,
@@ -51,7 +53,15 @@ impl Cluster {
         }
         let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
         cluster.kubectl(&["apply", "-f", &crds.to_string_lossy()]).ok()?;
-        cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).ok()?;
+        cluster
+            .kubectl(&[
+                "wait",
+                "--for=condition=Established",
+                "crd",
+                "--all",
+                "--timeout=30s",
+            ])
+            .ok()?;
         Ok(cluster)
     }
 
@@ -59,7 +69,12 @@ impl Cluster {
     /// and then stops what was started. Nothing else is certain to run then.
     fn stop_with_this_process(&self) -> Result<(), String> {
         let child = Command::new("setsid")
-            .args(["bash", "-c", r#"cat >/dev/null; bash "$1" "$2" >/dev/null 2>&1; rm -rf "$2""#, "stop"])
+            .args([
+                "bash",
+                "-c",
+                r#"cat >/dev/null; bash "$1" "$2" >/dev/null 2>&1; rm -rf "$2""#,
+                "stop",
+            ])
             .arg(script("stop.sh"))
             .arg(&self.run)
             .stdin(Stdio::piped())
@@ -89,15 +104,26 @@ impl Cluster {
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
             .args(args)
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("kubectl");
-        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
-            pipe.write_all(text.as_bytes()).expect("kubectl reads its input");
-        }
+        // From a thread of its own: kubectl may answer before it has read everything.
+        let writer = child
+            .stdin
+            .take()
+            .zip(input.map(str::to_owned))
+            .map(|(mut pipe, text)| std::thread::spawn(move || pipe.write_all(text.as_bytes())));
         let out = child.wait_with_output().expect("kubectl");
+        if let Some(writer) = writer {
+            // A kubectl that ended early says why on its own output.
+            let _ = writer.join();
+        }
         Output {
             command: args.join(" "),
             ok: out.status.success(),
@@ -154,10 +180,18 @@ impl Namespace<'_> {
 
     /// Runs kubectl in this namespace with an object on its standard input.
     pub fn kubectl_with(&self, args: &[&str], object: Option<&Value>) -> Output {
-        let text = object.map(Value::to_string);
-        let mut all = vec!["-n", self.name.as_str()];
-        all.extend(args);
-        self.cluster.kubectl_with(&all, text.as_deref())
+        match object {
+            Some(object) => self.kubectl_text(args, &object.to_string()),
+            None => self
+                .cluster
+                .kubectl(&[&["-n", self.name.as_str()], args].concat()),
+        }
+    }
+
+    /// Runs kubectl in this namespace with a text on its standard input.
+    pub fn kubectl_text(&self, args: &[&str], text: &str) -> Output {
+        self.cluster
+            .kubectl_with(&[&["-n", self.name.as_str()], args].concat(), Some(text))
     }
 
     /// Creates an object.
@@ -179,9 +213,17 @@ impl Namespace<'_> {
     /// Writes the status of an object.
     pub fn set_status(&self, kind: &str, name: &str, status: &Value) {
         let patch = json!({ "status": status }).to_string();
-        self.kubectl(&["patch", kind, name, "--subresource=status", "--type=merge", "-p", &patch])
-            .ok()
-            .unwrap();
+        self.kubectl(&[
+            "patch",
+            kind,
+            name,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ])
+        .ok()
+        .unwrap();
     }
 }
 
