@@ -12,6 +12,9 @@
 //! - `sim` (feature `sim`): the clouds and an API server as simulators.
 
 pub mod api;
+//pub mod cli;
+pub mod controller;
+pub mod observer;
 pub mod planner;
 pub mod providers;
 #[cfg(feature = "sim")]

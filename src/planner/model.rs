@@ -342,53 +342,51 @@ pub struct Listing {
     pub sequence: u64,
     /// Every server, by id.
     pub servers: BTreeMap<String, Arc<ObservedServer>>,
-    /// Ids by the uid in their marks.
+    /// The ids of the servers that carry the uid of an object in their marks, sorted.
     pub by_uid: HashMap<String, Vec<String>>,
-    /// Ids by installation and object in their marks.
+    /// The ids of the servers that carry an (installation, object) in their marks, sorted.
     pub by_object: HashMap<(String, String), Vec<String>>,
 }
 
 impl Listing {
-    /// A listing of these servers.
-    pub fn new(asked_at: Timestamp, sequence: u64, servers: Vec<Arc<ObservedServer>>) -> Self {
-        let mut listing = Self {
-            asked_at: Some(asked_at),
-            sequence,
-            ..Self::default()
-        };
-        for server in servers {
-            if let Some(marks) = &server.marks {
-                listing
-                    .by_uid
-                    .entry(marks.uid.clone())
-                    .or_default()
-                    .push(server.id.clone());
-                let object = (marks.installation.clone(), marks.object.clone());
-                listing
-                    .by_object
-                    .entry(object)
-                    .or_default()
-                    .push(server.id.clone());
-            }
-            listing.servers.insert(server.id.clone(), server);
-        }
-        listing
+    /// A list of these servers.
+    pub fn new(asked_at: impl Into<Option<Timestamp>>, sequence: u64, servers: Vec<ObservedServer>) -> Self {
+        let servers = servers.into_iter().map(|s| (s.id.clone(), Arc::new(s))).collect();
+        Self::indexed(asked_at.into(), sequence, servers)
     }
 
-    /// The servers that carry this uid.
+    /// The list after this one. What did not change stays the very same allocation.
+    #[must_use]
+    pub fn next(&self, asked_at: Timestamp, servers: Vec<ObservedServer>) -> Self {
+        let keep = |new: ObservedServer| match self.servers.get(&new.id) {
+            Some(old) if **old == new => Arc::clone(old),
+            _ => Arc::new(new),
+        };
+        let servers = servers.into_iter().map(|s| (s.id.clone(), keep(s))).collect();
+        Self::indexed(Some(asked_at), self.sequence + 1, servers)
+    }
+
+    /// Every server that carries the uid of an object.
     pub fn of_uid(&self, uid: &str) -> Vec<&Arc<ObservedServer>> {
         self.pick(self.by_uid.get(uid))
     }
 
-    /// The servers that were made for an object of this name, by this installation, whatever its uid.
+    /// Every server that carries the name of an object (`namespace/name`) of an installation.
     pub fn of_object(&self, installation: &str, object: &str) -> Vec<&Arc<ObservedServer>> {
         self.pick(self.by_object.get(&(installation.to_owned(), object.to_owned())))
     }
 
     fn pick(&self, ids: Option<&Vec<String>>) -> Vec<&Arc<ObservedServer>> {
-        ids.into_iter()
-            .flatten()
-            .filter_map(|id| self.servers.get(id))
-            .collect()
+        ids.into_iter().flatten().filter_map(|id| self.servers.get(id)).collect()
+    }
+
+    fn indexed(asked_at: Option<Timestamp>, sequence: u64, servers: BTreeMap<String, Arc<ObservedServer>>) -> Self {
+        let (mut by_uid, mut by_object) = (HashMap::new(), HashMap::new());
+        for (id, marks) in servers.iter().filter_map(|(id, s)| Some((id, s.marks.as_ref()?))) {
+            by_uid.entry(marks.uid.clone()).or_insert_with(Vec::new).push(id.clone());
+            let object = (marks.installation.clone(), marks.object.clone());
+            by_object.entry(object).or_insert_with(Vec::new).push(id.clone());
+        }
+        Self { asked_at, sequence, servers, by_uid, by_object }
     }
 }

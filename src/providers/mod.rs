@@ -1,5 +1,6 @@
 //! The clouds, translated into the planner's words. No policy lives here.
 
+pub mod registry;
 pub mod transport;
 
 use futures::future::BoxFuture;
@@ -15,6 +16,12 @@ pub struct Account {
     pub name: Option<String>,
     /// The identity that requests are counted against: endpoint and account.
     pub key: String,
+}
+
+tokio::task_local! {
+    /// Until when a call may be sent: what it rests on would be too old afterwards. Set around
+    /// [`Provider::call`]; a provider hands it to its transport, which knows when bytes leave.
+    pub static SEND_BEFORE: tokio::time::Instant;
 }
 
 /// One cloud account, spoken to in the planner's words.

@@ -297,7 +297,7 @@ impl World {
         Arc::new(Listing::new(
             now,
             1,
-            self.cloud.values().map(|f| Arc::new(f.seen.clone())).collect(),
+            self.cloud.values().map(|f| f.seen.clone()).collect(),
         ))
     }
 

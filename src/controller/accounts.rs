@@ -1,0 +1,376 @@
+//! The accounts that ProviderConfigs name: who may be asked, and what their observers have seen.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::api::{ProviderConfigSpec, Reason};
+use crate::observer::sync::{hash, lock};
+use crate::observer::{Interest, ObjectKey, Observer, Outage, Pace, Setup, View};
+use crate::planner::AccountFacts;
+use crate::providers::{Account, Provider};
+
+/// What makes observers.
+pub(crate) type Observe = Box<dyn Fn(u64, Vec<Arc<dyn Provider>>, Pace) -> Setup + Send + Sync>;
+
+/// Every ProviderConfig in use and every account behind them.
+pub(crate) struct Accounts {
+    inner: Mutex<Inner>,
+    observe: Observe,
+    seed: u64,
+}
+
+#[derive(Default)]
+struct Inner {
+    configs: HashMap<ObjectKey, Config>,
+    accounts: HashMap<String, Shared>,
+    /// Since when a ProviderConfig that does not exist is asked for.
+    missing: HashMap<ObjectKey, Timestamp>,
+}
+
+struct Config {
+    poke: Arc<Notify>,
+    suspect: bool,
+    state: ConfigState,
+    settings: Settings,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Whether an account can be used.
+#[derive(Clone)]
+pub(crate) enum ConfigState {
+    /// It cannot be asked.
+    Unusable(Outage),
+    /// It can.
+    Usable {
+        /// Since when it is tried.
+        since: Timestamp,
+        /// Whose it is.
+        account: Account,
+        /// The way to it.
+        provider: Arc<dyn Provider>,
+    },
+}
+
+/// What a ProviderConfig says beside the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Nothing may be changed.
+    pub(crate) suspended: bool,
+    /// `maxCreatesInFlight`.
+    pub(crate) creates: i32,
+    /// `maxConcurrentDisruptions`.
+    pub(crate) disruptions: i32,
+    /// How often the account is listed.
+    pub(crate) pace: Pace,
+}
+
+impl Settings {
+    /// Reads them.
+    pub(crate) fn of(spec: &ProviderConfigSpec) -> Self {
+        Self {
+            suspended: spec.suspend,
+            creates: spec.max_creates_in_flight,
+            disruptions: spec.max_concurrent_disruptions,
+            pace: Pace {
+                idle: spec.observe.interval.std(),
+                busy: spec.observe.busy_interval.std(),
+            },
+        }
+    }
+}
+
+struct Shared {
+    observer: Observer,
+    members: BTreeMap<ObjectKey, (Arc<dyn Provider>, Pace)>,
+}
+
+impl Shared {
+    fn sources(members: &BTreeMap<ObjectKey, (Arc<dyn Provider>, Pace)>) -> Vec<Arc<dyn Provider>> {
+        members.values().map(|(p, _)| Arc::clone(p)).collect()
+    }
+
+    /// The fastest pace that anybody asks for.
+    fn pace(members: &BTreeMap<ObjectKey, (Arc<dyn Provider>, Pace)>) -> Option<Pace> {
+        members.values().map(|(_, p)| *p).reduce(|a, b| Pace {
+            idle: a.idle.min(b.idle),
+            busy: a.busy.min(b.busy),
+        })
+    }
+}
+
+/// An account as one plan sees it.
+pub(crate) enum Snapshot {
+    /// It cannot be asked, or was not listed yet; its name, if that is known.
+    Unusable(Outage, Option<String>),
+    /// It was listed.
+    Usable(Box<Usable>),
+}
+
+/// An account that was listed.
+pub(crate) struct Usable {
+    /// What the planner gets; the limits are not filled in yet.
+    pub(crate) facts: AccountFacts,
+    /// The settings of its ProviderConfig.
+    pub(crate) settings: Settings,
+    /// Names the account.
+    pub(crate) account: String,
+    /// The way to it.
+    pub(crate) provider: Arc<dyn Provider>,
+}
+
+impl Accounts {
+    /// No accounts yet.
+    pub(crate) fn new(observe: Observe, seed: u64) -> Self {
+        Self {
+            inner: Mutex::default(),
+            observe,
+            seed,
+        }
+    }
+
+    /// Makes sure that a ProviderConfig has a task; tells the task that something changed if it has one.
+    pub(crate) fn tend(
+        &self,
+        config: &ObjectKey,
+        settings: Settings,
+        since: Timestamp,
+        start: impl FnOnce(Arc<Notify>) -> AbortOnDropHandle<()>,
+    ) {
+        let mut inner = lock(&self.inner);
+        inner.missing.remove(config);
+        if let Some(known) = inner.configs.get_mut(config) {
+            known.settings = settings;
+            known.poke.notify_one();
+            return;
+        }
+        let poke = Arc::new(Notify::new());
+        let state = ConfigState::Unusable(connecting(since));
+        let task = start(Arc::clone(&poke));
+        inner.configs.insert(
+            config.clone(),
+            Config {
+                poke,
+                suspect: false,
+                state,
+                settings,
+                _task: task,
+            },
+        );
+    }
+
+    /// Tells the task of a ProviderConfig that something changed.
+    pub(crate) fn poke(&self, config: &ObjectKey) {
+        if let Some(known) = lock(&self.inner).configs.get(config) {
+            known.poke.notify_one();
+        }
+    }
+
+    /// The cloud refused the credentials: the Secret is to be read again.
+    pub(crate) fn suspect(&self, config: &ObjectKey) {
+        if let Some(known) = lock(&self.inner).configs.get_mut(config) {
+            known.suspect = true;
+            known.poke.notify_one();
+        }
+    }
+
+    /// Whether [`Accounts::suspect`] was called since the last time.
+    pub(crate) fn take_suspicion(&self, config: &ObjectKey) -> bool {
+        let mut inner = lock(&self.inner);
+        inner
+            .configs
+            .get_mut(config)
+            .is_some_and(|c| std::mem::take(&mut c.suspect))
+    }
+
+    /// Records whether an account can be used; whether that changed anything for its servers.
+    pub(crate) fn set(&self, config: &ObjectKey, state: ConfigState) -> bool {
+        let mut inner = lock(&self.inner);
+        let Some(known) = inner.configs.get_mut(config) else {
+            return false;
+        };
+        let (pace, before) = (
+            known.settings.pace,
+            std::mem::replace(&mut known.state, state.clone()),
+        );
+        let changed = !same(&before, &state);
+        match &state {
+            ConfigState::Usable {
+                account, provider, ..
+            } => {
+                inner.leave(config, Some(&account.key));
+                inner.join(config, &account.key, provider, pace, |sources, pace| {
+                    Observer::start((self.observe)(self.seed ^ hash(&account.key), sources, pace))
+                });
+            }
+            ConfigState::Unusable(_) => inner.leave(config, None),
+        }
+        changed
+    }
+
+    /// A ProviderConfig is gone and nobody needs it; false if it came back in the meantime.
+    pub(crate) fn drop_config(&self, config: &ObjectKey, still_gone: impl FnOnce() -> bool) -> bool {
+        let mut inner = lock(&self.inner);
+        if !still_gone() {
+            return false;
+        }
+        inner.leave(config, None);
+        let removed = inner.configs.remove(config);
+        drop(inner);
+        removed.is_some()
+    }
+
+    /// Everything ends.
+    pub(crate) fn clear(&self) {
+        let inner = std::mem::take(&mut *lock(&self.inner));
+        drop(inner);
+    }
+
+    /// Whether an account can be used, and what its observer knows.
+    pub(crate) fn state(&self, config: &ObjectKey) -> Option<(ConfigState, View)> {
+        let inner = lock(&self.inner);
+        let known = inner.configs.get(config)?;
+        Some((known.state.clone(), inner.view(known)))
+    }
+
+    /// Changes with every list of the account of a ProviderConfig.
+    pub(crate) fn changes(&self, config: &ObjectKey) -> Option<watch::Receiver<u64>> {
+        let inner = lock(&self.inner);
+        match &inner.configs.get(config)?.state {
+            ConfigState::Usable { account, .. } => Some(inner.accounts.get(&account.key)?.observer.changes()),
+            ConfigState::Unusable(_) => None,
+        }
+    }
+
+    /// The account of a ProviderConfig as a plan sees it.
+    pub(crate) fn snapshot(&self, config: &ObjectKey, now: Timestamp) -> Snapshot {
+        let mut inner = lock(&self.inner);
+        let Some(known) = inner.configs.get(config) else {
+            let since = *inner.missing.entry(config.clone()).or_insert(now);
+            let message = format!(
+                "there is no ProviderConfig {} in namespace {}",
+                config.name, config.namespace
+            );
+            return Snapshot::Unusable(
+                Outage {
+                    since,
+                    reason: Reason::ProviderConfigNotFound,
+                    message,
+                },
+                None,
+            );
+        };
+        let view = inner.view(known);
+        match &known.state {
+            ConfigState::Unusable(outage) => Snapshot::Unusable(outage.clone(), None),
+            ConfigState::Usable {
+                since,
+                account,
+                provider,
+            } => match view.listing {
+                None => {
+                    let outage = view.outage.unwrap_or_else(|| connecting(*since));
+                    Snapshot::Unusable(outage, Some(account.key.clone()))
+                }
+                Some(listing) => Snapshot::Usable(Box::new(Usable {
+                    facts: AccountFacts {
+                        capabilities: provider.capabilities(),
+                        suspended: known.settings.suspended,
+                        listing,
+                        outage: view.outage.map(|o| (o.since, o.reason, o.message)),
+                        mass_absence: view.mass_absence,
+                        creates_free: false,
+                        disruptions_free: false,
+                    },
+                    settings: known.settings,
+                    account: account.key.clone(),
+                    provider: Arc::clone(provider),
+                })),
+            },
+        }
+    }
+
+    /// Says what an object wants to hear about.
+    pub(crate) fn attend(&self, account: &str, uid: &str, interest: Interest) {
+        if let Some(shared) = lock(&self.inner).accounts.get(account) {
+            shared.observer.attend(uid, interest);
+        }
+    }
+
+    /// An object is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        for shared in lock(&self.inner).accounts.values() {
+            shared.observer.forget(uid);
+        }
+    }
+}
+
+impl Inner {
+    fn view(&self, config: &Config) -> View {
+        match &config.state {
+            ConfigState::Usable { account, .. } => self
+                .accounts
+                .get(&account.key)
+                .map(|s| s.observer.view())
+                .unwrap_or_default(),
+            ConfigState::Unusable(_) => View::default(),
+        }
+    }
+
+    fn join(
+        &mut self,
+        config: &ObjectKey,
+        account: &str,
+        provider: &Arc<dyn Provider>,
+        pace: Pace,
+        start: impl FnOnce(Vec<Arc<dyn Provider>>, Pace) -> Observer,
+    ) {
+        let member = (Arc::clone(provider), pace);
+        if let Some(shared) = self.accounts.get_mut(account) {
+            shared.members.insert(config.clone(), member);
+            shared.observer.source(
+                Shared::sources(&shared.members),
+                Shared::pace(&shared.members).unwrap_or(pace),
+            );
+        } else {
+            let observer = start(vec![Arc::clone(provider)], pace);
+            let members = BTreeMap::from([(config.clone(), member)]);
+            self.accounts
+                .insert(account.to_owned(), Shared { observer, members });
+        }
+    }
+
+    /// Leaves every account but one. An account without ProviderConfigs is not observed.
+    fn leave(&mut self, config: &ObjectKey, but: Option<&str>) {
+        self.accounts.retain(|key, shared| {
+            if but == Some(key.as_str()) || shared.members.remove(config).is_none() {
+                return true;
+            }
+            if let Some(pace) = Shared::pace(&shared.members) {
+                shared.observer.source(Shared::sources(&shared.members), pace);
+            }
+            !shared.members.is_empty()
+        });
+    }
+}
+
+fn connecting(since: Timestamp) -> Outage {
+    Outage {
+        since,
+        reason: Reason::Connecting,
+        message: "the account is being reached".to_owned(),
+    }
+}
+
+fn same(a: &ConfigState, b: &ConfigState) -> bool {
+    match (a, b) {
+        (ConfigState::Unusable(a), ConfigState::Unusable(b)) => a.reason == b.reason,
+        (ConfigState::Usable { provider: a, .. }, ConfigState::Usable { provider: b, .. }) => {
+            Arc::ptr_eq(a, b)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,215 @@
+//! Questions and calls to clouds. They run beside the workers; what comes back is planned on later.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout};
+
+use super::Shell;
+use super::objects::Reply;
+use super::queue::Urgency;
+use crate::api::{Reason, keys};
+use crate::observer::ObjectKey;
+use crate::planner::memory::{Outcome, Sent};
+use crate::planner::model::{Accepted, CloudCall, CloudError, CreateRequest, ErrorClass};
+use crate::providers::{Provider, SEND_BEFORE};
+
+/// A call that begins later than this after the write of its record began is not sent.
+pub(crate) const FRESH: Duration = Duration::from_secs(5);
+/// One call may take so long, waits for the request budget included.
+const CALL_DEADLINE: Duration = Duration::from_secs(120);
+/// One question may take so long.
+const LOOK_DEADLINE: Duration = Duration::from_secs(60);
+/// Reading a Secret may take so long.
+const SECRET_DEADLINE: Duration = Duration::from_secs(4);
+
+/// For whom a cloud is asked.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    /// The object.
+    pub(crate) key: ObjectKey,
+    /// Its uid.
+    pub(crate) uid: String,
+    /// Its ProviderConfig.
+    pub(crate) config: ObjectKey,
+    /// Its account.
+    pub(crate) account: String,
+    /// The way there.
+    pub(crate) provider: Arc<dyn Provider>,
+}
+
+/// Asks for one server by its id.
+pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String) {
+    if !shell.objects.begin_look(&asker.uid) {
+        return;
+    }
+    let task = Arc::clone(shell);
+    shell.looks.spawn(async move {
+        let asked_at = task.ctx.clock.now();
+        let asked = timeout(LOOK_DEADLINE, asker.provider.get(&id));
+        let Some(asked) = task
+            .end
+            .run_until_cancelled(AssertUnwindSafe(asked).catch_unwind())
+            .await
+        else {
+            return;
+        };
+        let answer = match asked {
+            Ok(Ok(answer)) => answer.map(Arc::new),
+            Ok(Err(_)) => Err(CloudError::new(ErrorClass::Transient, "no answer in time")),
+            Err(_) => Err(CloudError::new(
+                ErrorClass::Transient,
+                "a fault in the provider; see the log",
+            )),
+        };
+        note(&task, &asker, "get", answer.as_ref().err());
+        task.objects
+            .deliver(&asker.uid, Reply::Looked { id, asked_at, answer });
+        task.queue.wake(&asker.key, Urgency::User);
+    });
+}
+
+/// Makes a call whose record's write began at `recorded`.
+pub(crate) fn call(shell: &Arc<Shell>, asker: Asker, key: String, call: CloudCall, recorded: Instant) {
+    if !shell.objects.begin_call(&asker.uid, &key) {
+        return;
+    }
+    let task = Arc::clone(shell);
+    // Not bound to the acting scope: a call on the wire is never cut off, its answer is worth having.
+    shell.calls.spawn(async move {
+        let sending = AssertUnwindSafe(send(&task, &asker, &call, recorded)).catch_unwind();
+        let Some(sending) = task.end.run_until_cancelled(sending).await else {
+            return;
+        };
+        let result = sending.unwrap_or_else(|_| {
+            Err(CloudError {
+                maybe_applied: true,
+                ..CloudError::new(ErrorClass::Ambiguous, "a fault in the provider; see the log")
+            })
+        });
+        note(&task, &asker, operation(&call), result.as_ref().err());
+        let at = task.ctx.clock.now();
+        let outcome = match result {
+            Ok(accepted) => Outcome::Accepted(at, accepted),
+            Err(error) => Outcome::Refused(at, error),
+        };
+        task.objects
+            .deliver(&asker.uid, Reply::Sent(Sent { key, outcome }));
+        task.queue.wake(&asker.key, Urgency::User);
+    });
+}
+
+async fn send(
+    shell: &Shell,
+    asker: &Asker,
+    call: &CloudCall,
+    recorded: Instant,
+) -> Result<Accepted, CloudError> {
+    let user_data = match call {
+        CloudCall::Create(request) => user_data(shell, &asker.key.namespace, request).await?,
+        CloudCall::Operate { .. } => None,
+    };
+    if recorded.elapsed() >= FRESH {
+        return Err(not_sent(
+            "this process was held up for too long after it recorded the call",
+        ));
+    }
+    if !shell.ctx.ownership.owns(&asker.account) {
+        return Err(not_sent("this process may no longer act on the account"));
+    }
+    let sending = SEND_BEFORE.scope(recorded + FRESH, asker.provider.call(call, user_data.as_ref()));
+    timeout(CALL_DEADLINE, sending).await.unwrap_or_else(|_| {
+        Err(CloudError {
+            maybe_applied: true,
+            ..CloudError::new(ErrorClass::Ambiguous, "no answer in time")
+        })
+    })
+}
+
+fn not_sent(why: &str) -> CloudError {
+    CloudError::new(ErrorClass::Transient, format!("not sent: {why}"))
+}
+
+fn note(shell: &Shell, asker: &Asker, operation: &'static str, error: Option<&CloudError>) {
+    shell
+        .ctx
+        .metrics
+        .cloud_call(operation, error.map_or("ok", |e| e.class.as_str()));
+    if let Some(error) = error {
+        tracing::info!(object = %asker.key, operation, class = %error.class, %error, "the cloud refused");
+        if error.class == ErrorClass::Unauthorized {
+            shell.accounts.suspect(&asker.config);
+        }
+    } else {
+        tracing::debug!(object = %asker.key, operation, "the cloud answered");
+    }
+}
+
+const fn operation(call: &CloudCall) -> &'static str {
+    match call {
+        CloudCall::Create(_) => "create",
+        CloudCall::Operate { kind, .. } => kind.as_str(),
+    }
+}
+
+/// The user data of a server, from a Secret whose owner allows that use.
+async fn user_data(
+    shell: &Shell,
+    namespace: &str,
+    request: &CreateRequest,
+) -> Result<Option<SecretString>, CloudError> {
+    let Some(wanted) = &request.spec.user_data_secret_ref else {
+        return Ok(None);
+    };
+    let api: Api<Secret> = Api::namespaced(shell.ctx.client.clone(), namespace);
+    let refused = |words: String| CloudError {
+        code: Some(Reason::SecretRefused.as_str().to_owned()),
+        ..CloudError::new(ErrorClass::InvalidSpec, words)
+    };
+    let unread = |words: String| CloudError::new(ErrorClass::Transient, format!("not sent: {words}"));
+    let secret = match timeout(SECRET_DEADLINE, api.get_opt(&wanted.name)).await {
+        Ok(Ok(Some(secret))) => secret,
+        Ok(Ok(None)) => return Err(refused(format!("the Secret {} does not exist", wanted.name))),
+        Ok(Err(kube::Error::Api(s))) if s.is_forbidden() => {
+            return Err(refused(format!(
+                "the Secret {} may not be read: {}",
+                wanted.name, s.message
+            )));
+        }
+        Ok(Err(error)) => {
+            return Err(unread(format!(
+                "the Secret {} cannot be read: {error}",
+                wanted.name
+            )));
+        }
+        Err(_) => {
+            return Err(unread(format!(
+                "the Secret {} cannot be read in time",
+                wanted.name
+            )));
+        }
+    };
+    let allowed = secret.metadata.labels.as_ref().and_then(|l| l.get(keys::ALLOW));
+    if allowed.map(String::as_str) != Some("user-data") {
+        return Err(refused(format!(
+            "the Secret {} lacks the label {}: user-data",
+            wanted.name,
+            keys::ALLOW
+        )));
+    }
+    let data = secret.data.unwrap_or_default().remove(&wanted.key);
+    let data =
+        data.ok_or_else(|| refused(format!("the Secret {} has no key {}", wanted.name, wanted.key)))?;
+    let text = String::from_utf8(data.0).map_err(|_| {
+        refused(format!(
+            "the key {} of the Secret {} is no text",
+            wanted.key, wanted.name
+        ))
+    })?;
+    Ok(Some(text.into()))
+}

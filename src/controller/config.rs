@@ -1,0 +1,435 @@
+//! One task per ProviderConfig: reads its Secrets, makes its provider, learns whose account it is, says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::PostParams;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::accounts::ConfigState;
+use super::config_status;
+use super::reconcile::REQUEST;
+use super::{Error, Shell};
+use crate::api::provider_config::Observe;
+use crate::api::{ProviderConfig, ProviderConfigStatus, Reason, keys};
+use crate::observer::sync::{Jitter, hash};
+use crate::observer::{ObjectKey, Outage, outage_reason};
+use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::registry::{Build, cloud_of};
+use crate::providers::{Account, Provider};
+
+/// How often Secrets are read again.
+const REREAD: Duration = Duration::from_secs(30);
+/// How soon they may be read again on suspicion.
+const REREAD_SOON: Duration = Duration::from_secs(1);
+/// Counts of servers are written at most so often.
+const COUNTS: Duration = Duration::from_secs(10);
+/// Logging in may take so long.
+const LOGIN: Duration = Duration::from_secs(60);
+/// The wait after refused credentials, unless they change.
+const UNAUTHORIZED: Duration = Duration::from_secs(60);
+/// The key of a Secret with certificate authorities.
+const CA_KEY: &str = "ca.crt";
+
+type Data = BTreeMap<String, Vec<u8>>;
+
+/// What a provider was made of; a digest, so that no secret is kept twice.
+type Fingerprint = [u8; 32];
+
+struct Tender {
+    shell: Arc<Shell>,
+    key: ObjectKey,
+    jitter: Jitter,
+    /// The provider, and what it was made of.
+    made: Option<(Fingerprint, Arc<dyn Provider>)>,
+    /// Whose it is, once that is known.
+    account: Option<Account>,
+    state: ConfigState,
+    read_at: Option<Instant>,
+    read_generation: Option<i64>,
+    /// The outage for which the Secrets were read again.
+    reread_for: Option<Timestamp>,
+    retry_at: Option<Instant>,
+    failures: u32,
+    counts_at: Option<Instant>,
+    counts_due: Option<Instant>,
+}
+
+/// Tends one ProviderConfig until it is gone and no Server needs it.
+pub(crate) async fn tend(shell: Arc<Shell>, key: ObjectKey, poke: Arc<Notify>) {
+    let since = shell.ctx.clock.now();
+    let mut tender = Tender {
+        jitter: Jitter::new(shell.ctx.seed ^ hash(&key.to_string())),
+        made: None,
+        account: None,
+        state: ConfigState::Unusable(outage(since, Reason::Connecting, "the account is being reached")),
+        read_at: None,
+        read_generation: None,
+        reread_for: None,
+        retry_at: None,
+        failures: 0,
+        counts_at: None,
+        counts_due: None,
+        shell,
+        key,
+    };
+    loop {
+        let before = tender.shell.accounts.changes(&tender.key);
+        let due = match tender.turn().await {
+            Some(due) => due,
+            None if tender
+                .shell
+                .accounts
+                .drop_config(&tender.key, || tender.shell.configs.get(&tender.key).is_none()) =>
+            {
+                return;
+            }
+            None => Instant::now(),
+        };
+        let changes = match (before, tender.shell.accounts.changes(&tender.key)) {
+            (Some(before), Some(after)) if before.same_channel(&after) => Some(before),
+            // A new observer may have listed already.
+            (_, Some(mut after)) => {
+                after.mark_changed();
+                Some(after)
+            }
+            (_, None) => None,
+        };
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = poke.notified() => {}
+            () = changed(changes) => {}
+        }
+    }
+}
+
+async fn changed(receiver: Option<tokio::sync::watch::Receiver<u64>>) {
+    if let Some(mut receiver) = receiver
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+impl Tender {
+    /// One look at everything; when the next one is due, or none if there is nothing left to tend.
+    async fn turn(&mut self) -> Option<Instant> {
+        let Some(config) = self.shell.configs.get(&self.key) else {
+            return self.orphaned();
+        };
+        let before = self.state.clone();
+        if let Err(error) = self.advance(&config).await {
+            tracing::warn!(config = %self.key, %error, "a ProviderConfig could not be tended and is tried again");
+            self.retry_at = Some(Instant::now() + self.backoff());
+        }
+        if self.shell.accounts.set(&self.key, self.state.clone()) {
+            let (from, to) = (words(&before), words(&self.state));
+            tracing::info!(config = %self.key, from, to, "the account of a ProviderConfig");
+            self.shell.wake_servers_of(&self.key);
+        }
+        if let Err(error) = self.publish(&config).await {
+            tracing::debug!(config = %self.key, %error, "the status of a ProviderConfig could not be written");
+            self.counts_due = Some(Instant::now() + REREAD_SOON);
+        }
+        let read = self.read_at.map_or_else(Instant::now, |at| at + REREAD);
+        Some(
+            [self.retry_at, self.counts_due]
+                .into_iter()
+                .flatten()
+                .fold(read, Instant::min),
+        )
+    }
+
+    /// The ProviderConfig is gone. Its last good provider serves the Servers that still need it.
+    fn orphaned(&self) -> Option<Instant> {
+        let needed = self.shell.servers_of(&self.key).next().is_some();
+        (needed && self.account.is_some()).then(|| Instant::now() + REREAD)
+    }
+
+    async fn advance(&mut self, config: &ProviderConfig) -> Result<(), Error> {
+        let now = Instant::now();
+        if self.should_read(config, now) {
+            self.read_at = Some(now);
+            self.read_generation = config.metadata.generation;
+            self.read(config).await?;
+        }
+        let due = self.retry_at.is_none_or(|at| at <= Instant::now());
+        if let (Some((_, provider)), None, true) = (self.made.clone(), &self.account, due) {
+            self.login(config, provider).await;
+        }
+        Ok(())
+    }
+
+    fn should_read(&mut self, config: &ProviderConfig, now: Instant) -> bool {
+        let suspected = self.shell.accounts.take_suspicion(&self.key) | self.refused_list();
+        let Some(last) = self.read_at else { return true };
+        if self.read_generation != config.metadata.generation || last + REREAD <= now {
+            return true;
+        }
+        suspected && last + REREAD_SOON <= now
+    }
+
+    /// Whether lists began to be refused for the credentials since the Secrets were read.
+    fn refused_list(&mut self) -> bool {
+        let view = self.shell.accounts.state(&self.key).map(|(_, view)| view);
+        let refused = view
+            .and_then(|v| v.outage)
+            .filter(|o| o.reason == Reason::CredentialsInvalid);
+        let since = refused.map(|o| o.since);
+        let new = since.is_some() && since != self.reread_for;
+        self.reread_for = since;
+        new
+    }
+
+    /// Reads the Secrets; makes a new provider when they, or the spec, changed.
+    async fn read(&mut self, config: &ProviderConfig) -> Result<(), Error> {
+        let cloud = match cloud_of(self.shell.ctx.clouds, &config.spec) {
+            Ok(cloud) => cloud,
+            Err(error) => return Ok(self.refuse(&error, Reason::Unsupported)),
+        };
+        let name = (cloud.secret)(&config.spec).unwrap_or_default();
+        let Some(secret) = self.secret(name).await? else {
+            return Ok(self.missing(name, ""));
+        };
+        let ca = match &config.spec.ca_secret_ref {
+            None => None,
+            Some(reference) => match self
+                .secret(&reference.name)
+                .await?
+                .and_then(|mut d| d.remove(CA_KEY))
+            {
+                Some(pem) => Some(pem),
+                None => return Ok(self.missing(&reference.name, " or lacks the key ca.crt")),
+            },
+        };
+        let fingerprint = fingerprint(config, &secret, ca.as_deref());
+        if self.made.as_ref().is_some_and(|(known, _)| *known == fingerprint) {
+            return Ok(());
+        }
+        let shell = Arc::clone(&self.shell);
+        let made = shell
+            .ctx
+            .connect
+            .connect(ca.as_deref())
+            .map_err(|e| CloudError::new(ErrorClass::InvalidSpec, e.message))
+            .and_then(|transport| {
+                (cloud.build)(&Build {
+                    spec: &config.spec,
+                    secret: &secret,
+                    transport,
+                    allow_insecure_endpoints: shell.ctx.allow_insecure_endpoints,
+                })
+            });
+        self.account = None;
+        self.retry_at = None;
+        self.failures = 0;
+        match made {
+            Ok(provider) => {
+                tracing::info!(config = %self.key, cloud = cloud.name, "credentials or settings are new");
+                self.made = Some((fingerprint, provider));
+            }
+            Err(error) => {
+                self.made = None;
+                let reason = match error.class {
+                    ErrorClass::NotFound => Reason::CredentialsMissing,
+                    class => outage_reason(class),
+                };
+                self.refuse(&error, reason);
+            }
+        }
+        Ok(())
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<Data>, Error> {
+        let api: Api<Secret> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
+        let secret = timeout(REQUEST, api.get_opt(name))
+            .await
+            .map_err(|_| Error::Timeout)??;
+        Ok(secret.map(|s| {
+            s.data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(k, v)| (k, v.0))
+                .collect()
+        }))
+    }
+
+    /// A Secret is missing. What is in use stays in use; Servers may need it.
+    fn missing(&mut self, name: &str, more: &str) {
+        if self.account.is_some() {
+            tracing::warn!(config = %self.key, secret = name, "a Secret is missing; the last good credentials stay");
+            return;
+        }
+        let words = format!("the Secret {name} does not exist{more}");
+        self.refuse(
+            &CloudError::new(ErrorClass::NotFound, words),
+            Reason::CredentialsMissing,
+        );
+    }
+
+    async fn login(&mut self, config: &ProviderConfig, provider: Arc<dyn Provider>) {
+        let answer = timeout(LOGIN, provider.account())
+            .await
+            .unwrap_or_else(|_| Err(CloudError::new(ErrorClass::Transient, "no answer in time")));
+        let outcome = answer.as_ref().map_or_else(|e| e.class.as_str(), |_| "ok");
+        self.shell.ctx.metrics.cloud_call("account", outcome);
+        match answer {
+            Ok(account) => self.pin(config, account, provider),
+            Err(error) => {
+                self.refuse(&error, outage_reason(error.class));
+                let asked = error
+                    .retry_after
+                    .map(|s| Duration::from_secs(u64::from(s.min(600))));
+                let mut wait = self.backoff().max(asked.unwrap_or_default());
+                if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {
+                    wait = wait.max(UNAUTHORIZED);
+                }
+                self.retry_at = Some(Instant::now() + wait);
+            }
+        }
+    }
+
+    /// An account is pinned when it is first reached: another one's servers are not ours to judge.
+    fn pin(&mut self, config: &ProviderConfig, account: Account, provider: Arc<dyn Provider>) {
+        self.retry_at = None;
+        self.failures = 0;
+        let pinned = config.status.as_ref().and_then(|s| s.account.as_ref());
+        if let Some(pinned) = pinned.filter(|p| p.id != account.id) {
+            let words = format!(
+                "the credentials are those of account {}, but this ProviderConfig was of account {} before",
+                account.id, pinned.id
+            );
+            self.refuse(
+                &CloudError::new(ErrorClass::InvalidSpec, words),
+                Reason::AccountChanged,
+            );
+            // Asked again only when the credentials change, or the status.
+            self.retry_at = Some(Instant::now() + UNAUTHORIZED);
+            return;
+        }
+        self.account = Some(account.clone());
+        let since = self.shell.ctx.clock.now();
+        self.state = ConfigState::Usable {
+            since,
+            account,
+            provider,
+        };
+    }
+
+    fn refuse(&mut self, error: &CloudError, reason: Reason) {
+        let now = self.shell.ctx.clock.now();
+        self.account = None;
+        self.state = match &self.state {
+            ConfigState::Unusable(o) if o.reason == reason && o.message == error.message => return,
+            // It began when it began, whatever the words are.
+            ConfigState::Unusable(o) if o.reason != Reason::Connecting => {
+                ConfigState::Unusable(outage(o.since, reason, &error.message))
+            }
+            _ => ConfigState::Unusable(outage(now, reason, &error.message)),
+        };
+    }
+
+    fn backoff(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let doubled = Duration::from_secs(1 << (self.failures - 1).min(5)).min(Duration::from_secs(30));
+        self.jitter.around(doubled, 10)
+    }
+
+    async fn publish(&mut self, config: &ProviderConfig) -> Result<(), Error> {
+        let Some((state, view)) = self.shell.accounts.state(&self.key) else {
+            return Ok(());
+        };
+        let now = self.shell.ctx.clock.now();
+        let mut status = config_status::status(config, &state, &view, &self.shell.ctx.installation, now);
+        let recorded = config.status.clone().unwrap_or_default();
+        self.counts_due = None;
+        let counted = recorded.servers != status.servers;
+        if counted
+            && let Some(due) = self
+                .counts_at
+                .map(|at| at + COUNTS)
+                .filter(|due| *due > Instant::now())
+        {
+            status.servers = recorded.servers.clone();
+            self.counts_due = Some(due);
+        }
+        if recorded == status {
+            return Ok(());
+        }
+        let counts_written = recorded.servers != status.servers;
+        self.write(config, status).await?;
+        if counts_written {
+            self.counts_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn write(&self, config: &ProviderConfig, status: ProviderConfigStatus) -> Result<(), Error> {
+        let api: Api<ProviderConfig> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
+        let wanted = ProviderConfig {
+            status: Some(status),
+            ..config.clone()
+        };
+        let params = PostParams {
+            field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let put = timeout(REQUEST, api.replace_status(&self.key.name, &params, &wanted)).await;
+        match put.map_err(|_| Error::Timeout)? {
+            Ok(mut written) => {
+                written.metadata.managed_fields = None;
+                self.shell.configs.put(written);
+                Ok(())
+            }
+            Err(kube::Error::Api(s)) if s.is_not_found() => Ok(()),
+            Err(error) => {
+                if let Ok(Ok(Some(mut fresh))) = timeout(REQUEST, api.get_opt(&self.key.name)).await {
+                    fresh.metadata.managed_fields = None;
+                    self.shell.configs.put(fresh);
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn outage(since: Timestamp, reason: Reason, message: &str) -> Outage {
+    Outage {
+        since,
+        reason,
+        message: message.to_owned(),
+    }
+}
+
+fn words(state: &ConfigState) -> &'static str {
+    match state {
+        ConfigState::Unusable(o) => o.reason.as_str(),
+        ConfigState::Usable { .. } => "Usable",
+    }
+}
+
+/// What a provider is made of. The settings that the shell itself reads are not in it: they change without a
+/// new login.
+fn fingerprint(config: &ProviderConfig, secret: &Data, ca: Option<&[u8]>) -> Fingerprint {
+    let mut spec = config.spec.clone();
+    spec.suspend = false;
+    (spec.max_creates_in_flight, spec.max_concurrent_disruptions) = (0, 0);
+    spec.observe = Observe::default();
+    let mut hasher = Sha256::new();
+    hasher.update(serde_json::to_vec(&spec).unwrap_or_default());
+    for (key, value) in secret {
+        for part in [key.as_bytes(), value] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.update(ca.unwrap_or_default());
+    hasher.finalize().into()
+}

@@ -1,0 +1,472 @@
+//! The Kubernetes shell: watches, queue, finalizers, statuses, events. It decides nothing.
+
+mod accounts;
+mod call;
+mod config;
+mod config_status;
+mod events;
+mod limits;
+mod objects;
+pub mod ownership;
+mod queue;
+mod reconcile;
+mod store;
+#[cfg(test)]
+mod tests;
+mod watching;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Client, Resource};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::api::conditions::{self, ConditionType};
+use crate::api::{ProviderConfig, Reason, Server, ServerStatus};
+use crate::observer::clock::Clock;
+use crate::observer::metrics::{Metrics, Outcome, ReadyLabels};
+use crate::observer::sync::{Jitter, hash, lock};
+use crate::observer::{ObjectKey, Setup, Wake};
+use crate::planner::{EventDraft, Takes};
+use crate::providers::registry::Cloud;
+use crate::providers::transport::Connect;
+use accounts::{Accounts, Settings};
+use events::Events;
+use limits::Limits;
+use objects::Objects;
+use ownership::Ownership;
+use queue::{Queue, Urgency};
+pub(crate) use reconcile::Error;
+use store::{Change, Store, What};
+
+/// So many objects have their turn at once. No turn waits for a cloud.
+const WORKERS: usize = 16;
+/// How long a process that is going waits for the calls that it has under way.
+const DRAIN: Duration = Duration::from_secs(20);
+/// The longest wait after a failed turn.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Everything that the controller needs from its process.
+pub struct Context {
+    /// Watches: without a timeout for reads.
+    pub watch_client: Client,
+    /// All other requests: with one, and without retries.
+    pub client: Client,
+    /// The namespaces that are served; all if empty.
+    pub namespaces: Vec<String>,
+    /// Makes the way out to a cloud.
+    pub connect: Arc<dyn Connect>,
+    /// The clouds that can be spoken to.
+    pub clouds: &'static [Cloud],
+    /// Whether endpoints may be plain http or addresses of this machine.
+    pub allow_insecure_endpoints: bool,
+    /// The time.
+    pub clock: Clock,
+    /// Names this process; changes with every start.
+    pub process: String,
+    /// Names this installation; never changes.
+    pub installation: String,
+    /// Where jitter comes from.
+    pub seed: u64,
+    /// Who may act.
+    pub ownership: Arc<dyn Ownership>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What keeps the controller from being ready is written there.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Whether the watches are synced.
+#[derive(Default)]
+pub struct Readiness(Mutex<Option<Arc<dyn Fn() -> Vec<String> + Send + Sync>>>);
+
+impl Readiness {
+    /// What is missing; empty when the controller is ready.
+    pub fn missing(&self) -> Vec<String> {
+        let ask = lock(&self.0).clone();
+        ask.map_or_else(
+            || vec!["the controller has not started yet".to_owned()],
+            |ask| ask(),
+        )
+    }
+}
+
+/// What all parts of the controller share.
+pub(crate) struct Shell {
+    pub(crate) ctx: Context,
+    servers: Arc<Store<Server>>,
+    configs: Arc<Store<ProviderConfig>>,
+    queue: Arc<Queue>,
+    objects: Objects,
+    accounts: Accounts,
+    limits: Mutex<Limits>,
+    events: Events,
+    calls: TaskTracker,
+    looks: TaskTracker,
+    ready: Mutex<std::collections::HashMap<String, ReadyLabels>>,
+    draining: AtomicBool,
+    end: CancellationToken,
+}
+
+/// Runs the controller until it is told to stop; then finishes what is under way, for at most 20 s.
+pub async fn run(ctx: Context, shutdown: CancellationToken) {
+    let (shell, publisher) = Shell::new(ctx);
+    let publisher = AbortOnDropHandle::new(tokio::spawn(publisher));
+    let _end = End(Arc::clone(&shell));
+    let watches = shell.watch();
+    let mut acting = shell.ctx.ownership.acting();
+    let mut synced = (shell.servers.synced(), shell.configs.synced());
+    let ready = async {
+        until(&mut synced.0, true).await;
+        until(&mut synced.1, true).await;
+    };
+    tokio::select! {
+        () = ready => {}
+        () = shutdown.cancelled() => return,
+    }
+    tracing::info!("every object was listed");
+    loop {
+        tokio::select! {
+            () = until(&mut acting, true) => {}
+            () = shutdown.cancelled() => break,
+        }
+        tracing::info!("acting");
+        let workers = shell.start();
+        tokio::select! {
+            () = until(&mut acting, false) => {}
+            () = shutdown.cancelled() => {
+                shell.drain(workers).await;
+                break;
+            }
+        }
+        tracing::warn!("not acting any more");
+        drop(workers);
+        shell.stop();
+    }
+    drop((watches, publisher));
+}
+
+/// Ends everything, also when [`run`] itself is dropped: then nothing more leaves this process.
+struct End(Arc<Shell>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end.cancel();
+        self.0.stop();
+    }
+}
+
+async fn until(receiver: &mut watch::Receiver<bool>, value: bool) {
+    // Its sender lives as long as what waits here; without it there is nothing to wait for.
+    if receiver.wait_for(|v| *v == value).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Shell {
+    fn new(ctx: Context) -> (Arc<Self>, impl Future<Output = ()> + Send) {
+        let scopes = scopes(&ctx.namespaces);
+        let servers = Arc::new(Store::new(scopes.clone()));
+        let configs = Arc::new(Store::new(scopes));
+        let (events, publisher) = Events::new(ctx.client.clone(), &ctx.process, ctx.metrics.clone());
+        let queue = Arc::new(Queue::new(ctx.metrics.queue_depth.clone()));
+        let wake = Arc::new(Waker {
+            queue: Arc::clone(&queue),
+            jitter: Mutex::new(Jitter::new(ctx.seed)),
+        });
+        let (clock, installation, metrics) = (ctx.clock, ctx.installation.clone(), ctx.metrics.clone());
+        let observe = Box::new(move |seed, sources, pace| Setup {
+            clock,
+            installation: installation.clone(),
+            wake: Arc::clone(&wake) as Arc<dyn Wake>,
+            metrics: metrics.clone(),
+            seed,
+            sources,
+            pace,
+        });
+        let (a, b) = (Arc::clone(&servers), Arc::clone(&configs));
+        let missing = move || a.not_ready().into_iter().chain(b.not_ready()).collect();
+        *lock(&ctx.readiness.0) = Some(Arc::new(missing));
+        let shell = Arc::new(Self {
+            servers,
+            configs,
+            queue,
+            objects: Objects::default(),
+            accounts: Accounts::new(observe, ctx.seed),
+            limits: Mutex::default(),
+            events,
+            calls: TaskTracker::new(),
+            looks: TaskTracker::new(),
+            ready: Mutex::default(),
+            draining: AtomicBool::new(false),
+            end: CancellationToken::new(),
+            ctx,
+        });
+        (shell, publisher)
+    }
+
+    fn watch(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
+        let mut tasks = Vec::new();
+        for scope in scopes(&self.ctx.namespaces) {
+            let (client, shell) = (self.ctx.watch_client.clone(), Arc::clone(self));
+            let servers = watching::watch(
+                client.clone(),
+                scope.clone(),
+                Arc::clone(&self.servers),
+                move |change| {
+                    shell.server_changed(change);
+                },
+            );
+            let shell = Arc::clone(self);
+            let configs = watching::watch(client, scope, Arc::clone(&self.configs), move |change| {
+                shell.config_changed(&change);
+            });
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(servers)));
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(configs)));
+        }
+        tasks
+    }
+
+    fn server_changed(&self, change: Change) {
+        match change.what {
+            What::Wish => self.queue.wake(&change.key, Urgency::User),
+            What::Other => self.queue.wake(&change.key, Urgency::Background),
+            What::Gone => self.forget(&change.key, &change.uid, None),
+            What::Unreadable(words) => {
+                tracing::warn!(object = %change.key, error = %words, "a Server cannot be read and is left alone");
+                let object = ObjectReference {
+                    api_version: Some(Server::api_version(&()).into_owned()),
+                    kind: Some(Server::kind(&()).into_owned()),
+                    name: Some(change.key.name),
+                    namespace: Some(change.key.namespace),
+                    uid: Some(change.uid),
+                    ..ObjectReference::default()
+                };
+                let note = format!("the object cannot be read and is left alone: {words}");
+                let draft = EventDraft {
+                    warning: true,
+                    reason: Reason::InvalidSpec,
+                    action: "Read",
+                    note,
+                };
+                self.events.publish(object, draft);
+            }
+        }
+    }
+
+    fn config_changed(self: &Arc<Self>, change: &Change) {
+        if !*self.ctx.ownership.acting().borrow() {
+            return;
+        }
+        match change.what {
+            What::Wish => {
+                self.tend(&change.key);
+                self.wake_servers_of(&change.key);
+            }
+            What::Other | What::Gone => {
+                self.accounts.poke(&change.key);
+                self.wake_servers_of(&change.key);
+            }
+            What::Unreadable(ref words) => {
+                tracing::warn!(config = %change.key, error = %words, "a ProviderConfig cannot be read");
+            }
+        }
+    }
+
+    fn tend(self: &Arc<Self>, key: &ObjectKey) {
+        let Some(config) = self.configs.get(key) else {
+            return;
+        };
+        let (shell, name) = (Arc::clone(self), key.clone());
+        let now = self.ctx.clock.now();
+        self.accounts
+            .tend(key, Settings::of(&config.spec), now, move |poke| {
+                AbortOnDropHandle::new(tokio::spawn(config::tend(shell, name, poke)))
+            });
+    }
+
+    /// Begins to act: with nothing remembered but what the objects say.
+    fn start(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
+        self.stop();
+        for (key, server) in self.servers.all() {
+            self.seed_limits(&key, &server);
+            self.queue.wake(&key, Urgency::Background);
+        }
+        for (key, _) in self.configs.all() {
+            self.tend(&key);
+        }
+        (0..WORKERS)
+            .map(|_| AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).work())))
+            .collect()
+    }
+
+    /// What is under way since before this process began counts from the start.
+    fn seed_limits(&self, key: &ObjectKey, server: &Server) {
+        let status = server.status.as_ref();
+        let create = status.is_some_and(|s| s.create_attempt.is_some());
+        let disruption = status.is_some_and(|s| s.resize.as_ref().is_some_and(|r| r.restore_to.is_some()));
+        let config = ObjectKey::new(
+            key.namespace.clone(),
+            server.spec.provider_config_ref.name.clone(),
+        );
+        let uid = server.metadata.uid.clone().unwrap_or_default();
+        lock(&self.limits).record(&config, &uid, key, Takes { create, disruption }, Takes::default());
+    }
+
+    fn stop(&self) {
+        self.accounts.clear();
+        self.queue.clear();
+        self.objects.clear();
+        *lock(&self.limits) = Limits::default();
+    }
+
+    async fn work(self: Arc<Self>) {
+        while !self.draining() {
+            let Some(key) = self.queue.next().await else {
+                return;
+            };
+            let (again, hold) = self.turn(&key).await;
+            self.queue.done(&key, again, hold);
+        }
+    }
+
+    async fn turn(self: &Arc<Self>, key: &ObjectKey) -> (Option<Instant>, Option<Instant>) {
+        let began = Instant::now();
+        let result = AssertUnwindSafe(reconcile::reconcile(self, key))
+            .catch_unwind()
+            .await;
+        let metrics = &self.ctx.metrics;
+        metrics.reconcile_seconds.observe(began.elapsed().as_secs_f64());
+        let uid = self
+            .servers
+            .get(key)
+            .and_then(|s| s.metadata.uid.clone())
+            .unwrap_or_default();
+        let (outcome, times) = match result {
+            Ok(Ok(end)) => {
+                self.objects.succeeded(&uid);
+                (end.outcome, (end.again, None))
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(object = %key, %error, "a turn failed and is tried again");
+                ("error", self.hold(&uid))
+            }
+            Err(_) => {
+                tracing::error!(object = %key, "a turn panicked and is tried again");
+                ("panic", self.hold(&uid))
+            }
+        };
+        metrics.reconciles.get_or_create(&Outcome { outcome }).inc();
+        times
+    }
+
+    /// A failed turn is repeated, slower each time; nothing cuts through that.
+    fn hold(&self, uid: &str) -> (Option<Instant>, Option<Instant>) {
+        let failures = self.objects.failed(uid);
+        let doubled = Duration::from_secs(1 << (failures - 1).min(5)).min(MAX_BACKOFF);
+        let mut jitter = Jitter::new(self.ctx.seed ^ hash(uid) ^ u64::from(failures));
+        let until = Instant::now() + jitter.around(doubled, 10);
+        (Some(until), Some(until))
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Takes no new work, waits for the calls under way, and saves what they brought.
+    async fn drain(self: &Arc<Self>, workers: Vec<AbortOnDropHandle<()>>) {
+        self.draining.store(true, Ordering::SeqCst);
+        let all = async {
+            // A worker that waits for work gets none; one that has an object ends its turn.
+            self.queue.close();
+            futures::future::join_all(workers).await;
+            self.calls.close();
+            self.calls.wait().await;
+            for key in self.objects.undelivered() {
+                self.turn(&key).await;
+            }
+        };
+        if timeout(DRAIN, all).await.is_err() {
+            tracing::warn!(
+                "calls to clouds are still under way; their records are taken up by the next process"
+            );
+        }
+    }
+
+    /// An object is gone.
+    fn forget(&self, key: &ObjectKey, uid: &str, config: Option<&ObjectKey>) {
+        self.objects.forget(uid);
+        self.accounts.forget(uid);
+        let woken = lock(&self.limits).forget(config, uid, key);
+        for waiting in woken {
+            self.queue.wake(&waiting, Urgency::Background);
+        }
+        if let Some(labels) = lock(&self.ready).remove(uid) {
+            self.ctx.metrics.servers.get_or_create(&labels).dec();
+        }
+    }
+
+    /// Counts an object by the reason of its Ready condition.
+    fn seen(&self, uid: &str, status: Option<&ServerStatus>) {
+        let ready = status.and_then(|s| conditions::get(&s.conditions, ConditionType::Ready));
+        let Some(ready) = ready else { return };
+        let labels = ReadyLabels {
+            ready: ready.status.clone(),
+            reason: ready.reason.clone(),
+        };
+        let mut all = lock(&self.ready);
+        let servers = &self.ctx.metrics.servers;
+        match all.insert(uid.to_owned(), labels.clone()) {
+            Some(old) if old == labels => return,
+            Some(old) => servers.get_or_create(&old).dec(),
+            None => 0,
+        };
+        servers.get_or_create(&labels).inc();
+    }
+
+    fn servers_of(&self, config: &ObjectKey) -> impl Iterator<Item = ObjectKey> {
+        let (namespace, name) = (config.namespace.clone(), config.name.clone());
+        let all = self.servers.all().into_iter();
+        all.filter(move |(key, s)| key.namespace == namespace && s.spec.provider_config_ref.name == name)
+            .map(|(key, _)| key)
+    }
+
+    fn wake_servers_of(&self, config: &ObjectKey) {
+        for key in self.servers_of(config) {
+            self.queue.wake(&key, Urgency::Background);
+        }
+    }
+}
+
+struct Waker {
+    queue: Arc<Queue>,
+    jitter: Mutex<Jitter>,
+}
+
+impl Wake for Waker {
+    fn wake(&self, key: &ObjectKey, spread: Duration) {
+        if spread.is_zero() {
+            self.queue.wake(key, Urgency::Background);
+        } else {
+            let delay = lock(&self.jitter).below(spread);
+            self.queue.wake_at(key, Instant::now() + delay);
+        }
+    }
+}
+
+fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
+    if namespaces.is_empty() {
+        return vec![None];
+    }
+    let mut scopes: Vec<_> = namespaces.iter().cloned().map(Some).collect();
+    scopes.sort();
+    scopes.dedup();
+    scopes
+}

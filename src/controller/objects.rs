@@ -1,0 +1,254 @@
+//! What this process remembers of each object, and the replies that have not been planned on yet.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+
+use crate::observer::ObjectKey;
+use crate::observer::sync::lock;
+use crate::planner::memory::{Look, Memory, Outcome, Sent};
+use crate::planner::model::{CloudError, ErrorClass, ObservedServer};
+
+/// Something that came back from a cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reply {
+    /// The outcome of a call.
+    Sent(Sent),
+    /// The answer to a look at one server.
+    Looked {
+        /// Its id.
+        id: String,
+        /// When it was asked.
+        asked_at: Timestamp,
+        /// The answer.
+        answer: Result<Arc<ObservedServer>, CloudError>,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Object {
+    key: Option<ObjectKey>,
+    memory: Memory,
+    inbox: Vec<Reply>,
+    calling: bool,
+    looking: bool,
+    failures: u32,
+}
+
+/// Every object, by uid.
+#[derive(Debug, Default)]
+pub(crate) struct Objects(Mutex<HashMap<String, Object>>);
+
+impl Objects {
+    /// The memory to plan with: what is remembered, and every reply that came since.
+    pub(crate) fn open(&self, uid: &str, key: &ObjectKey) -> Memory {
+        let mut all = lock(&self.0);
+        let object = all.entry(uid.to_owned()).or_default();
+        object.key.get_or_insert_with(|| key.clone());
+        for reply in std::mem::take(&mut object.inbox) {
+            absorb(&mut object.memory, reply);
+        }
+        object.memory.clone()
+    }
+
+    /// Remembers what a plan says.
+    pub(crate) fn store(&self, uid: &str, memory: Memory) {
+        if let Some(object) = lock(&self.0).get_mut(uid) {
+            object.memory = memory;
+        }
+    }
+
+    /// Whether a call for the object is under way.
+    pub(crate) fn calling(&self, uid: &str) -> bool {
+        lock(&self.0).get(uid).is_some_and(|o| o.calling)
+    }
+
+    /// Begins a call; false if one is under way already.
+    pub(crate) fn begin_call(&self, uid: &str, key: &str) -> bool {
+        let mut all = lock(&self.0);
+        let Some(object) = all.get_mut(uid).filter(|o| !o.calling) else {
+            return false;
+        };
+        object.calling = true;
+        object.memory.sent = Some(Sent {
+            key: key.to_owned(),
+            outcome: Outcome::InFlight,
+        });
+        true
+    }
+
+    /// Begins a look; false if one is under way already.
+    pub(crate) fn begin_look(&self, uid: &str) -> bool {
+        let mut all = lock(&self.0);
+        let Some(object) = all.get_mut(uid).filter(|o| !o.looking) else {
+            return false;
+        };
+        object.looking = true;
+        true
+    }
+
+    /// Hands in a reply; false if nobody remembers the object.
+    pub(crate) fn deliver(&self, uid: &str, reply: Reply) -> bool {
+        let mut all = lock(&self.0);
+        let Some(object) = all.get_mut(uid) else {
+            return false;
+        };
+        match &reply {
+            Reply::Sent(_) => object.calling = false,
+            Reply::Looked { .. } => object.looking = false,
+        }
+        object.inbox.push(reply);
+        true
+    }
+
+    /// Objects with replies that were not planned on.
+    pub(crate) fn undelivered(&self) -> Vec<ObjectKey> {
+        let all = lock(&self.0);
+        let mut keys: Vec<_> = all
+            .values()
+            .filter(|o| !o.inbox.is_empty())
+            .filter_map(|o| o.key.clone())
+            .collect();
+        keys.sort();
+        keys
+    }
+
+    /// Counts a failed reconcile; how many in a row there were.
+    pub(crate) fn failed(&self, uid: &str) -> u32 {
+        let mut all = lock(&self.0);
+        let object = all.entry(uid.to_owned()).or_default();
+        object.failures = object.failures.saturating_add(1);
+        object.failures
+    }
+
+    /// A reconcile went well.
+    pub(crate) fn succeeded(&self, uid: &str) {
+        if let Some(object) = lock(&self.0).get_mut(uid) {
+            object.failures = 0;
+        }
+    }
+
+    /// Forgets an object.
+    pub(crate) fn forget(&self, uid: &str) {
+        lock(&self.0).remove(uid);
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+fn absorb(memory: &mut Memory, reply: Reply) {
+    match reply {
+        Reply::Sent(sent) => {
+            if memory.sent.as_ref().is_none_or(|known| known.key == sent.key) {
+                memory.sent = Some(sent);
+            }
+        }
+        Reply::Looked { id, asked_at, answer } => {
+            let before = memory
+                .look
+                .take()
+                .filter(|l| l.id == id)
+                .map_or(0, |l| l.absences);
+            let mut look = Look {
+                id,
+                asked_at,
+                found: None,
+                absences: 0,
+                error: None,
+            };
+            match answer {
+                Ok(server) => look.found = Some(server),
+                Err(e) if e.class == ErrorClass::NotFound => look.absences = before.saturating_add(1),
+                Err(e) => look.error = Some(e),
+            }
+            memory.look = Some(look);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planner::model::Accepted;
+
+    fn looked(id: &str, answer: Result<Arc<ObservedServer>, CloudError>) -> Reply {
+        Reply::Looked {
+            id: id.into(),
+            asked_at: Timestamp::UNIX_EPOCH,
+            answer,
+        }
+    }
+
+    fn none() -> Result<Arc<ObservedServer>, CloudError> {
+        Err(CloudError::new(ErrorClass::NotFound, "no such server"))
+    }
+
+    #[test]
+    fn absences_count_only_in_a_row_and_of_one_server() {
+        let there = Arc::new(crate::observer::tests::server("a", "ACTIVE"));
+        let mut memory = Memory::default();
+        let mut absences = |reply| {
+            absorb(&mut memory, reply);
+            memory
+                .look
+                .as_ref()
+                .map(|l| (l.absences, l.found.is_some(), l.error.is_some()))
+                .unwrap()
+        };
+        assert_eq!(absences(looked("a", none())), (1, false, false));
+        assert_eq!(absences(looked("a", none())), (2, false, false));
+        assert_eq!(
+            absences(looked("a", Err(CloudError::new(ErrorClass::Transient, "503")))),
+            (0, false, true)
+        );
+        assert_eq!(absences(looked("a", none())), (1, false, false));
+        assert_eq!(absences(looked("a", Ok(there))), (0, true, false));
+        assert_eq!(absences(looked("a", none())), (1, false, false));
+        assert_eq!(absences(looked("b", none())), (1, false, false));
+    }
+
+    #[test]
+    fn one_call_at_a_time_and_its_reply_finds_it() {
+        let objects = Objects::default();
+        let key = ObjectKey::new("n", "s");
+        objects.open("u", &key);
+        assert!(objects.begin_call("u", "create-1") && !objects.begin_call("u", "create-2"));
+        assert_eq!(objects.open("u", &key).sent.unwrap().outcome, Outcome::InFlight);
+        let outcome = Outcome::Accepted(Timestamp::UNIX_EPOCH, Accepted::default());
+        let sent = Sent {
+            key: "create-1".into(),
+            outcome,
+        };
+        assert!(objects.deliver("u", Reply::Sent(sent.clone())));
+        assert_eq!(objects.undelivered(), [key.clone()]);
+        assert_eq!(objects.open("u", &key).sent, Some(sent.clone()));
+        assert!(objects.undelivered().is_empty() && !objects.calling("u"));
+        objects.forget("u");
+        assert!(
+            !objects.deliver("u", Reply::Sent(sent)),
+            "the reply of a deleted object is dropped"
+        );
+    }
+
+    #[test]
+    fn a_stray_reply_does_not_overwrite_another_call() {
+        let mut memory = Memory {
+            sent: Some(Sent {
+                key: "b".into(),
+                outcome: Outcome::InFlight,
+            }),
+            ..Memory::default()
+        };
+        let error = CloudError::new(ErrorClass::Transient, "late");
+        let late = Sent {
+            key: "a".into(),
+            outcome: Outcome::Refused(Timestamp::UNIX_EPOCH, error),
+        };
+        absorb(&mut memory, Reply::Sent(late));
+        assert_eq!(memory.sent.unwrap().outcome, Outcome::InFlight);
+    }
+}

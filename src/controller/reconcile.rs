@@ -1,0 +1,393 @@
+//! One turn of one object: read, plan, write the record, remember, tell, take the one step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Resource};
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+
+use super::accounts::{Snapshot, Usable};
+use super::call::{self, Asker};
+use super::{Shell, accounts};
+use crate::api::server_status::OperationKind;
+use crate::api::{Server, ServerStatus, keys};
+use crate::observer::metrics::Outcome;
+use crate::observer::sync::lock;
+use crate::observer::{Interest, ObjectKey};
+use crate::planner::{self, AccountView, Input, Plan, Step, Takes};
+
+/// One request to the Kubernetes API may take so long.
+pub(crate) const REQUEST: Duration = Duration::from_secs(20);
+/// So many conflicts and quick steps are dealt with in one turn.
+const ROUNDS: usize = 8;
+
+/// Why a turn failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The Kubernetes API refused.
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
+    /// It did not answer.
+    #[error("the Kubernetes API did not answer within {} s", REQUEST.as_secs())]
+    Timeout,
+    /// Somebody else writes the object all the time.
+    #[error("the object changes too often to be written")]
+    Contended,
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// In one word, for the metrics.
+    pub(crate) outcome: &'static str,
+    /// When the next turn is, at the latest.
+    pub(crate) again: Option<Instant>,
+}
+
+enum Next {
+    /// The object was written or read anew: plan again.
+    Round,
+    End(End),
+}
+
+enum Written {
+    Yes(Box<Server>),
+    Conflict,
+    Gone,
+}
+
+/// One turn of an object.
+///
+/// # Errors
+/// The Kubernetes API could not be used; nothing was sent to a cloud.
+pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End, Error> {
+    for _ in 0..ROUNDS {
+        let Some(server) = shell.servers.get(key) else {
+            return Ok(End {
+                outcome: "gone",
+                again: None,
+            });
+        };
+        if let Next::End(end) = round(shell, key, server).await? {
+            return Ok(end);
+        }
+    }
+    Err(Error::Contended)
+}
+
+async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Result<Next, Error> {
+    let uid = server.metadata.uid.clone().unwrap_or_default();
+    let config = ObjectKey::new(
+        key.namespace.clone(),
+        server.spec.provider_config_ref.name.clone(),
+    );
+    let now = shell.ctx.clock.now();
+    let mut snapshot = shell.accounts.snapshot(&config, now);
+    if let Snapshot::Usable(usable) = &snapshot
+        && !shell.ctx.ownership.owns(&usable.account)
+    {
+        return Ok(Next::End(End {
+            outcome: "not-owned",
+            again: None,
+        }));
+    }
+    let memory = shell.objects.open(&uid, key);
+    let plan = decide(shell, key, &uid, &config, &server, &memory, &mut snapshot, now);
+
+    let calls = matches!(plan.step, Step::Call { .. });
+    if calls && shell.objects.calling(&uid) {
+        tracing::error!(object = %key, "a second call was planned while one is under way; it is not made");
+        return Ok(Next::End(End {
+            outcome: "rest",
+            again: None,
+        }));
+    }
+    let recorded = Instant::now();
+    let mut current = server;
+    // Before a call the record is written even where it says nothing new: the write proves that it still holds.
+    if calls || differs(current.status.as_ref(), &plan.status) {
+        match write_status(shell, key, &current, &plan.status).await? {
+            Written::Yes(written) => {
+                shell.servers.put((*written).clone());
+                current = Arc::new(*written);
+            }
+            Written::Conflict => return refresh(shell, key, &uid).await,
+            Written::Gone => return Ok(gone(shell, key, &uid, &config)),
+        }
+    }
+    let Plan {
+        memory,
+        step,
+        events,
+        again_at,
+        list_after,
+        busy,
+        ..
+    } = plan;
+    shell.objects.store(&uid, memory);
+    shell.seen(&uid, current.status.as_ref());
+    for event in events {
+        shell.events.publish(current.object_ref(&()), event);
+    }
+    let again = again_at.map(|t| shell.ctx.clock.instant(t));
+    let usable = match snapshot {
+        Snapshot::Usable(usable) => {
+            shell
+                .accounts
+                .attend(&usable.account, &uid, interest(key, &current, busy, list_after));
+            Some(*usable)
+        }
+        Snapshot::Unusable(_, account) => {
+            // The first list is waited for, whenever it was asked for.
+            let first = list_after.or(Some(jiff::Timestamp::MIN));
+            if let Some(account) = account {
+                shell
+                    .accounts
+                    .attend(&account, &uid, interest(key, &current, busy, first));
+            }
+            None
+        }
+    };
+    finish(shell, key, &uid, &config, &current, step, usable, recorded, again).await
+}
+
+#[allow(clippy::too_many_arguments)]
+fn decide(
+    shell: &Shell,
+    key: &ObjectKey,
+    uid: &str,
+    config: &ObjectKey,
+    server: &Server,
+    memory: &planner::memory::Memory,
+    snapshot: &mut Snapshot,
+    now: jiff::Timestamp,
+) -> Plan {
+    let lives = |uid: &str| shell.servers.lives(uid);
+    // Held over the plan, so that two objects cannot both take the last free place.
+    let mut limits = lock(&shell.limits);
+    let mut free = (true, true);
+    if let Snapshot::Usable(usable) = snapshot {
+        let accounts::Settings {
+            creates, disruptions, ..
+        } = usable.settings;
+        free = limits.free(config, uid, creates, disruptions);
+        (usable.facts.creates_free, usable.facts.disruptions_free) = free;
+    }
+    let account = match snapshot {
+        Snapshot::Usable(usable) => AccountView::Usable(&usable.facts),
+        Snapshot::Unusable(o, _) => AccountView::Unusable {
+            reason: o.reason,
+            message: &o.message,
+            since: o.since,
+        },
+    };
+    let plan = planner::plan(&Input {
+        server,
+        account,
+        memory,
+        process: &shell.ctx.process,
+        installation: &shell.ctx.installation,
+        lives: &lives,
+        now,
+        seed: shell.ctx.seed,
+    });
+    let unsettled = plan.busy || plan.again_at.is_some() || plan.list_after.is_some();
+    let unborn = server.status.as_ref().is_none_or(|s| s.id.is_none());
+    let missed = Takes {
+        create: !free.0 && unborn && !plan.takes.create,
+        disruption: !free.1 && unsettled && !plan.takes.disruption,
+    };
+    for waiting in limits.record(config, uid, key, plan.takes, missed) {
+        shell.queue.wake(&waiting, super::queue::Urgency::Background);
+    }
+    plan
+}
+
+fn interest(key: &ObjectKey, server: &Server, busy: bool, list_after: Option<jiff::Timestamp>) -> Interest {
+    let status = server.status.as_ref();
+    let operation = status.and_then(|s| s.operation.as_ref()).map(|o| o.kind);
+    let imported = server.spec.import.as_ref().map(|i| i.id.clone());
+    let mut ids: Vec<String> = status
+        .and_then(|s| s.id.clone())
+        .into_iter()
+        .chain(imported)
+        .collect();
+    ids.dedup();
+    Interest {
+        key: key.clone(),
+        ids,
+        deleting: server.metadata.deletion_timestamp.is_some()
+            || matches!(
+                operation,
+                Some(OperationKind::Delete | OperationKind::DeleteFailed)
+            ),
+        busy,
+        list_after,
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn finish(
+    shell: &Arc<Shell>,
+    key: &ObjectKey,
+    uid: &str,
+    config: &ObjectKey,
+    server: &Server,
+    step: Step,
+    usable: Option<Usable>,
+    recorded: Instant,
+    again: Option<Instant>,
+) -> Result<Next, Error> {
+    let draining = shell.draining();
+    let asker = |usable: Usable| Asker {
+        key: key.clone(),
+        uid: uid.to_owned(),
+        config: config.clone(),
+        account: usable.account,
+        provider: usable.provider,
+    };
+    let end = |outcome| Ok(Next::End(End { outcome, again }));
+    match (step, usable) {
+        (Step::Wait, _) => end("rest"),
+        // The process is going: what was recorded is carried on by the next one.
+        (_, _) if draining => end("rest"),
+        (Step::AddFinalizer, _) => {
+            let mut finalizers = server.metadata.finalizers.clone().unwrap_or_default();
+            finalizers.push(keys::FINALIZER.to_owned());
+            match patch_finalizers(shell, key, server, finalizers).await? {
+                Written::Yes(written) => {
+                    shell.servers.put(*written);
+                    Ok(Next::Round)
+                }
+                Written::Conflict => refresh(shell, key, uid).await,
+                Written::Gone => Ok(gone(shell, key, uid, config)),
+            }
+        }
+        (Step::RemoveFinalizer, _) => {
+            let finalizers = server.metadata.finalizers.iter().flatten();
+            let rest: Vec<String> = finalizers.filter(|f| *f != keys::FINALIZER).cloned().collect();
+            let last = rest.is_empty() && server.metadata.deletion_timestamp.is_some();
+            match patch_finalizers(shell, key, server, rest).await? {
+                Written::Yes(written) => {
+                    shell.servers.put(*written);
+                    if last {
+                        Ok(gone(shell, key, uid, config))
+                    } else {
+                        end("step")
+                    }
+                }
+                Written::Conflict => refresh(shell, key, uid).await,
+                Written::Gone => Ok(gone(shell, key, uid, config)),
+            }
+        }
+        (Step::Look { id }, Some(usable)) => {
+            call::look(shell, asker(usable), id);
+            end("step")
+        }
+        (Step::Call { key: name, call }, Some(usable)) => {
+            call::call(shell, asker(usable), name, call, recorded);
+            end("step")
+        }
+        (Step::Look { .. } | Step::Call { .. }, None) => {
+            tracing::error!(object = %key, "a cloud was to be asked that cannot be used");
+            end("rest")
+        }
+    }
+}
+
+fn gone(shell: &Shell, key: &ObjectKey, uid: &str, config: &ObjectKey) -> Next {
+    shell.servers.gone(key, uid);
+    shell.forget(key, uid, Some(config));
+    Next::End(End {
+        outcome: "gone",
+        again: None,
+    })
+}
+
+/// Whether a status says anything else than the recorded one.
+fn differs(recorded: Option<&ServerStatus>, planned: &ServerStatus) -> bool {
+    let recorded = recorded.map(serde_json::to_value).transpose().ok().flatten();
+    recorded != serde_json::to_value(planned).ok()
+}
+
+/// The object as it is now, for the next round.
+async fn refresh(shell: &Shell, key: &ObjectKey, uid: &str) -> Result<Next, Error> {
+    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+    let fresh = timeout(REQUEST, api.get_opt(&key.name))
+        .await
+        .map_err(|_| Error::Timeout)??;
+    match fresh {
+        Some(mut fresh) if fresh.metadata.uid.as_deref() == Some(uid) => {
+            fresh.metadata.managed_fields = None;
+            shell.servers.put(fresh);
+        }
+        // Gone, or another object of that name: the watch tells the rest.
+        _ => shell.servers.gone(key, uid),
+    }
+    Ok(Next::Round)
+}
+
+async fn write_status(
+    shell: &Shell,
+    key: &ObjectKey,
+    server: &Server,
+    status: &ServerStatus,
+) -> Result<Written, Error> {
+    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+    let wanted = Server {
+        status: Some(status.clone()),
+        ..server.clone()
+    };
+    let params = PostParams {
+        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let answer = timeout(REQUEST, api.replace_status(&key.name, &params, &wanted)).await;
+    let written = answer.map_err(|_| Error::Timeout).and_then(written);
+    let outcome = match &written {
+        Ok(Written::Yes(_)) => "ok",
+        Ok(Written::Conflict) => "conflict",
+        Ok(Written::Gone) => "gone",
+        Err(_) => "error",
+    };
+    shell
+        .ctx
+        .metrics
+        .status_writes
+        .get_or_create(&Outcome { outcome })
+        .inc();
+    written
+}
+
+async fn patch_finalizers(
+    shell: &Shell,
+    key: &ObjectKey,
+    server: &Server,
+    finalizers: Vec<String>,
+) -> Result<Written, Error> {
+    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+    let meta = &server.metadata;
+    let patch = json!({"metadata": {
+        "uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": finalizers,
+    }});
+    let params = PatchParams {
+        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let answer = timeout(REQUEST, api.patch(&key.name, &params, &Patch::Merge(&patch))).await;
+    answer.map_err(|_| Error::Timeout).and_then(written)
+}
+
+fn written(answer: Result<Server, kube::Error>) -> Result<Written, Error> {
+    match answer {
+        Ok(mut server) => {
+            server.metadata.managed_fields = None;
+            Ok(Written::Yes(Box::new(server)))
+        }
+        Err(kube::Error::Api(s)) if s.is_conflict() => Ok(Written::Conflict),
+        Err(kube::Error::Api(s)) if s.is_not_found() => Ok(Written::Gone),
+        Err(error) => Err(error.into()),
+    }
+}

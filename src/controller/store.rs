@@ -1,0 +1,418 @@
+//! The objects of one kind as they were last seen or written by us, whichever is newer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use kube::Resource;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+use tokio::sync::watch;
+
+use crate::observer::ObjectKey;
+use crate::observer::sync::lock;
+
+/// How many resourceVersions of one object are remembered as superseded.
+const REMEMBERED: usize = 8;
+
+/// What a watch has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The object.
+    pub(crate) key: ObjectKey,
+    /// Its uid.
+    pub(crate) uid: String,
+    /// What happened to it.
+    pub(crate) what: What,
+}
+
+/// What happened to an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// It is new, or its wish or metadata changed.
+    Wish,
+    /// Something else in it changed, by somebody else.
+    Other,
+    /// It is gone.
+    Gone,
+    /// It cannot be read.
+    Unreadable(String),
+}
+
+/// The objects of one kind.
+pub(crate) struct Store<K> {
+    inner: Mutex<Inner<K>>,
+    synced: watch::Sender<bool>,
+}
+
+struct Inner<K> {
+    objects: BTreeMap<ObjectKey, Entry<K>>,
+    uids: HashMap<String, ObjectKey>,
+    /// Scopes (a namespace, or none for all) whose first list is still missing.
+    pending: BTreeSet<Option<String>>,
+    /// What the list in progress of a scope has shown.
+    listing: HashMap<Option<String>, BTreeSet<ObjectKey>>,
+    trouble: BTreeMap<Option<String>, String>,
+}
+
+struct Entry<K> {
+    uid: String,
+    version: String,
+    /// None while it cannot be read: it lives all the same.
+    object: Option<Arc<K>>,
+    /// Versions that a newer one replaced; a late event must not bring them back.
+    superseded: VecDeque<String>,
+    /// We know that it is gone although the watch has not said so yet.
+    gone: bool,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
+    /// An empty store that is synced when every scope was listed.
+    pub(crate) fn new(scopes: impl IntoIterator<Item = Option<String>>) -> Self {
+        let inner = Inner {
+            objects: BTreeMap::new(),
+            uids: HashMap::new(),
+            pending: scopes.into_iter().collect(),
+            listing: HashMap::new(),
+            trouble: BTreeMap::new(),
+        };
+        Self {
+            inner: Mutex::new(inner),
+            synced: watch::channel(false).0,
+        }
+    }
+
+    /// Whether everything was listed once.
+    pub(crate) fn synced(&self) -> watch::Receiver<bool> {
+        self.synced.subscribe()
+    }
+
+    /// The object as we know it; none if it is gone or cannot be read.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        lock(&self.inner)
+            .objects
+            .get(key)
+            .filter(|e| !e.gone)?
+            .object
+            .clone()
+    }
+
+    /// Whether an object with this uid lives.
+    pub(crate) fn lives(&self, uid: &str) -> bool {
+        let inner = lock(&self.inner);
+        let entry = inner.uids.get(uid).and_then(|key| inner.objects.get(key));
+        entry.is_some_and(|e| e.uid == uid && !e.gone)
+    }
+
+    /// Every readable object.
+    pub(crate) fn all(&self) -> Vec<(ObjectKey, Arc<K>)> {
+        let inner = lock(&self.inner);
+        let living = inner.objects.iter().filter(|(_, e)| !e.gone);
+        living
+            .filter_map(|(k, e)| Some((k.clone(), e.object.clone()?)))
+            .collect()
+    }
+
+    /// Takes in what one of our own reads or writes returned. It never goes back in time.
+    pub(crate) fn put(&self, object: K) {
+        let Some((key, uid)) = identity(&object) else {
+            return;
+        };
+        lock(&self.inner).offer(&key, &uid, Ok(object));
+    }
+
+    /// We know that this object is gone.
+    pub(crate) fn gone(&self, key: &ObjectKey, uid: &str) {
+        if let Some(entry) = lock(&self.inner).objects.get_mut(key).filter(|e| e.uid == uid) {
+            entry.gone = true;
+        }
+    }
+
+    /// Notes what keeps the watch of a scope from working, or that it works.
+    pub(crate) fn trouble(&self, scope: Option<&str>, words: Option<String>) {
+        let mut inner = lock(&self.inner);
+        match words {
+            Some(words) => inner.trouble.insert(scope.map(str::to_owned), words),
+            None => inner.trouble.remove(&scope.map(str::to_owned)),
+        };
+    }
+
+    /// What keeps the watches from being ready; empty when they are.
+    pub(crate) fn not_ready(&self) -> Vec<String> {
+        let inner = lock(&self.inner);
+        let kind = K::plural(&());
+        let waiting = inner.pending.iter();
+        waiting
+            .map(|scope| {
+                let place = scope
+                    .as_ref()
+                    .map_or_else(|| "all namespaces".to_owned(), |n| format!("namespace {n}"));
+                let words = inner.trouble.get(scope).map_or("not listed yet", String::as_str);
+                format!("{kind} in {place}: {words}")
+            })
+            .collect()
+    }
+
+    /// Takes in one event of the watch of a scope.
+    pub(crate) fn event(&self, scope: Option<&str>, event: Event<DeserializeGuard<K>>) -> Vec<Change> {
+        let scope = scope.map(str::to_owned);
+        let mut inner = lock(&self.inner);
+        match event {
+            Event::Apply(guard) => inner
+                .apply(guard)
+                .map(|(_, change)| change)
+                .into_iter()
+                .flatten()
+                .collect(),
+            Event::Delete(guard) => inner.delete(&guard).into_iter().collect(),
+            Event::Init => {
+                inner.listing.insert(scope, BTreeSet::new());
+                vec![]
+            }
+            Event::InitApply(guard) => {
+                let Some((key, change)) = inner.apply(guard) else {
+                    return vec![];
+                };
+                inner.listing.entry(scope).or_default().insert(key);
+                change.into_iter().collect()
+            }
+            Event::InitDone => {
+                let listed = inner.listing.remove(&scope).unwrap_or_default();
+                let gone = inner.keep_only(scope.as_deref(), &listed);
+                inner.pending.remove(&scope);
+                inner.trouble.remove(&scope);
+                if inner.pending.is_empty() {
+                    self.synced.send_replace(true);
+                }
+                gone
+            }
+        }
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
+    fn apply(&mut self, guard: DeserializeGuard<K>) -> Option<(ObjectKey, Option<Change>)> {
+        let (key, uid) = identity(&guard)?;
+        let offered = match guard.0 {
+            Ok(object) => self.offer(&key, &uid, Ok(object)),
+            Err(bad) => self.offer(
+                &key,
+                &uid,
+                Err((bad.metadata.resource_version.unwrap_or_default(), bad.error)),
+            ),
+        };
+        let change = offered.map(|what| Change {
+            key: key.clone(),
+            uid,
+            what,
+        });
+        Some((key, change))
+    }
+
+    fn offer(&mut self, key: &ObjectKey, uid: &str, new: Result<K, (String, String)>) -> Option<What> {
+        let version = match &new {
+            Ok(object) => object.meta().resource_version.clone().unwrap_or_default(),
+            Err((version, _)) => version.clone(),
+        };
+        let (mut superseded, mut old) = (VecDeque::new(), None);
+        if let Some(entry) = self.objects.get_mut(key).filter(|e| e.uid == uid) {
+            if entry.gone || !entry.is_older_than(&version) {
+                return None;
+            }
+            superseded = std::mem::take(&mut entry.superseded);
+            superseded.push_back(std::mem::take(&mut entry.version));
+            if superseded.len() > REMEMBERED {
+                superseded.pop_front();
+            }
+            old = entry.object.take();
+        } else if let Some(former) = self.objects.get(key) {
+            self.uids.remove(&former.uid);
+        }
+        let (object, what) = match new {
+            Ok(object) => {
+                let what = if old.is_some_and(|old| same_wish(&*old, &object)) {
+                    What::Other
+                } else {
+                    What::Wish
+                };
+                (Some(Arc::new(object)), what)
+            }
+            Err((_, words)) => (None, What::Unreadable(words)),
+        };
+        self.uids.insert(uid.to_owned(), key.clone());
+        let entry = Entry {
+            uid: uid.to_owned(),
+            version,
+            object,
+            superseded,
+            gone: false,
+        };
+        self.objects.insert(key.clone(), entry);
+        Some(what)
+    }
+
+    fn delete(&mut self, guard: &DeserializeGuard<K>) -> Option<Change> {
+        let (key, uid) = identity(guard)?;
+        self.objects.get(&key).filter(|e| e.uid == uid)?;
+        self.objects.remove(&key);
+        self.uids.remove(&uid);
+        Some(Change {
+            key,
+            uid,
+            what: What::Gone,
+        })
+    }
+
+    fn keep_only(&mut self, scope: Option<&str>, listed: &BTreeSet<ObjectKey>) -> Vec<Change> {
+        let in_scope = |key: &ObjectKey| scope.is_none_or(|n| n == key.namespace);
+        let gone: Vec<ObjectKey> = self
+            .objects
+            .keys()
+            .filter(|k| in_scope(k) && !listed.contains(k))
+            .cloned()
+            .collect();
+        let mut changes = Vec::with_capacity(gone.len());
+        for key in gone {
+            if let Some(entry) = self.objects.remove(&key) {
+                self.uids.remove(&entry.uid);
+                changes.push(Change {
+                    key,
+                    uid: entry.uid,
+                    what: What::Gone,
+                });
+            }
+        }
+        changes
+    }
+}
+
+impl<K> Entry<K> {
+    fn is_older_than(&self, version: &str) -> bool {
+        if version == self.version || self.superseded.iter().any(|v| v == version) {
+            return false;
+        }
+        // Versions are numbers that grow on every API server there is; where they are not, what we replaced
+        // ourselves is known above.
+        match (version.parse::<u64>(), self.version.parse::<u64>()) {
+            (Ok(new), Ok(old)) => new > old,
+            _ => true,
+        }
+    }
+}
+
+fn identity<K: Resource>(object: &K) -> Option<(ObjectKey, String)> {
+    let meta = object.meta();
+    let key = ObjectKey::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone()?);
+    Some((key, meta.uid.clone()?))
+}
+
+/// Whether two versions differ in nothing that a user writes.
+fn same_wish<K: Resource>(a: &K, b: &K) -> bool {
+    let (a, b) = (a.meta(), b.meta());
+    a.generation == b.generation
+        && a.annotations == b.annotations
+        && a.labels == b.labels
+        && a.finalizers == b.finalizers
+        && a.deletion_timestamp == b.deletion_timestamp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Server;
+    use serde_json::json;
+
+    fn server(name: &str, uid: &str, version: &str, generation: i64) -> Server {
+        serde_json::from_value(json!({
+            "apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server",
+            "metadata": {"name": name, "namespace": "n", "uid": uid, "resourceVersion": version,
+                         "generation": generation},
+            "spec": {"providerConfigRef": {"name": "c"}}
+        }))
+        .unwrap()
+    }
+
+    fn guard(s: Server) -> DeserializeGuard<Server> {
+        DeserializeGuard(Ok(s))
+    }
+
+    fn version(store: &Store<Server>, name: &str) -> Option<String> {
+        store
+            .get(&ObjectKey::new("n", name))?
+            .metadata
+            .resource_version
+            .clone()
+    }
+
+    #[test]
+    fn a_late_event_never_brings_back_what_we_replaced() {
+        for (first, second, third) in [("5", "7", "9"), ("a", "b", "c")] {
+            let store = Store::new([None]);
+            store.event(None, Event::Apply(guard(server("s", "u", first, 1))));
+            store.put(server("s", "u", second, 1));
+            store.put(server("s", "u", third, 1));
+            for late in [first, second, third] {
+                assert_eq!(
+                    store.event(None, Event::Apply(guard(server("s", "u", late, 1)))),
+                    vec![],
+                    "{late}"
+                );
+                assert_eq!(version(&store, "s").as_deref(), Some(third));
+            }
+        }
+    }
+
+    #[test]
+    fn tells_a_changed_wish_from_other_changes() {
+        let store = Store::new([None]);
+        let what = |event| {
+            store
+                .event(None, event)
+                .into_iter()
+                .map(|c| c.what)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(what(Event::Apply(guard(server("s", "u", "1", 1)))), [What::Wish]);
+        assert_eq!(what(Event::Apply(guard(server("s", "u", "2", 1)))), [What::Other]);
+        assert_eq!(what(Event::Apply(guard(server("s", "u", "3", 2)))), [What::Wish]);
+        assert_eq!(what(Event::Apply(guard(server("s", "v", "4", 1)))), [What::Wish]);
+        assert!(!store.lives("u") && store.lives("v"));
+        assert_eq!(what(Event::Delete(guard(server("s", "u", "5", 1)))), []);
+        assert_eq!(what(Event::Delete(guard(server("s", "v", "5", 1)))), [What::Gone]);
+        assert!(!store.lives("v"));
+    }
+
+    #[test]
+    fn a_list_replaces_its_scope_and_an_unreadable_object_stalls_nothing() {
+        let (a, b) = (Some("n".to_owned()), Some("m".to_owned()));
+        let store: Store<Server> = Store::new([a, b]);
+        let done = |scope: &str| store.event(Some(scope), Event::InitDone);
+        store.event(Some("n"), Event::Init);
+        store.event(Some("n"), Event::InitApply(guard(server("s", "u", "1", 1))));
+        let bad: DeserializeGuard<Server> = serde_json::from_value(json!({
+            "metadata": {"name": "bad", "namespace": "n", "uid": "w", "resourceVersion": "2"}, "spec": {"size": 7}
+        }))
+        .unwrap();
+        let changes = store.event(Some("n"), Event::InitApply(bad));
+        assert!(matches!(changes[0].what, What::Unreadable(_)));
+        done("n");
+        assert!(!*store.synced().borrow() && store.not_ready().len() == 1);
+        store.event(Some("m"), Event::Init);
+        assert_eq!(done("m"), vec![], "another namespace's objects stay");
+        assert!(*store.synced().borrow() && store.lives("u") && store.lives("w"));
+        store.event(Some("n"), Event::Init);
+        assert_eq!(done("n").len(), 2);
+        assert!(store.all().is_empty());
+    }
+
+    #[test]
+    fn what_we_know_to_be_gone_does_not_come_back() {
+        let store = Store::new([None]);
+        let key = ObjectKey::new("n", "s");
+        store.event(None, Event::Apply(guard(server("s", "u", "1", 1))));
+        store.gone(&key, "u");
+        store.event(None, Event::Apply(guard(server("s", "u", "2", 1))));
+        assert!(store.get(&key).is_none() && !store.lives("u"));
+        store.event(None, Event::Apply(guard(server("s", "v", "3", 1))));
+        assert!(store.get(&key).is_some());
+    }
+}

@@ -1,0 +1,78 @@
+//! One watch: it fills a store and says what changed.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use kube::core::DeserializeGuard;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::store::{Change, Store};
+
+/// Watches one kind in one namespace, or in all of them. Never ends.
+pub(crate) async fn watch<K>(
+    client: Client,
+    scope: Option<String>,
+    store: Arc<Store<K>>,
+    changed: impl Fn(Change),
+) where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api: Api<DeserializeGuard<K>> = match &scope {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let stream = watcher(api, watcher::Config::default())
+        .map_ok(trimmed)
+        .default_backoff();
+    let mut stream = std::pin::pin!(stream);
+    while let Some(item) = stream.next().await {
+        match item {
+            Ok(event) => store
+                .event(scope.as_deref(), event)
+                .into_iter()
+                .for_each(&changed),
+            Err(error) => {
+                let words = trouble::<K>(&error);
+                tracing::warn!(kind = %K::kind(&()), error = %words, "a watch failed and is tried again");
+                store.trouble(scope.as_deref(), Some(words));
+            }
+        }
+    }
+}
+
+/// What nobody reads is not kept.
+fn trimmed<K: Resource>(event: watcher::Event<DeserializeGuard<K>>) -> watcher::Event<DeserializeGuard<K>> {
+    let trim = |mut guard: DeserializeGuard<K>| {
+        if let Ok(object) = &mut guard.0 {
+            object.meta_mut().managed_fields = None;
+        }
+        guard
+    };
+    match event {
+        watcher::Event::Apply(o) => watcher::Event::Apply(trim(o)),
+        watcher::Event::InitApply(o) => watcher::Event::InitApply(trim(o)),
+        other => other,
+    }
+}
+
+fn trouble<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> String {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(s)) => s,
+        watcher::Error::WatchStartFailed(kube::Error::Api(s)) => s,
+        other => return other.to_string(),
+    };
+    let name = format!("{}.{}", K::plural(&()), K::group(&()));
+    if status.is_not_found() {
+        format!("the custom resource definition {name} is not installed")
+    } else {
+        format!("{name}: {}", status.message)
+    }
+}

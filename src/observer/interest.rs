@@ -1,0 +1,160 @@
+//! What the objects of an account want to hear about.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::planner::model::ObservedServer;
+
+/// Names an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// Names an object.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What one object wants to hear about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// The object.
+    pub key: ObjectKey,
+    /// The cloud ids that it has recorded or names.
+    pub ids: Vec<String>,
+    /// Its servers are being deleted by us: their absence surprises nobody.
+    pub deleting: bool,
+    /// Something is under way: every list is of interest.
+    pub busy: bool,
+    /// A list that was asked for after this time is wanted.
+    pub list_after: Option<Timestamp>,
+}
+
+/// The interests of all objects of an account, by uid.
+#[derive(Debug, Default)]
+pub(crate) struct Interests {
+    by_uid: BTreeMap<String, Interest>,
+    by_id: HashMap<String, BTreeSet<String>>,
+    by_object: HashMap<String, String>,
+    busy: BTreeSet<String>,
+    wanting: BTreeMap<String, Timestamp>,
+}
+
+impl Interests {
+    pub(crate) fn set(&mut self, uid: &str, interest: Interest) {
+        self.remove(uid);
+        for id in &interest.ids {
+            self.by_id.entry(id.clone()).or_default().insert(uid.to_owned());
+        }
+        self.by_object.insert(interest.key.to_string(), uid.to_owned());
+        if interest.busy {
+            self.busy.insert(uid.to_owned());
+        }
+        if let Some(after) = interest.list_after {
+            self.wanting.insert(uid.to_owned(), after);
+        }
+        self.by_uid.insert(uid.to_owned(), interest);
+    }
+
+    pub(crate) fn remove(&mut self, uid: &str) {
+        let Some(old) = self.by_uid.remove(uid) else {
+            return;
+        };
+        for id in &old.ids {
+            if let Some(uids) = self.by_id.get_mut(id) {
+                uids.remove(uid);
+                if uids.is_empty() {
+                    self.by_id.remove(id);
+                }
+            }
+        }
+        let object = old.key.to_string();
+        if self.by_object.get(&object).is_some_and(|u| u == uid) {
+            self.by_object.remove(&object);
+        }
+        self.busy.remove(uid);
+        self.wanting.remove(uid);
+    }
+
+    /// The objects that a server concerns: by its id, by the uid in its marks, by the name in its marks.
+    pub(crate) fn of_server(&self, installation: &str, server: &ObservedServer) -> Vec<&ObjectKey> {
+        let marks = server.marks.as_ref().filter(|m| m.installation == installation);
+        let by_id = self.by_id.get(&server.id).into_iter().flatten();
+        let by_mark = marks.map(|m| &m.uid);
+        let by_name = marks.and_then(|m| self.by_object.get(&m.object));
+        by_id
+            .chain(by_mark)
+            .chain(by_name)
+            .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
+            .collect()
+    }
+
+    /// Whether one of our objects is deleting this server.
+    pub(crate) fn deletes(&self, server: &ObservedServer) -> bool {
+        let by_id = self.by_id.get(&server.id).into_iter().flatten();
+        let by_mark = server.marks.as_ref().map(|m| &m.uid);
+        by_id
+            .chain(by_mark)
+            .any(|uid| self.by_uid.get(uid).is_some_and(|i| i.deleting))
+    }
+
+    pub(crate) fn any_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    pub(crate) fn busy(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.busy
+            .iter()
+            .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.by_uid.values().map(|i| &i.key)
+    }
+
+    /// The earliest time after which a list is wanted.
+    pub(crate) fn earliest_want(&self) -> Option<Timestamp> {
+        self.wanting.values().min().copied()
+    }
+
+    /// The latest want that is not in the future.
+    pub(crate) fn latest_want(&self, now: Timestamp) -> Option<Timestamp> {
+        self.wanting.values().filter(|t| **t <= now).max().copied()
+    }
+
+    /// Takes out the wants that a list which was asked for then fulfils.
+    pub(crate) fn fulfil(&mut self, asked_at: Timestamp) -> Vec<ObjectKey> {
+        let done: Vec<String> = self
+            .wanting
+            .iter()
+            .filter(|(_, t)| **t < asked_at)
+            .map(|(uid, _)| uid.clone())
+            .collect();
+        let mut keys = Vec::with_capacity(done.len());
+        for uid in done {
+            self.wanting.remove(&uid);
+            if let Some(interest) = self.by_uid.get_mut(&uid) {
+                interest.list_after = None;
+                keys.push(interest.key.clone());
+            }
+        }
+        keys
+    }
+}
