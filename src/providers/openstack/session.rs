@@ -13,7 +13,7 @@ use super::auth::{Keystone, ServiceKind, Session};
 use super::discovery::{Need, Range, root};
 use super::errors::{Asked, lost, refusal, unreadable};
 use super::wire::VersionDoc;
-use crate::planner::model::CloudError;
+use crate::planner::model::{CloudError, ErrorClass};
 use crate::providers::transport::budget::Priority;
 use crate::providers::transport::client::{Ask, HttpClient, Reply};
 
@@ -110,9 +110,14 @@ impl Services {
         if reply.status.is_success() {
             return Ok(reply);
         }
-        let error = self.refused(&reply, &request, &session);
+        let mut error = self.refused(&reply, &request, &session);
         if reply.status == http::StatusCode::UNAUTHORIZED {
-            self.keystone.distrust(&error).await;
+            if request.service == ServiceKind::Compute {
+                self.keystone.distrust(&error).await;
+            } else {
+                // Nova takes this token: it is not the credentials that are wrong.
+                error.class = ErrorClass::Forbidden;
+            }
         }
         if reply.status == http::StatusCode::NOT_ACCEPTABLE {
             // The cloud was changed under us: its versions are asked again.

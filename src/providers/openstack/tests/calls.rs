@@ -334,17 +334,14 @@ async fn marks_are_added_and_taken_off_one_by_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_cannot_be_sent_at_once_is_not_sent_at_all() {
-    let fake = Fake::new(|seen, _| match seen.line.as_str() {
-        // Names take their time: afterwards the plan is too old.
-        "GET /v2/images?name=cirros" => None,
-        _ => None,
-    });
+    // Each answer takes 3 s: once the names are looked up the plan is too old.
     let slow = Fake::with(3600, Duration::from_secs(3), |_, _| None);
     let error = provider(&slow).call(&create(json!({})), None).await.unwrap_err();
     assert!(!error.maybe_applied);
     assert!(error.message.contains("not sent"), "{}", error.message);
     assert_eq!(slow.count("POST /v2.1/servers"), 0);
-    assert!(provider(&fake).call(&create(json!({})), None).await.is_ok());
+    let quick = Fake::new(|_, _| None);
+    assert!(provider(&quick).call(&create(json!({})), None).await.is_ok());
 }
 
 /// Collects what is traced.
@@ -372,6 +369,9 @@ async fn nothing_secret_is_ever_shown() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
+    // A place that another test's thread traced first may be remembered there as one that nobody listens to.
+    provider(&Fake::new(|_, _| None)).list().await.unwrap();
+    tracing::callsite::rebuild_interest_cache();
 
     // A cloud that repeats whatever it is sent.
     let echo = |status| {

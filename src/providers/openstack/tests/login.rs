@@ -133,9 +133,26 @@ async fn a_service_that_refuses_every_token_is_not_asked_hot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_beside_nova_that_refuses_tokens_does_not_blind_the_account() {
+    let fake = Fake::new(|seen, _| {
+        seen.line
+            .starts_with("GET /v2.0/networks")
+            .then(unauthorized)
+            .flatten()
+    });
+    let p = provider(&fake);
+    let call = create(json!({"openstack": {"networks": [{"name": "a", "network": "demo-net"}]}}));
+    assert_eq!(
+        p.call(&call, None).await.unwrap_err().class,
+        ErrorClass::Forbidden
+    );
+    assert!(p.list().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_who_wait_for_a_failed_log_in_share_its_failure() {
     let fake = Fake::with(3600, Duration::from_secs(1), |seen, _| {
-        (seen.line == LOGIN).then(|| Ok((503, Value::Null)))
+        (seen.line == LOGIN).then_some(Ok((503, Value::Null)))
     });
     let p = provider(&fake);
     let all = join_all((0..20).map(|_| p.list())).await;
