@@ -12,9 +12,9 @@
 //! - `sim` (feature `sim`): the clouds and an API server as simulators.
 
 pub mod api;
-//pub mod cli;
+pub mod cli;
 pub mod controller;
 pub mod observer;
 pub mod planner;
 pub mod providers;
-//pub mod runtime;
+pub mod runtime;
