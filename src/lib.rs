@@ -18,3 +18,5 @@ pub mod observer;
 pub mod planner;
 pub mod providers;
 pub mod runtime;
+#[cfg(feature = "sim")]
+pub mod sim;

@@ -4,6 +4,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
+use super::provider_config::CatalogInterface;
+use super::server::{
+    DeletionPolicy, DeletionPowerOff, DriftPolicy, ManagementPolicy, OnCreateError, OnError, OnMissing,
+    PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
+};
+use super::server_status::{OperationKind, ResizePhase};
 use super::{ProviderConfig, Server};
 
 /// Why a definition cannot be printed; a fault of the types in this crate, never of a user.
@@ -30,29 +36,96 @@ pub fn all() -> Result<Vec<(&'static str, CustomResourceDefinition)>, CrdError> 
 
 /// A definition as YAML.
 pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, CrdError> {
-    serde_saphyr::to_string(crd).map_err(|e| CrdError::Yaml(e.to_string()))
+    let mut value = serde_json::to_value(crd)?;
+    whole_numbers(&mut value);
+    serde_saphyr::to_string(&value).map_err(|e| CrdError::Yaml(e.to_string()))
 }
 
 /// What the derived schema cannot say: an object that nobody looked at yet is not "done" (kstatus), and an
 /// absent optional field is absent, never null (`has()` in CEL is true for null).
 fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, CrdError> {
     let mut value = serde_json::to_value(crd)?;
-    tidy(&mut value);
-    if let Some(status) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
-        status["default"] = json!({"observedGeneration": -1});
+    let words = words();
+    if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        tidy(schema, &words);
+        schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
     }
     Ok(serde_json::from_value(value)?)
 }
 
-fn tidy(value: &mut Value) {
-    match value {
+/// Makes a schema read well: no `nullable`, no hard line breaks, and the words of an enum explained.
+fn tidy(schema: &mut Value, words: &[(Value, String)]) {
+    match schema {
         Value::Object(map) => {
-            if map.get("nullable") == Some(&Value::Bool(true)) {
-                map.remove("nullable");
+            map.remove("nullable");
+            if let Some(Value::Array(choices)) = map.get_mut("enum") {
+                choices.retain(|c| !c.is_null());
             }
-            map.values_mut().for_each(tidy);
+            let meanings = map
+                .get("enum")
+                .and_then(|own| words.iter().find(|(list, _)| list == own));
+            let meanings = meanings.map(|(_, text)| text.as_str()).unwrap_or_default();
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                *text = text
+                    .replace("\n\n", "\u{0}")
+                    .replace('\n', " ")
+                    .replace('\u{0}', "\n\n");
+                text.push_str(meanings);
+            }
+            map.values_mut().for_each(|v| tidy(v, words));
         }
-        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Array(items) => items.iter_mut().for_each(|v| tidy(v, words)),
+        _ => {}
+    }
+}
+
+/// The words of every enum in the schemas, and the text that explains them.
+fn words() -> Vec<(Value, String)> {
+    macro_rules! explain {
+        ($($choice:ident),+ $(,)?) => {
+            vec![$(explained($choice::ALL.iter().map(|w| (w.as_str(), w.meaning())))),+]
+        };
+    }
+    explain![
+        CatalogInterface,
+        DeletionPolicy,
+        DeletionPowerOff,
+        DriftPolicy,
+        ManagementPolicy,
+        OnCreateError,
+        OnError,
+        OnMissing,
+        OperationKind,
+        PowerOffMode,
+        PowerWish,
+        ProviderConfigKind,
+        ResizeConfirm,
+        ResizeOnFailure,
+        ResizePhase,
+        ResizeWhen,
+    ]
+}
+
+fn explained<'a>(words: impl Iterator<Item = (&'a str, &'a str)>) -> (Value, String) {
+    let (list, lines): (Vec<Value>, Vec<String>) = words
+        .map(|(word, meaning)| (Value::from(word), format!("\n- {word}: {meaning}")))
+        .unzip();
+    (Value::Array(list), lines.concat())
+}
+
+/// Bounds are floating-point in the type of a definition; as text they are what they mean.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(n) => {
+            if let Some(f) = n
+                .as_f64()
+                .filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15)
+            {
+                *value = Value::from(f as i64);
+            }
+        }
         _ => {}
     }
 }

@@ -38,6 +38,14 @@ impl Duration {
     }
 }
 
+/// The CEL rule that bounds a duration field; `path` is what the message calls it.
+pub(crate) fn between(path: &str, least: &str, most: &str) -> serde_json::Value {
+    serde_json::json!([{
+        "rule": format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
+        "message": format!("{path} must be between {least} and {most}"),
+    }])
+}
+
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (h, m, s) = (self.0 / 3600, self.0 / 60 % 60, self.0 % 60);

@@ -5,10 +5,24 @@ pub mod conditions;
 pub mod crds;
 pub mod duration;
 pub mod keys;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct into the body of a function"
+)]
 pub mod provider_config;
 pub mod reasons;
+pub mod reference;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct into the body of a function"
+)]
 pub mod server;
+#[allow(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct into the body of a function"
+)]
 pub mod server_status;
+pub(crate) mod server_words;
 
 pub use conditions::{ConditionStatus, ConditionType};
 pub use duration::Duration;

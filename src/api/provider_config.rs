@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
-use super::duration::Duration;
+use super::duration::{Duration, between};
 
 /// Which account servers live in, and how much it may be asked.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,26 +35,27 @@ use super::duration::Duration;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.openstack)").message("name a cloud: openstack"))]
+#[x_kube(validation = Rule::new("has(self.openstack)").message("a ProviderConfig names its cloud: give openstack"))]
 pub struct ProviderConfigSpec {
-    /// An OpenStack project.
+    /// An OpenStack project: which credentials open it, and where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackAccount>,
     /// A Secret of this namespace whose key ca.crt holds the certificate authorities (PEM) that the cloud's
     /// endpoints are checked against, instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretRef>,
-    /// How much the account may be asked.
+    /// How much the account may be asked, all its servers together.
     #[serde(default)]
     pub requests: Requests,
     /// How often the account is looked at.
     #[serde(default)]
     pub observe: Observe,
-    /// How many servers may be stopped, resized or restarted at once; a power wish does not count.
+    /// How many servers of the account may be stopped, resized or restarted at once, 1 to 1000; a power wish does
+    /// not count.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_concurrent_disruptions: i32,
-    /// How many servers may be in creation at once.
+    /// How many servers of the account may be in creation at once, 1 to 1000.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_creates_in_flight: i32,
@@ -71,8 +72,11 @@ const fn ten() -> i32 {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
-    /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
+    /// The Secret's name, at most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
 }
 
@@ -80,16 +84,18 @@ pub struct SecretRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenStackAccount {
-    /// A Secret with the key clouds.yaml.
+    /// A Secret of this namespace whose key clouds.yaml holds the credentials, in the format of the OpenStack
+    /// clients.
     pub secret_ref: SecretRef,
-    /// The entry of clouds.yaml to use.
+    /// The entry under clouds in clouds.yaml to use, at most 253 characters.
     #[schemars(length(min = 1, max = 253))]
     pub cloud: String,
-    /// The region, if the entry names none or another one.
+    /// The region of the service catalog, at most 255 characters; if absent the entry's region_name, or the only
+    /// region that there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub region: Option<String>,
-    /// Which endpoints of the catalog are used: public if absent.
+    /// Which endpoints of the service catalog are used; if absent the entry's interface, or Public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<CatalogInterface>,
 }
@@ -108,15 +114,15 @@ choice! {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Requests {
-    /// Requests per second in the long run.
+    /// Requests per second in the long run, 1 to 1000.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 1000))]
     pub per_second: i32,
-    /// Requests that may be made at once after a quiet time.
+    /// Requests that may be made at once after a quiet time, 1 to 10000.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 10000))]
     pub burst: i32,
-    /// Requests that may be under way at the same time.
+    /// Requests that may be under way at the same time, 1 to 1000.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 1000))]
     pub in_flight: i32,
@@ -137,20 +143,19 @@ impl Default for Requests {
 }
 
 /// How often an account is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.busyInterval) <= duration(self.interval)")
+    .message("observe.busyInterval must not be longer than observe.interval"))]
 pub struct Observe {
-    /// The time between two lists while nothing is under way; hours, minutes and seconds.
+    /// The time between two lists of the account while nothing is under way, like 15s or 1m30s; from 1s to 1h.
     #[serde(default = "fifteen_seconds")]
-    #[schemars(extend("x-kubernetes-validations" = [{
-        "rule": "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
-        "message": "observe.interval is between 1s and 1h"}]))]
+    #[schemars(extend("x-kubernetes-validations" = between("observe.interval", "1s", "1h")))]
     pub interval: Duration,
-    /// The time between two lists while something is under way; hours, minutes and seconds.
+    /// The time between two lists of the account while something is under way, like 1s; from 1s to 1h, and not
+    /// longer than interval.
     #[serde(default = "one_second")]
-    #[schemars(extend("x-kubernetes-validations" = [{
-        "rule": "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
-        "message": "observe.busyInterval is between 1s and 1h"}]))]
+    #[schemars(extend("x-kubernetes-validations" = between("observe.busyInterval", "1s", "1h")))]
     pub busy_interval: Duration,
 }
 
@@ -187,7 +192,7 @@ pub struct ProviderConfigStatus {
     /// How many servers there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<ServerCounts>,
-    /// Ready, Reachable, CredentialsValid.
+    /// What is known, in the words of Kubernetes: Ready, Reachable, CredentialsValid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -201,7 +206,7 @@ pub struct AccountStatus {
     /// The cloud's id: of an OpenStack project.
     #[schemars(length(max = 128))]
     pub id: String,
-    /// Its name.
+    /// The account's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub name: Option<String>,
@@ -211,7 +216,7 @@ pub struct AccountStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CapabilitiesStatus {
-    /// The power states that can be wished for.
+    /// The power states that can be wished for in spec.powerState of a Server.
     #[schemars(length(max = 8), inner(length(max = 16)))]
     pub power_states: Vec<String>,
     /// The ways to stop: Soft, Hard, SoftThenHard, CloudEscalates.
@@ -228,8 +233,8 @@ pub struct CapabilitiesStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerCounts {
-    /// Servers with a mark of this installation.
+    /// Servers that carry a mark of this installation.
     pub managed: i32,
-    /// All others.
+    /// All other servers: they are seen, and left alone.
     pub foreign: i32,
 }

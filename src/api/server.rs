@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::choice::choice;
-use super::duration::Duration;
+use super::duration::{Duration, between};
 use super::server_status::ServerStatus;
+pub use super::server_words::*;
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,18 +56,20 @@ use super::server_status::ServerStatus;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.providerConfigRef == oldSelf.providerConfigRef")
+    validation = Rule::new("self.providerConfigRef.name == oldSelf.providerConfigRef.name")
         .message("providerConfigRef is immutable: make a new Server on the other account"),
-    validation = Rule::new("self.managementPolicy == 'Full' || has(self.import)")
+    validation = Rule::new("self.managementPolicy == 'Full' || has(self.__import__)")
         .message("managementPolicy PowerOnly and Observe need import.id: they never create a server"),
-    validation = Rule::new("self.managementPolicy != 'Full' || has(self.import) || (has(self.size) && has(self.image))")
+    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.size) && has(self.image))")
         .message("size and image are needed to create a server; give both, or import.id to take over an existing one"),
-    validation = Rule::new("!has(self.import) || self.managementPolicy == 'Observe' || has(self.powerState)")
+    validation = Rule::new("!has(self.__import__) || self.managementPolicy == 'Observe' || has(self.powerState)")
         .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
-    validation = Rule::new("!has(self.import) || has(self.deletionPolicy)")
+    validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
-    validation = Rule::new("!has(oldSelf.import) || (has(self.import) && self.import == oldSelf.import)")
+    validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
+    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && has(self.size) && has(self.image))")
+        .message("onMissing: Recreate needs managementPolicy Full, size and image: the server would have to be created again"),
     validation = Rule::new("has(self.cloudName) == has(oldSelf.cloudName) && (!has(self.cloudName) || self.cloudName == oldSelf.cloudName)")
         .message("cloudName is immutable"),
     validation = Rule::new("has(self.hostname) == has(oldSelf.hostname) && (!has(self.hostname) || self.hostname == oldSelf.hostname)")
@@ -86,15 +88,16 @@ use super::server_status::ServerStatus;
 pub struct ServerSpec {
     /// The account that the server lives in. Immutable.
     pub provider_config_ref: ProviderConfigRef,
-    /// How much of the server's life is managed. PowerOnly never creates, resizes or deletes; Observe never
-    /// writes to the cloud. Both need import.id, and deleting the object then leaves the server alone.
+    /// How much of the server's life is managed. PowerOnly and Observe need import.id, and deleting the object
+    /// then leaves the server alone.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
     /// The power state that the server is kept in. Absent means Running for a server that was created here.
-    /// A state that the cloud does not have is reported as Unsupported and nothing is done.
+    /// It has to be given
+    /// with import. A state that the cloud does not have is reported as Unsupported and nothing is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerWish>,
-    /// How the server is powered off.
+    /// How the server is powered off when spec.powerState or a resize asks for it.
     #[serde(default)]
     pub power_off: PowerOff,
     /// What a change that was made outside of this object gets.
@@ -104,32 +107,35 @@ pub struct ServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
     /// The size: a name of the cloud's catalog (flavor, plan), or cores and memory where the cloud has free
-    /// sizes. A changed text is a resize.
+    /// sizes. Needed to create a server. A changed text is a resize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
     /// When and how a changed size is carried out.
     #[serde(default)]
     pub resize: ResizePolicy,
-    /// The image that the server is created from.
+    /// The image that the server is created from. Needed to create a server. A later change is shown and not
+    /// acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
-    /// The server's name in the cloud. Defaults to the object's name. Immutable.
+    /// The server's name in the cloud, 1 to 255 characters; the object's name if absent. It never identifies a
+    /// server. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^\S(.*\S)?$"))]
     pub cloud_name: Option<String>,
-    /// The host name that the guest is given. Immutable.
+    /// The host name that the guest is given, at most 63 letters, digits and hyphens; the cloud makes one if
+    /// absent. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
     )]
     pub hostname: Option<String>,
-    /// Labels (metadata in OpenStack) written to the cloud server, at most 64. Keys that begin with evenkeel
-    /// are reserved. Immutable.
+    /// Labels (metadata in OpenStack) written to the cloud server: at most 64, keys of 1 to 200 characters, values
+    /// of at most 255. Keys that begin with evenkeel are reserved. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 64))]
-    #[x_kube(validation = Rule::new("self.all(k, k.size() <= 200 && !k.startsWith('evenkeel') && self[k].size() <= 255)")
-        .message("label keys have at most 200 characters and do not begin with evenkeel; values at most 255"))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 255}))]
+    #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 200 && !k.startsWith('evenkeel'))")
+        .message("label keys have 1 to 200 characters and do not begin with evenkeel"))]
     pub labels: Option<BTreeMap<String, String>>,
     /// A Secret of this namespace, labelled evenkeel.dev/allow: user-data, whose key is handed to the guest
     /// when the server is created. Immutable.
@@ -138,7 +144,8 @@ pub struct ServerSpec {
     /// What only OpenStack has. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackServer>,
-    /// An existing server to take over.
+    /// An existing server of the account to take over instead of creating one. With it, powerState and
+    /// deletionPolicy have to be given. Immutable once set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
     /// What happens when our own creation ended in an error state without ever having run.
@@ -151,13 +158,13 @@ pub struct ServerSpec {
     #[serde(default)]
     pub on_missing: OnMissing,
     /// What becomes of the cloud server when this object is deleted. Absent means Delete for a server that was
-    /// created here. Orphan takes our marks off and leaves the server.
+    /// created here; it has to be given with import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// While true, deletion of this object is blocked and touches nothing, power included.
     #[serde(default)]
     pub deletion_protection: bool,
-    /// How the cloud server is deleted.
+    /// How the cloud server is deleted; as if given empty, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
 }
@@ -166,177 +173,27 @@ pub struct ServerSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderConfigRef {
-    /// The kind; only ProviderConfig.
+    /// The kind of the object; ProviderConfig if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ProviderConfigKind>,
-    /// The name of a ProviderConfig in this namespace.
-    #[schemars(length(min = 1, max = 253))]
+    /// The name of a ProviderConfig in this namespace, at most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
-}
-
-choice! {
-    /// The kinds that a providerConfigRef may name.
-    ProviderConfigKind {
-        /// A ProviderConfig of the same namespace.
-        ProviderConfig,
-    }
-}
-
-choice! {
-    /// How much of a server's life is managed.
-    ManagementPolicy = Full {
-        /// Everything.
-        Full,
-        /// Power only: never creates, resizes, rebuilds or deletes.
-        PowerOnly,
-        /// Nothing is ever written to the cloud, not even a mark.
-        Observe,
-    }
-}
-
-choice! {
-    /// A power state that can be wished for.
-    PowerWish {
-        /// The guest runs.
-        Running,
-        /// The guest is powered off; healthy, and on purpose.
-        Stopped,
-        /// Frozen, its state in memory.
-        Paused,
-        /// Its state on disk, memory freed.
-        Suspended,
-        /// Taken off its host.
-        Shelved,
-        /// Power is left as it is.
-        Unmanaged,
-    }
-}
-
-choice! {
-    /// How a server is powered off.
-    PowerOffMode = SoftThenHard {
-        /// The guest is asked; past the deadline the object is Stalled.
-        Soft,
-        /// The power is cut.
-        Hard,
-        /// The guest is asked; past the deadline the power is cut.
-        SoftThenHard,
-    }
-}
-
-choice! {
-    /// What a change from outside gets.
-    DriftPolicy = Enforce {
-        /// Running and Stopped are put back; anything else by somebody else is shown and held.
-        Enforce,
-        /// Every power state is put back.
-        EnforceAll,
-        /// A stop from outside is left alone until the wish changes.
-        RespectStop,
-        /// Only shown.
-        Observe,
-    }
-}
-
-choice! {
-    /// When a changed size is carried out.
-    ResizeWhen = WhenStopped {
-        /// When the server is stopped anyway.
-        WhenStopped,
-        /// At once: the server is stopped for it and started again.
-        StopIfNeeded,
-        /// When a ServerAction asks for it.
-        Manual,
-    }
-}
-
-choice! {
-    /// Who confirms a resize on clouds that ask.
-    ResizeConfirm = Auto {
-        /// At once.
-        Auto,
-        /// After the time in soak.
-        AfterSoak,
-        /// A person, with a ServerAction or in the cloud itself.
-        Manual,
-    }
-}
-
-choice! {
-    /// What follows a resize that failed.
-    ResizeOnFailure = Revert {
-        /// Back to the size and power before it.
-        Revert,
-        /// Left as it is, for a person to look at.
-        Hold,
-    }
-}
-
-choice! {
-    /// After our own creation ended in an error.
-    OnCreateError = Retry {
-        /// The failed server is deleted by its id, and another one made, slower each time.
-        Retry,
-        /// Left as it is, for a person to look at.
-        Hold,
-    }
-}
-
-choice! {
-    /// A server that ran and is in an error state.
-    OnError = Hold {
-        /// Left as it is, for a person to look at.
-        Hold,
-        /// One hard reboot.
-        HardReboot,
-    }
-}
-
-choice! {
-    /// A server that is gone although nobody deleted this object.
-    OnMissing = Fail {
-        /// Shown; nothing is made.
-        Fail,
-        /// Made again, once its absence is confirmed.
-        Recreate,
-    }
-}
-
-choice! {
-    /// What becomes of the cloud server.
-    DeletionPolicy {
-        /// It is deleted.
-        Delete,
-        /// It stays, without our marks.
-        Orphan,
-    }
-}
-
-choice! {
-    /// How a server is powered off before it is deleted.
-    DeletionPowerOff = SoftThenHard {
-        /// The guest is asked first; past the timeout the server is deleted all the same.
-        SoftThenHard,
-        /// The power is cut first.
-        Hard,
-        /// Deleted as it is.
-        None,
-    }
 }
 
 /// How a server is powered off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PowerOff {
-    /// Soft asks the guest, Hard cuts the power, SoftThenHard does one after the other. What the cloud cannot
-    /// do is reported as Unsupported.
+    /// How the guest is stopped. What the cloud cannot do is reported as Unsupported.
     #[serde(default)]
     pub mode: PowerOffMode,
-    /// How long a stop may take before it counts as failed; hours, minutes and seconds, at most 24h.
+    /// How long a stop may take before it counts as failed, like 90s, 5m or 1h30m; from 1s to 24h.
     #[serde(default = "five_minutes")]
-    #[schemars(extend("x-kubernetes-validations" = [{
-        "rule": "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
-        "message": "powerOff.timeout is between 1s and 24h"}]))]
+    #[schemars(extend("x-kubernetes-validations" = between("powerOff.timeout", "1s", "24h")))]
     pub timeout: Duration,
 }
 
@@ -357,14 +214,14 @@ impl Default for PowerOff {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Restart {
-    /// Any text; a token that differs from status.restart.token restarts the server once. A token that is
+    /// Any text of 1 to 128 characters; a token that differs from status.restart.token restarts the server once. A token that is
     /// first seen on an existing server is recorded, not acted on.
     #[schemars(length(min = 1, max = 128))]
     pub token: String,
-    /// Soft asks the guest, Hard pulls the plug, SoftThenHard lets the cloud do one after the other.
+    /// How the guest is restarted.
     #[serde(default)]
     pub mode: PowerOffMode,
-    /// Not before this time (RFC 3339).
+    /// The restart is not begun before this time (RFC 3339, like 2026-12-24T18:00:00Z); at once if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub not_before: Option<jiff::Timestamp>,
@@ -376,15 +233,15 @@ pub struct Restart {
 #[x_kube(validation = Rule::new("has(self.name) ? !has(self.cores) && !has(self.memoryMiB) : has(self.cores) && has(self.memoryMiB)")
     .message("a size is either a name, or cores and memoryMiB together"))]
 pub struct Size {
-    /// The name or id in the cloud's catalog: a flavor, a plan.
+    /// The name or id in the cloud's catalog (flavor, plan), 1 to 255 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub name: Option<String>,
-    /// Virtual cores.
+    /// Virtual cores, 1 to 4096; given together with memoryMiB, where the cloud has free sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4096))]
     pub cores: Option<i32>,
-    /// Memory in MiB.
+    /// Memory in MiB, 1 to 268435456; given together with cores.
     #[serde(default, rename = "memoryMiB", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 268435456))]
     pub memory_mib: Option<i64>,
@@ -404,17 +261,18 @@ impl Size {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResizePolicy {
-    /// WhenStopped waits until the server is stopped, StopIfNeeded stops it for the resize, Manual waits for
-    /// a ServerAction.
+    /// When a changed size is carried out.
     #[serde(default)]
     pub when: ResizeWhen,
     /// Who confirms the resize where the cloud asks for it.
     #[serde(default)]
     pub confirm: ResizeConfirm,
-    /// With confirm AfterSoak: how long the resized server is watched first; hours, minutes and seconds.
+    /// How long the resized server is watched before it is confirmed, like 10m or 24h; from 1s to 168h. Given
+    /// with confirm: AfterSoak, and only then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = between("resize.soak", "1s", "168h")))]
     pub soak: Option<Duration>,
-    /// Revert goes back to the size and power before a failed resize; Hold leaves everything for a person.
+    /// What follows a resize that failed.
     #[serde(default)]
     pub on_failure: ResizeOnFailure,
 }
@@ -424,11 +282,11 @@ pub struct ResizePolicy {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.name) != has(self.id)").message("an image has either a name or an id"))]
 pub struct Image {
-    /// The name; refused when it is not unique in the account.
+    /// The image's name, 1 to 255 characters; refused when it is not unique in the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub name: Option<String>,
-    /// The cloud's id.
+    /// The cloud's id of the image, 1 to 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub id: Option<String>,
@@ -448,10 +306,13 @@ impl Image {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
+    /// The Secret's name, at most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
-    /// The key in its data.
+    /// The key in the Secret's data, at most 253 characters.
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
 }
@@ -460,11 +321,11 @@ pub struct SecretKeyRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenStackServer {
-    /// The availability zone; the cloud's default if absent.
+    /// The availability zone, 1 to 255 characters; the cloud's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub availability_zone: Option<String>,
-    /// The name of a key pair of the account.
+    /// The name of a key pair of the credential's user, 1 to 255 characters; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub key_name: Option<String>,
@@ -473,7 +334,8 @@ pub struct OpenStackServer {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub networks: Option<Vec<OpenStackNetwork>>,
-    /// Names of security groups, at most 32; the account's default group if absent.
+    /// Names or ids of security groups, at most 32, for interfaces that name a network; the account's default
+    /// group if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -481,13 +343,16 @@ pub struct OpenStackServer {
     /// Whether the guest gets a config drive; the cloud's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_drive: Option<bool>,
-    /// Tags, at most 49 of at most 60 characters; one more is ours.
+    /// Tags, at most 49 of at most 60 characters, without comma and slash. Those that begin with evenkeel are
+    /// reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 49),
         inner(length(min = 1, max = 60), regex(pattern = r"^[^,/]+$"))
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(t, !t.startsWith('evenkeel'))")
+        .message("tags that begin with evenkeel are reserved"))]
     pub tags: Option<Vec<String>>,
 }
 
@@ -499,18 +364,20 @@ pub struct OpenStackServer {
 #[x_kube(validation = Rule::new("!has(self.fixedIP) || has(self.network)")
     .message("fixedIP goes with network; a port has its address already"))]
 pub struct OpenStackNetwork {
-    /// A local name for this entry.
+    /// A local name for this entry, 1 to 63 characters, by which several managers of the list tell entries apart;
+    /// the cloud never sees it.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// The network's name or id; a name must be unique in the account.
+    /// The network's name or id, 1 to 255 characters; a name must be unique in the account. Either this or port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub network: Option<String>,
-    /// A fixed address on that network.
+    /// A fixed IPv4 or IPv6 address on that network; the cloud chooses one if absent.
     #[serde(default, rename = "fixedIP", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 45))]
+    #[x_kube(validation = Rule::new("isIP(self)").message("fixedIP must be an IPv4 or IPv6 address"))]
     pub fixed_ip: Option<String>,
-    /// The id of an existing port.
+    /// The id of an existing port, 1 to 64 characters. Either this or network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub port: Option<String>,
@@ -520,7 +387,7 @@ pub struct OpenStackNetwork {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Import {
-    /// The cloud's id of the server.
+    /// The cloud's id of the server, 1 to 128 characters.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._:-]+$"))]
     pub id: String,
 }
@@ -529,10 +396,12 @@ pub struct Import {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
-    /// How it is powered off first.
+    /// How the server is powered off before it is deleted.
     #[serde(default)]
     pub power_off: DeletionPowerOff,
-    /// How long the power-off may take before the server is deleted all the same; 60s if absent.
+    /// How long the power-off may take before the server is deleted all the same, like 90s or 5m; from 1s to 24h,
+    /// 60s if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = between("deletion.timeout", "1s", "24h")))]
     pub timeout: Option<Duration>,
 }

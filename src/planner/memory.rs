@@ -11,6 +11,8 @@ use super::model::{Accepted, CloudError, ErrorClass, ObservedServer};
 pub struct Memory {
     /// When this process first planned for the object.
     pub first_seen: Option<Timestamp>,
+    /// When this process first saw it being deleted.
+    pub deleting_since: Option<Timestamp>,
     /// The last mutating call of this process, until a plan has absorbed its outcome.
     pub sent: Option<Sent>,
     /// The last look at one server by its id.
@@ -19,6 +21,8 @@ pub struct Memory {
     pub attempt: Option<AttemptWatch>,
     /// Not before then.
     pub backoff: Option<Backoff>,
+    /// The server whose failed creation was counted last.
+    pub failed_id: Option<String>,
     /// When drift was put back, at most the last eight times.
     pub corrections: Vec<Timestamp>,
     /// The generation that the memory above speaks of: a new one forgets failures.

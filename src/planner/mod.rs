@@ -4,14 +4,29 @@
 //! `status` if it differs (with the resourceVersion that was read; a conflict throws the plan away), store
 //! `memory`, publish `events`, and only then take the one `step`.
 
+mod account;
+pub mod backoff;
+mod create;
+mod delete;
+mod draft;
+mod import;
 pub mod memory;
+mod missing;
 pub mod model;
+mod operation;
+mod power;
+mod present;
+mod resize;
+mod restart;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::api::{Reason, Server, ServerStatus};
+use crate::api::{Reason, Server, ServerStatus, conditions, keys};
+use draft::{Draft, Verdict};
 use memory::Memory;
 use model::{Capabilities, CloudCall, Listing};
 
@@ -139,14 +154,87 @@ pub struct EventDraft {
 
 /// Decides.
 pub fn plan(input: &Input<'_>) -> Plan {
-    Plan {
-        status: input.server.status.clone().unwrap_or_default(),
-        memory: input.memory.clone(),
-        step: Step::Wait,
-        events: Vec::new(),
-        again_at: None,
-        list_after: None,
-        busy: false,
-        takes: Takes::default(),
+    let mut d = Draft::new(input);
+    let verdict = decide(&mut d);
+    d.finish(verdict)
+}
+
+fn decide(d: &mut Draft<'_>) -> Verdict {
+    acknowledge(d);
+    if d.deleting() {
+        if !d.has_finalizer() {
+            return Verdict::Keep;
+        }
+        if let Some(verdict) = delete::without_cloud(d) {
+            return verdict;
+        }
+    } else if !d.has_finalizer() {
+        d.step = Step::AddFinalizer;
+        d.list_after = d.memory.first_seen;
+        return Verdict::Keep;
+    }
+    let absorbed = create::absorb(d);
+    let facts = match d.input.account {
+        AccountView::Usable(facts) => facts,
+        AccountView::Unusable {
+            reason,
+            message,
+            since,
+        } => {
+            let verdict = account::unusable(d, reason, message, since);
+            return if verdict == Verdict::Keep {
+                absorbed
+            } else {
+                verdict
+            };
+        }
+    };
+    if let Some((since, reason, message)) = &facts.outage {
+        let verdict = account::unusable(d, *reason, message, *since);
+        return if verdict == Verdict::Keep {
+            absorbed
+        } else {
+            verdict
+        };
+    }
+    account::reachable_again(d);
+    if d.deleting() {
+        return delete::plan(d, facts);
+    }
+    account::show_pause(d, facts);
+    match (d.status.id.clone(), &d.spec.import) {
+        (Some(id), _) => present::plan(d, facts, &id),
+        (None, Some(import)) => import::plan(d, facts, &import.id),
+        (None, None) => create::plan(d, facts),
+    }
+}
+
+/// A changed spec or a new token forgets what went wrong before.
+fn acknowledge(d: &mut Draft<'_>) {
+    let generation = d.input.server.metadata.generation;
+    if d.old.observed_generation.is_some_and(|g| g >= 0) && d.old.observed_generation != generation {
+        d.status.failure = None;
+    }
+    if d.memory.generation.is_some() && d.memory.generation != generation {
+        d.memory.backoff = None;
+        d.memory.corrections.clear();
+    }
+    d.memory.generation = generation;
+    if let Some(token) = d.annotation(keys::RETRY)
+        && d.status.last_handled_retry.as_deref() != Some(token)
+    {
+        d.status.last_handled_retry = Some(conditions::bounded(token, 128));
+        d.status.failure = None;
+        d.memory.backoff = None;
+        d.memory.corrections.clear();
+        if let Some(resize) = &mut d.status.resize {
+            resize.failed_size = None;
+        }
+    }
+    if let Some(token) = d.annotation(keys::RECONCILE_REQUESTED_AT)
+        && d.status.last_handled_reconcile_at.as_deref() != Some(token)
+    {
+        d.status.last_handled_reconcile_at = Some(conditions::bounded(token, 128));
+        d.list_after = Some(d.now());
     }
 }

@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# Provisions the real parts that the tests run on, both at once, and says how
-# long each took:  provision.sh [kubernetes] [openstack]   (default: both).
+# Provisions the real parts that the tests run on, all at once, and says how
+# long each took:  provision.sh [kubernetes] [openstack] [openstackclient]   (default: all).
 # stdout carries settings for a shell to eval:
 #   EVENKEEL_KUBE_BIN=...       directory of etcd, kube-apiserver, kube-controller-manager, kubectl
 #   OS_CLIENT_CONFIG_FILE=...   clouds.yaml of the running OpenStack
+#   EVENKEEL_OPENSTACK_CLIENT=...   the openstack command
 # Status 3: a part cannot be had on this machine (which one, and what it would
 # need, is said); the settings of the other are printed nevertheless.
 set -euo pipefail
 ME=provision; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib.sh"
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-[ $# -gt 0 ] || set -- kubernetes openstack
-declare -A job=() command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh) setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE)
+[ $# -gt 0 ] || set -- kubernetes openstack openstackclient
+declare -A job=()
+declare -A command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh [openstackclient]=openstackclient.sh)
+declare -A setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE [openstackclient]=EVENKEEL_OPENSTACK_CLIENT)
 for part in "$@"; do
-  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh [kubernetes] [openstack]" >&2; exit 2; }
+  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh [kubernetes] [openstack] [openstackclient]" >&2; exit 2; }
 done
 run() { # run PART: leaves its result, status and time in $tmp
   local status=0 t=$SECONDS

@@ -1,0 +1,40 @@
+# What a developer of Evenkeel says most often. `make help` lists it.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+# One set of features for every check and test, so that nothing is built twice.
+FEATURES := --features sim
+
+.PHONY: help build generate lint test test-fast provision demo bench clean-env
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+build: ## the release binary, without simulators
+	$(CARGO) build --release --locked
+
+generate: ## write crds/ and docs/ anew from the code
+	$(CARGO) run --locked -q $(FEATURES) -- crds --directory crds
+	$(CARGO) run --locked -q $(FEATURES) -- docs > docs/reference.md
+
+lint: ## formatting and clippy, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked $(FEATURES) --all-targets -- -D warnings
+
+provision: ## the real kube-apiserver, etcd, Nova and clients that `make test` needs (cached)
+	tests/env/provision.sh kubernetes openstack openstackclient >/dev/null
+
+test: provision ## everything, on the real parts too
+	tests/run.sh all
+
+test-fast: ## what needs no provisioning
+	tests/run.sh fast
+
+demo: ## real Kubernetes API, simulated cloud: servers converge before your eyes (DEMO_EXIT=1 ends by itself)
+	demo/run.sh
+
+bench: ## figures: time to ready, calls, writes, size, memory
+	tests/bench.sh
+
+clean-env: ## stop what the test environment started
+	tests/env/openstack/down.sh

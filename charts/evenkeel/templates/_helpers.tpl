@@ -1,0 +1,31 @@
+{{- define "evenkeel.labels" -}}
+app.kubernetes.io/name: evenkeel
+app.kubernetes.io/part-of: evenkeel
+{{- end }}
+
+{{- define "evenkeel.managedLabels" -}}
+{{ include "evenkeel.labels" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end }}
+
+{{- define "evenkeel.rules" -}}
+- apiGroups: [evenkeel.dev]
+  resources: [servers, providerconfigs]
+  verbs: [get, list, watch]
+# Finalizers.
+- apiGroups: [evenkeel.dev]
+  resources: [servers]
+  verbs: [update, patch]
+- apiGroups: [evenkeel.dev]
+  resources: [servers/status, providerconfigs/status]
+  verbs: [update, patch]
+# Only those that an object names; there is no list of them and no watch.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

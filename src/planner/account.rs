@@ -1,0 +1,85 @@
+//! What an account that cannot be asked, or may not be changed, does to its servers.
+
+use jiff::Timestamp;
+
+use super::AccountFacts;
+use super::draft::{Draft, Verdict, later};
+use crate::api::conditions::{self, ConditionStatus, ConditionType};
+use crate::api::server::ManagementPolicy;
+use crate::api::{Reason, keys};
+
+/// An outage is shown on its ProviderConfig at once and on servers only after this many seconds.
+const SHOWN_AFTER: i64 = 300;
+
+/// Reasons that only a person can cure.
+const HUMAN: &[Reason] = &[
+    Reason::CredentialsMissing,
+    Reason::CredentialsInvalid,
+    Reason::EndpointRefused,
+    Reason::AccountChanged,
+];
+
+pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: Timestamp) -> Verdict {
+    if reason == Reason::Connecting {
+        return Verdict::Keep;
+    }
+    d.busy = d.status.operation.is_some() || d.status.create_attempt.is_some();
+    if d.deleting() {
+        let text = format!("the server in the cloud is left until the account can be asked: {message}");
+        d.condition(
+            ConditionType::DeletionBlocked,
+            ConditionStatus::True,
+            reason,
+            &text,
+        );
+        return Verdict::Unknown(reason, text);
+    }
+    let text = format!("ProviderConfig {}: {message}", d.spec.provider_config_ref.name);
+    if conditions::get(&d.old.conditions, ConditionType::Ready).is_none() {
+        return if HUMAN.contains(&reason) {
+            Verdict::Stalled(reason, text)
+        } else {
+            Verdict::Reconciling(reason, text)
+        };
+    }
+    let shown_at = later(since, SHOWN_AFTER);
+    if d.now() < shown_at {
+        d.again(shown_at);
+        return Verdict::Keep;
+    }
+    d.condition(
+        ConditionType::ProviderReachable,
+        ConditionStatus::False,
+        reason,
+        &text,
+    );
+    Verdict::Unknown(reason, text)
+}
+
+pub(super) fn reachable_again(d: &mut Draft<'_>) {
+    conditions::remove(&mut d.status.conditions, ConditionType::ProviderReachable);
+}
+
+/// Says that writes are switched off, while they are.
+pub(super) fn show_pause(d: &mut Draft<'_>, facts: &AccountFacts) {
+    let paused = d.annotation(keys::PAUSED) == Some("true");
+    if paused || facts.suspended {
+        let reason = if paused { Reason::Paused } else { Reason::Suspended };
+        d.condition(
+            ConditionType::Paused,
+            ConditionStatus::True,
+            reason,
+            reason.meaning(),
+        );
+    } else {
+        conditions::remove(&mut d.status.conditions, ConditionType::Paused);
+    }
+}
+
+/// What is said of a difference that may not be acted on because writes are off.
+pub(super) fn held(d: &Draft<'_>, reason: Reason, what: &str) -> Verdict {
+    if d.spec.management_policy == ManagementPolicy::Observe {
+        return Verdict::Ready(Reason::Observing, format!("{what}; {}", reason.meaning()));
+    }
+    Verdict::Held(reason, format!("{what}; {}", reason.meaning()))
+}

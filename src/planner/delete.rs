@@ -1,0 +1,317 @@
+//! The object is being deleted: its server goes first, by id, and certainly.
+
+use jiff::Timestamp;
+
+use super::draft::{Draft, Verdict, key_of, later};
+use super::memory::Outcome;
+use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
+use super::{AccountFacts, Step, create, import, missing, power};
+use crate::api::conditions::{self, ConditionStatus, ConditionType};
+use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
+use crate::api::server_status::OperationKind;
+use crate::api::{Duration, Reason, keys};
+
+/// Seconds after which a delete that was accepted and shows nothing is asked for again.
+const ASK_AGAIN: i64 = 60;
+/// What marks a stop as the one before a delete.
+const BEFORE_DELETE: &str = "deletion";
+
+/// Deletions that need no answer of the cloud.
+pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
+    if let Some(id) = d.annotation(keys::ABANDON)
+        && d.status.id.as_deref().is_none_or(|own| own == id)
+    {
+        d.event(
+            true,
+            Reason::Abandoned,
+            "Delete",
+            format!("server {id} is left in the cloud, as {} asks", keys::ABANDON),
+        );
+        return Some(release(d));
+    }
+    if d.spec.deletion_protection {
+        return Some(blocked(
+            d,
+            Reason::DeletionProtected,
+            Reason::DeletionProtected.meaning(),
+        ));
+    }
+    if d.spec.management_policy != ManagementPolicy::Full {
+        return Some(release(d));
+    }
+    let untouched =
+        d.status.id.is_none() && d.status.create_attempts.is_none() && d.status.create_attempt.is_none();
+    untouched.then(|| release(d))
+}
+
+pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
+    let now = d.now();
+    let since = *d.memory.deleting_since.get_or_insert(now);
+    if let Some(reason) = d.gagged(facts) {
+        return blocked(d, reason, reason.meaning());
+    }
+    if let Some(attempt) = d.status.create_attempt.clone()
+        && facts.listing.of_uid(d.uid()).is_empty()
+        && let Some(verdict) = create::open_attempt(d, facts, &attempt)
+    {
+        return verdict;
+    }
+    d.busy = true;
+    let marked: Vec<String> = facts
+        .listing
+        .of_uid(d.uid())
+        .into_iter()
+        .filter(|s| s.state != ServerState::Absent && d.status.id.as_ref() != Some(&s.id))
+        .map(|s| s.id.clone())
+        .collect();
+    match (&d.status.id, marked.as_slice()) {
+        (_, []) => {}
+        (None, [one]) => create::record(d, one),
+        (_, several) => {
+            let Verdict::Stalled(reason, text) = create::ambiguous(several.iter().map(String::as_str)) else {
+                return Verdict::Keep;
+            };
+            return blocked(d, reason, &text);
+        }
+    }
+    let Some(id) = d.status.id.clone() else {
+        if facts.listing.asked_at.is_none_or(|t| t <= since) {
+            d.list_after = Some(since);
+            return deleting(d);
+        }
+        return release(d);
+    };
+    let orphan = d.spec.deletion_policy == Some(DeletionPolicy::Orphan)
+        || (d.spec.deletion_policy.is_none() && d.spec.import.is_some());
+    match missing::find(d, facts, &id).filter(|s| s.state != ServerState::SoftDeleted) {
+        None => {
+            let denials = missing::denials(d);
+            let reclaim = facts
+                .listing
+                .servers
+                .get(&id)
+                .is_some_and(|s| s.state == ServerState::SoftDeleted);
+            if reclaim || missing::confirmed(d, facts, &id, denials) {
+                let rest = if reclaim {
+                    "; the cloud reclaims it later"
+                } else {
+                    ""
+                };
+                d.event(
+                    false,
+                    Reason::Deleted,
+                    "Delete",
+                    format!("server {id} is gone{rest}"),
+                );
+                return release(d);
+            }
+            deleting(d)
+        }
+        Some(seen) => match import::foreign(d, &seen) {
+            Some(Verdict::Stalled(reason, text)) => blocked(d, reason, &text),
+            _ if orphan => let_go(d, facts, &id, &seen),
+            _ => destroy(d, facts, &id, &seen),
+        },
+    }
+}
+
+/// `deletionPolicy: Orphan`: our marks off, then the finalizer.
+fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    let kind = OperationKind::Unmark;
+    let ours = seen.marks.as_ref().is_some_and(|m| m.uid == d.uid());
+    let possible = ours && facts.capabilities.marks_mutable && facts.capabilities.allows(kind, seen.state);
+    if !possible && !seen.busy {
+        let rest = if ours {
+            "; its marks could not be taken off"
+        } else {
+            ""
+        };
+        d.event(
+            false,
+            Reason::Orphaned,
+            "Delete",
+            format!("server {id} stays in the cloud{rest}"),
+        );
+        return release(d);
+    }
+    if waits(d, facts, seen, kind) {
+        return power::doing(kind);
+    }
+    d.operate(
+        id,
+        kind,
+        Operate::Marks(create::marks(d)),
+        i64::from(facts.capabilities.deadline(kind)),
+        None,
+    );
+    power::doing(kind)
+}
+
+fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    if let Some(lock) = &seen.locked {
+        let why = if lock.is_empty() {
+            String::new()
+        } else {
+            format!(": {lock}")
+        };
+        return blocked(
+            d,
+            Reason::Locked,
+            &format!("server {id} is locked in the cloud{why}; unlock it there"),
+        );
+    }
+    let stop = OperationKind::Stop;
+    let first = d
+        .status
+        .operation
+        .as_ref()
+        .filter(|o| o.argument.as_deref() == Some(BEFORE_DELETE))
+        .cloned();
+    let power_off = d
+        .spec
+        .deletion
+        .as_ref()
+        .map_or(DeletionPowerOff::default(), |x| x.power_off);
+    let asked_to_stop = d.status.operation.as_ref().is_some_and(|o| {
+        o.kind == OperationKind::Delete || (o.kind == stop && o.argument.as_deref() == Some(BEFORE_DELETE))
+    });
+    let can = facts.capabilities;
+    if let Some(op) = first {
+        let refused =
+            matches!(d.outcome(&key_of(&op)), Some(Outcome::Refused(_, e)) if e.class != ErrorClass::Busy);
+        if !refused && seen.state != ServerState::Stopped && d.now() < op.deadline {
+            d.again(op.deadline);
+            return deleting(d);
+        }
+        if seen.state != ServerState::Stopped {
+            let note = format!("server {id} did not stop in time; it is deleted all the same");
+            d.event(true, Reason::DeletedWithoutPowerOff, "Delete", note);
+        }
+    } else if power_off != DeletionPowerOff::None
+        && !asked_to_stop
+        && !d.in_flight()
+        && !seen.busy
+        && seen.state == ServerState::Running
+        && can.allows(stop, seen.state)
+        && !create::stale(d, facts)
+    {
+        let mode = if power_off == DeletionPowerOff::Hard {
+            PowerOffMode::Hard
+        } else {
+            PowerOffMode::SoftThenHard
+        };
+        let kind = power::stop_kind(mode, can).or_else(|| power::stop_kind(PowerOffMode::SoftThenHard, can));
+        if let Some(kind) = kind {
+            let timeout = d
+                .spec
+                .deletion
+                .as_ref()
+                .and_then(|x| x.timeout)
+                .unwrap_or(Duration::from_secs(60))
+                .as_secs();
+            let how = Operate::Stop(kind, timeout);
+            d.operate(id, stop, how, i64::from(timeout), Some(BEFORE_DELETE.to_owned()));
+            return deleting(d);
+        }
+    }
+    let kind = OperationKind::Delete;
+    if waits(d, facts, seen, kind) {
+        let op = d.status.operation.as_ref().filter(|o| o.kind == kind);
+        if op.is_some_and(|o| o.deadline < d.now()) {
+            return blocked(
+                d,
+                Reason::OperationTimeout,
+                &format!("the cloud accepted to delete server {id} and has not done it"),
+            );
+        }
+        return match d.status.failure.as_ref().map(|f| f.message.clone()) {
+            Some(words) => blocked(
+                d,
+                Reason::Recovering,
+                &format!("server {id}: {words} (tried again by itself)"),
+            ),
+            None => deleting(d),
+        };
+    }
+    if !can.allows(kind, seen.state) {
+        let text = format!("the cloud does not delete server {id} in {}", seen.state);
+        return blocked(d, Reason::DeletionWaits, &text);
+    }
+    d.operate(id, kind, Operate::Plain, i64::from(can.deadline(kind)), None);
+    deleting(d)
+}
+
+/// Whether the last call for this deletion is still open, or its refusal is waited out.
+fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: OperationKind) -> bool {
+    if d.in_flight() {
+        return true;
+    }
+    if create::stale(d, facts) {
+        d.list_after = Some(d.now());
+        return true;
+    }
+    let Some(op) = d.status.operation.clone().filter(|o| o.kind == kind) else {
+        return d.backing_off();
+    };
+    let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
+    match d.outcome(&key_of(&op)).cloned() {
+        Some(Outcome::Refused(_, error)) => {
+            d.memory.sent = None;
+            match error.class {
+                ErrorClass::NotFound => missing::look(d, &seen.id),
+                ErrorClass::Busy | ErrorClass::RateLimited => d.delay(error.class, error.retry_after),
+                class => d.failed(class, error.code.as_deref(), &error.message, error.retry_after),
+            }
+            if error.class != ErrorClass::NotFound {
+                d.backing_off();
+            }
+            true
+        }
+        Some(Outcome::Accepted(at, _)) => {
+            if d.status.failure.is_some() {
+                d.recovered();
+            }
+            // An ERROR that follows a delete means that it failed; else it is only slow.
+            let failed = seen.state == ServerState::Error && !seen.busy && asked > later(at, 5);
+            !(failed || asked > later(at, ASK_AGAIN)) || d.backing_off()
+        }
+        Some(Outcome::InFlight) => true,
+        None if d.memory.backoff.is_some() => d.backing_off(),
+        None => asked <= later(op.started_at, 10),
+    }
+}
+
+/// The finalizer goes.
+fn release(d: &mut Draft<'_>) -> Verdict {
+    d.step = Step::RemoveFinalizer;
+    d.busy = false;
+    d.takes = super::Takes::default();
+    // The object is about to vanish: nothing more is written.
+    d.status = d.old.clone();
+    Verdict::Keep
+}
+
+fn deleting(d: &mut Draft<'_>) -> Verdict {
+    if conditions::get(&d.status.conditions, ConditionType::DeletionBlocked).is_some() {
+        let idle = Reason::Idle;
+        d.condition(
+            ConditionType::DeletionBlocked,
+            ConditionStatus::False,
+            idle,
+            idle.meaning(),
+        );
+    }
+    power::doing(OperationKind::Delete)
+}
+
+fn blocked(d: &mut Draft<'_>, reason: Reason, text: &str) -> Verdict {
+    d.busy = false;
+    d.again(d.after(30));
+    d.condition(
+        ConditionType::DeletionBlocked,
+        ConditionStatus::True,
+        reason,
+        text,
+    );
+    Verdict::Held(reason, text.to_owned())
+}

@@ -1,0 +1,423 @@
+//! The plan while it is being made: the status to write, beside the status that was read.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::memory::{Backoff, Memory, Outcome};
+use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
+use super::{AccountFacts, EventDraft, Input, Plan, Step, Takes, backoff, power};
+use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
+use crate::api::server::{ManagementPolicy, PowerWish, ServerSpec};
+use crate::api::server_status::{
+    Failure, ImageStatus, Operation, OperationKind, PlacementStatus, PowerStatus,
+};
+use crate::api::{Reason, ServerStatus, keys};
+
+/// What is said about the whole object. `Keep` says nothing new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As declared, as far as policy allows.
+    Ready(Reason, String),
+    /// Under way.
+    Reconciling(Reason, String),
+    /// A person is needed.
+    Stalled(Reason, String),
+    /// Different, and held so by a switch that somebody turned on purpose.
+    Held(Reason, String),
+    /// Nobody can say.
+    Unknown(Reason, String),
+    /// The conditions stay as they are.
+    Keep,
+}
+
+/// The plan while it is being made.
+pub(super) struct Draft<'a> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) spec: &'a ServerSpec,
+    pub(super) old: ServerStatus,
+    pub(super) status: ServerStatus,
+    pub(super) memory: Memory,
+    pub(super) step: Step,
+    pub(super) events: Vec<EventDraft>,
+    pub(super) again_at: Option<Timestamp>,
+    pub(super) list_after: Option<Timestamp>,
+    pub(super) busy: bool,
+    pub(super) takes: Takes,
+    /// What was changed from outside, in the order of finding.
+    pub(super) drifts: Vec<(Reason, String)>,
+    /// Whether everything was compared, so that no finding means no drift.
+    pub(super) compared: bool,
+    /// What the size has to say when power has nothing.
+    pub(super) size_verdict: Option<Verdict>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(input: &'a Input<'a>) -> Self {
+        let old = input.server.status.clone().unwrap_or_default();
+        let mut memory = input.memory.clone();
+        memory.first_seen.get_or_insert(input.now);
+        Self {
+            input,
+            spec: &input.server.spec,
+            status: old.clone(),
+            old,
+            memory,
+            step: Step::Wait,
+            events: Vec::new(),
+            again_at: None,
+            list_after: None,
+            busy: false,
+            takes: Takes::default(),
+            drifts: Vec::new(),
+            compared: false,
+            size_verdict: None,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.input.now
+    }
+
+    pub(super) fn uid(&self) -> &'a str {
+        self.input.server.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// `namespace/name`.
+    pub(super) fn object(&self) -> String {
+        let meta = &self.input.server.metadata;
+        format!(
+            "{}/{}",
+            meta.namespace.as_deref().unwrap_or_default(),
+            meta.name.as_deref().unwrap_or_default()
+        )
+    }
+
+    pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
+        self.input
+            .server
+            .metadata
+            .annotations
+            .as_ref()?
+            .get(key)
+            .map(String::as_str)
+    }
+
+    pub(super) fn deleting(&self) -> bool {
+        self.input.server.metadata.deletion_timestamp.is_some()
+    }
+
+    pub(super) fn has_finalizer(&self) -> bool {
+        self.input
+            .server
+            .metadata
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|f| f == keys::FINALIZER)
+    }
+
+    /// Why nothing may be written to the cloud, if so.
+    pub(super) fn gagged(&self, facts: &AccountFacts) -> Option<Reason> {
+        if self.spec.management_policy == ManagementPolicy::Observe {
+            Some(Reason::Observing)
+        } else if self.annotation(keys::PAUSED) == Some("true") {
+            Some(Reason::Paused)
+        } else if facts.suspended {
+            Some(Reason::Suspended)
+        } else {
+            None
+        }
+    }
+
+    /// The time in so many seconds.
+    pub(super) fn after(&self, seconds: i64) -> Timestamp {
+        later(self.now(), seconds)
+    }
+
+    pub(super) fn again(&mut self, at: Timestamp) {
+        self.again_at = Some(self.again_at.map_or(at, |t| t.min(at)));
+    }
+
+    pub(super) fn event(
+        &mut self,
+        warning: bool,
+        reason: Reason,
+        action: &'static str,
+        note: impl Into<String>,
+    ) {
+        self.events.push(EventDraft {
+            warning,
+            reason,
+            action,
+            note: bounded(&note.into(), 1000),
+        });
+    }
+
+    /// The outcome of the call with this key, if this process made it.
+    pub(super) fn outcome(&self, key: &str) -> Option<&Outcome> {
+        self.memory
+            .sent
+            .as_ref()
+            .filter(|s| s.key == key)
+            .map(|s| &s.outcome)
+    }
+
+    /// Whether any call of this process is still on the wire.
+    pub(super) fn in_flight(&self) -> bool {
+        matches!(
+            self.memory.sent.as_ref().map(|s| &s.outcome),
+            Some(Outcome::InFlight)
+        )
+    }
+
+    /// Records a refusal: its words in status, its class in the backoff.
+    pub(super) fn failed(
+        &mut self,
+        class: ErrorClass,
+        code: Option<&str>,
+        message: &str,
+        retry_after: Option<u32>,
+    ) {
+        let message = bounded(message, conditions::MAX_MESSAGE - 100);
+        let same = self
+            .status
+            .failure
+            .as_ref()
+            .is_some_and(|f| f.class == class.as_str() && f.message == message);
+        if !same {
+            self.status.failure = Some(Failure {
+                class: class.as_str().to_owned(),
+                code: code.map(|c| bounded(c, 64)),
+                message,
+                first_at: conditions::to_seconds(self.now()),
+            });
+        }
+        self.delay(class, retry_after);
+    }
+
+    /// Waits before the next try, longer each time.
+    pub(super) fn delay(&mut self, class: ErrorClass, retry_after: Option<u32>) {
+        let count = self
+            .memory
+            .backoff
+            .as_ref()
+            .filter(|b| b.class == class)
+            .map_or(0, |b| b.count)
+            + 1;
+        let seconds = backoff::seconds(class, count, retry_after, self.input.seed);
+        self.memory.backoff = Some(Backoff {
+            class,
+            count,
+            until: self.after(seconds),
+        });
+    }
+
+    /// Whether the next try must wait; asks to be planned again then.
+    pub(super) fn backing_off(&mut self) -> bool {
+        match &self.memory.backoff {
+            Some(b) if b.until > self.now() => {
+                let until = b.until;
+                self.again(until);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Everything went well: forgets the refusal.
+    pub(super) fn recovered(&mut self) {
+        self.status.failure = None;
+        self.memory.backoff = None;
+    }
+
+    /// Opens an operation: its record, and the call that follows it.
+    pub(super) fn operate(
+        &mut self,
+        id: &str,
+        kind: OperationKind,
+        how: Operate,
+        seconds: i64,
+        argument: Option<String>,
+    ) {
+        let previous = self
+            .status
+            .operation
+            .take()
+            .filter(|o| o.kind == kind && o.argument == argument);
+        let attempt = previous.as_ref().map_or(1, |o| o.attempt.saturating_add(1));
+        let operation = Operation {
+            id: previous.as_ref().map_or_else(
+                || {
+                    format!(
+                        "{}-{:x}",
+                        kind.as_str().to_lowercase(),
+                        self.now().as_millisecond()
+                    )
+                },
+                |o| o.id.clone(),
+            ),
+            kind,
+            started_at: conditions::to_seconds(self.now()),
+            escalate_at: None,
+            deadline: previous
+                .as_ref()
+                .map_or_else(|| conditions::to_seconds(self.after(seconds)), |o| o.deadline),
+            attempt,
+            restore_to: previous.as_ref().and_then(|o| o.restore_to.clone()),
+            argument,
+        };
+        let key = key_of(&operation);
+        self.status.operation = Some(operation);
+        self.memory.sent = None;
+        self.takes.disruption |= matches!(kind, OperationKind::Restart | OperationKind::Resize);
+        self.busy = true;
+        self.step = Step::Call {
+            key,
+            call: CloudCall::Operate {
+                id: id.to_owned(),
+                kind,
+                how,
+            },
+        };
+    }
+
+    /// Writes what the cloud reports, but not each flicker of a transition.
+    pub(super) fn show(&mut self, seen: &ObservedServer) {
+        let word = seen.state.as_str();
+        let power = self.status.power.get_or_insert_with(PowerStatus::default);
+        if power.observed.as_deref() != Some(word) {
+            power.observed = Some(word.to_owned());
+            power.last_transition_time = Some(conditions::to_seconds(self.input.now));
+            power.raw = Some(bounded(&seen.raw, 256));
+        } else if !seen.busy {
+            power.raw = Some(bounded(&seen.raw, 256));
+        }
+        if seen.busy || seen.state.is_transitional() {
+            return;
+        }
+        self.status.provider_id = Some(seen.provider_id.clone());
+        self.status.size = seen
+            .size
+            .name
+            .clone()
+            .or_else(|| seen.size.id.clone())
+            .or_else(|| Some(format!("{}x{}", seen.size.cores?, seen.size.memory_mib?)));
+        self.status.addresses = seen.addresses.iter().take(32).cloned().collect();
+        self.status.placement = (seen.zone.is_some() || seen.host.is_some()).then(|| PlacementStatus {
+            zone: seen.zone.clone(),
+            host: seen.host.clone(),
+        });
+        if seen.image_id.is_some() {
+            self.status.image.get_or_insert_with(ImageStatus::default).id = seen.image_id.clone();
+        }
+    }
+
+    /// Writes the effective power wish and where it comes from.
+    pub(super) fn show_wish(&mut self) -> PowerWish {
+        let (wish, from) = power::wish(self.spec);
+        let power = self.status.power.get_or_insert_with(PowerStatus::default);
+        power.desired = Some(wish.as_str().to_owned());
+        power.desired_from = Some(from.to_owned());
+        wish
+    }
+
+    pub(super) fn condition(
+        &mut self,
+        kind: ConditionType,
+        status: ConditionStatus,
+        reason: Reason,
+        message: &str,
+    ) {
+        let generation = self.input.server.metadata.generation;
+        conditions::set(
+            &mut self.status.conditions,
+            kind,
+            status,
+            reason,
+            message,
+            generation,
+            self.input.now,
+        );
+    }
+
+    /// Whether a condition was `True` in the status that was read.
+    pub(super) fn was(&self, kind: ConditionType) -> Option<ConditionStatus> {
+        let condition = conditions::get(&self.old.conditions, kind)?;
+        ConditionStatus::ALL
+            .iter()
+            .copied()
+            .find(|s| s.as_str() == condition.status)
+    }
+
+    /// Finishes: writes the verdict into the conditions.
+    pub(super) fn finish(mut self, verdict: Verdict) -> Plan {
+        use ConditionStatus::{False, True, Unknown};
+        let (ready, reconciling, stalled, reason, message) = match verdict {
+            Verdict::Ready(r, m) => (True, False, False, r, m),
+            Verdict::Reconciling(r, m) => (False, True, False, r, m),
+            Verdict::Stalled(r, m) => (False, False, True, r, m),
+            Verdict::Held(r, m) => (False, False, False, r, m),
+            Verdict::Unknown(r, m) => (Unknown, False, False, r, m),
+            Verdict::Keep => return self.into_plan(),
+        };
+        self.status.observed_generation = self.input.server.metadata.generation;
+        match std::mem::take(&mut self.drifts).into_iter().next() {
+            Some((r, m)) => self.condition(ConditionType::DriftDetected, True, r, &m),
+            None if self.compared && self.was(ConditionType::DriftDetected).is_some() => {
+                let none = Reason::NoDrift;
+                self.condition(ConditionType::DriftDetected, False, none, none.meaning());
+            }
+            None => {}
+        }
+        let message = if message.is_empty() {
+            reason.meaning().to_owned()
+        } else {
+            message
+        };
+        self.condition(ConditionType::Ready, ready, reason, &message);
+        let (r, m) = if reconciling == True {
+            (reason, message.as_str())
+        } else {
+            (Reason::Idle, Reason::Idle.meaning())
+        };
+        self.condition(ConditionType::Reconciling, reconciling, r, m);
+        let (r, m) = if stalled == True {
+            (reason, message.as_str())
+        } else {
+            (Reason::NotStalled, Reason::NotStalled.meaning())
+        };
+        self.condition(ConditionType::Stalled, stalled, r, m);
+        self.into_plan()
+    }
+
+    fn into_plan(self) -> Plan {
+        Plan {
+            status: self.status,
+            memory: self.memory,
+            step: self.step,
+            events: self.events,
+            again_at: self.again_at,
+            list_after: self.list_after,
+            busy: self.busy,
+            takes: self.takes,
+        }
+    }
+}
+
+/// Names one request of an operation.
+pub(super) fn key_of(operation: &Operation) -> String {
+    format!("{}#{}", operation.id, operation.attempt)
+}
+
+/// A time so many seconds later; the end of time where there is none.
+pub(super) fn later(t: Timestamp, seconds: i64) -> Timestamp {
+    t.checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// How a state is spoken of in a sentence.
+pub(super) fn words(seen: &ObservedServer) -> String {
+    match seen.state {
+        ServerState::Unknown => format!("{:?}", seen.raw),
+        state => format!("{state} ({})", seen.raw),
+    }
+}

@@ -1,0 +1,68 @@
+//! Taking over an existing server: explicitly, by its id, and never from a living owner.
+
+use super::draft::{Draft, Verdict};
+use super::model::ObservedServer;
+use super::{AccountFacts, Step, create, missing, present};
+use crate::api::Reason;
+
+pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    d.show_wish();
+    if let Some(attempt) = d.status.create_attempt.clone()
+        && let Some(verdict) = create::open_attempt(d, facts, &attempt)
+    {
+        return verdict;
+    }
+    let Some(seen) = missing::find(d, facts, id) else {
+        return unknown(d, facts, id);
+    };
+    if let Some(verdict) = foreign(d, &seen) {
+        d.again(d.after(60));
+        return verdict;
+    }
+    create::record(d, id);
+    d.recovered();
+    d.event(false, Reason::Adopted, "Import", format!("took over server {id}"));
+    present::plan(d, facts, id)
+}
+
+/// Whether somebody else manages the server, as its marks say.
+pub(super) fn foreign(d: &Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
+    let marks = seen.marks.as_ref().filter(|m| m.uid != d.uid())?;
+    let theirs = marks.installation != d.input.installation;
+    let living = !theirs && marks.object != d.object() && (d.input.lives)(&marks.uid);
+    (theirs || living).then(|| {
+        Verdict::Stalled(
+            Reason::OwnedByOther,
+            format!(
+                "server {} carries the mark of {} (uid {}, installation {})",
+                seen.id, marks.object, marks.uid, marks.installation
+            ),
+        )
+    })
+}
+
+fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    let since = d.memory.first_seen.unwrap_or(d.now());
+    if facts.listing.asked_at.is_none_or(|t| t <= since) {
+        d.list_after = Some(since);
+        return Verdict::Keep;
+    }
+    match d.memory.look.as_ref().filter(|l| l.id == id) {
+        Some(look) if look.absences > 0 => {
+            let next = super::draft::later(look.asked_at, 60);
+            if next <= d.now() {
+                d.step = Step::Look { id: id.to_owned() };
+            } else {
+                d.again(next);
+            }
+            Verdict::Stalled(
+                Reason::NotFound,
+                format!("no server with the id {id} exists in this account"),
+            )
+        }
+        _ => {
+            missing::look(d, id);
+            Verdict::Keep
+        }
+    }
+}

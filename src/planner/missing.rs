@@ -1,0 +1,167 @@
+//! A server that the list does not have. Absence is believed only after the cloud said so by id, repeatedly.
+
+use std::sync::Arc;
+
+use super::draft::{Draft, Verdict, later};
+use super::memory::Outcome;
+use super::model::{ObservedServer, ServerState};
+use super::{AccountFacts, Step, create};
+use crate::api::Reason;
+use crate::api::conditions::to_seconds;
+use crate::api::server::OnMissing;
+use crate::api::server_status::{OperationKind, PowerStatus};
+
+/// How often in a row the cloud must deny a server by id before its absence is believed.
+const DENIALS: u32 = 3;
+/// Seconds between two such questions.
+const BETWEEN: i64 = 10;
+
+/// The server as it was seen last: in the list, or by its id if that was later.
+pub(super) fn find(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Arc<ObservedServer>> {
+    let looked = d
+        .memory
+        .look
+        .as_ref()
+        .filter(|l| l.id == id && Some(l.asked_at) > facts.listing.asked_at);
+    let seen = match looked {
+        Some(look) if look.error.is_none() => look.found.clone(),
+        _ => facts.listing.servers.get(id).cloned(),
+    };
+    seen.filter(|s| s.state != ServerState::Absent)
+}
+
+/// Asks for a server by its id, not more often than the last answer allows.
+pub(super) fn look(d: &mut Draft<'_>, id: &str) {
+    let next = match d.memory.look.as_ref().filter(|l| l.id == id) {
+        Some(look) if look.error.is_some() => later(look.asked_at, 5),
+        Some(look) if look.found.is_none() => later(look.asked_at, BETWEEN),
+        Some(look) => later(look.asked_at, 1),
+        None => d.now(),
+    };
+    if next <= d.now() {
+        d.step = Step::Look { id: id.to_owned() };
+    } else {
+        d.again(next);
+    }
+}
+
+/// Whether the server is certainly gone. Asks by id where that is still open.
+pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denials: u32) -> bool {
+    if facts.mass_absence {
+        d.again(d.after(30));
+        return false;
+    }
+    if facts
+        .listing
+        .servers
+        .get(id)
+        .is_some_and(|s| s.state != ServerState::Absent)
+    {
+        return false;
+    }
+    let absences = d
+        .memory
+        .look
+        .as_ref()
+        .filter(|l| l.id == id && l.found.is_none())
+        .map_or(0, |l| l.absences);
+    if absences < denials {
+        look(d, id);
+        return false;
+    }
+    true
+}
+
+/// Whether our own delete of this server was accepted, so that one denial is enough.
+pub(super) fn denials(d: &Draft<'_>) -> u32 {
+    let deleting = d
+        .status
+        .operation
+        .as_ref()
+        .is_some_and(|o| matches!(o.kind, OperationKind::Delete | OperationKind::DeleteFailed));
+    if deleting { 1 } else { DENIALS }
+}
+
+/// The list has no server with the recorded id, and nobody asked for its deletion.
+pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    d.busy = true;
+    let failed_create = d
+        .status
+        .operation
+        .as_ref()
+        .is_some_and(|o| o.kind == OperationKind::DeleteFailed);
+    // A server that was just created may not be in a list that was asked for earlier.
+    if let Some(Outcome::Accepted(at, accepted)) = d.memory.sent.as_ref().map(|s| &s.outcome)
+        && accepted.id.as_deref() == Some(id)
+        && facts.listing.asked_at.is_none_or(|t| t <= *at)
+    {
+        d.list_after = Some(*at);
+        return create::creating(d);
+    }
+    let needed = denials(d);
+    if !confirmed(d, facts, id, needed) {
+        let denied = d
+            .memory
+            .look
+            .as_ref()
+            .is_some_and(|l| l.id == id && l.absences > 0);
+        return if failed_create {
+            create::refused(d)
+        } else if denied {
+            Verdict::Reconciling(
+                Reason::Missing,
+                format!("server {id} is in no list; it is asked for by id to be certain"),
+            )
+        } else {
+            Verdict::Keep
+        };
+    }
+    if failed_create {
+        forget(d, id);
+        d.again(d.now());
+        return create::refused(d);
+    }
+    let power = d.status.power.get_or_insert_with(PowerStatus::default);
+    if power.observed.as_deref() != Some(ServerState::Absent.as_str()) {
+        power.observed = Some(ServerState::Absent.as_str().to_owned());
+        power.raw = None;
+        power.last_transition_time = Some(to_seconds(d.input.now));
+        d.event(
+            true,
+            Reason::Missing,
+            "Observe",
+            format!("server {id} is gone from the cloud"),
+        );
+    }
+    d.status.operation = None;
+    d.busy = false;
+    match d.spec.on_missing {
+        OnMissing::Recreate if d.gagged(facts).is_none() => {
+            forget(d, id);
+            d.recovered();
+            d.again(d.now());
+            create::creating(d)
+        }
+        _ => Verdict::Stalled(
+            Reason::Missing,
+            format!("server {id} is gone from the cloud; spec.onMissing: Recreate makes a new one"),
+        ),
+    }
+}
+
+/// Moves a confirmed absence out of the way of the next attempt.
+fn forget(d: &mut Draft<'_>, id: &str) {
+    d.status.previous_ids.push(id.to_owned());
+    let surplus = d.status.previous_ids.len().saturating_sub(10);
+    d.status.previous_ids.drain(..surplus);
+    d.status.id = None;
+    d.status.provider_id = None;
+    d.status.operation = None;
+    d.status.resize = None;
+    d.status.addresses.clear();
+    d.status.placement = None;
+    d.memory.look = None;
+    d.memory.sent = None;
+    // The list that a new attempt rests on must be younger than this.
+    d.memory.first_seen = Some(d.now());
+}

@@ -1,0 +1,286 @@
+//! An operation that was recorded: is it done, still under way, refused, or lost?
+
+use jiff::Timestamp;
+
+use super::AccountFacts;
+use super::draft::{Draft, Verdict, key_of, later, words};
+use super::memory::Outcome;
+use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
+use super::{create, power, resize, restart};
+use crate::api::Reason;
+use crate::api::server_status::{Operation, OperationKind};
+
+/// Seconds within which an accepted call must show in a list.
+const VISIBLE_WITHIN: i64 = 3;
+/// Seconds after which a call of which nothing is known counts as lost.
+const LOST_AFTER: i64 = 15;
+
+/// Seconds after which a delete that was accepted and shows nothing is asked for again.
+const ASK_AGAIN: i64 = 60;
+
+/// How an open operation stands.
+pub(super) enum Progress {
+    /// It goes on; this is said of it.
+    Open(Verdict),
+    /// There is none, or it has ended: go on and compare.
+    Closed,
+}
+
+pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Progress {
+    let Some(op) = d.status.operation.clone() else {
+        return Progress::Closed;
+    };
+    let outcome = d.outcome(&key_of(&op)).cloned();
+    d.busy = true;
+    d.takes.disruption = matches!(op.kind, OperationKind::Restart | OperationKind::Resize);
+    let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
+    let asked = d
+        .memory
+        .look
+        .as_ref()
+        .filter(|l| l.id == seen.id)
+        .map_or(asked, |l| l.asked_at.max(asked));
+    match outcome {
+        Some(Outcome::InFlight) => Progress::Open(saying(d, op.kind)),
+        Some(Outcome::Refused(at, error)) => refused(d, facts, &op, seen, at, asked, &error),
+        Some(Outcome::Accepted(at, _)) => {
+            if asked <= at {
+                return Progress::Open(saying(d, op.kind));
+            }
+            judge(d, facts, &op, seen, asked > later(at, VISIBLE_WITHIN))
+        }
+        // Recorded by a process that is gone, or of which the answer was lost with it.
+        None => judge(d, facts, &op, seen, asked > later(op.started_at, LOST_AFTER)),
+    }
+}
+
+/// Looks at what the cloud shows. `late`: an effect would be visible by now.
+fn judge(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+    late: bool,
+) -> Progress {
+    if reached(d, op, seen) && !seen.busy {
+        return done(d, facts, op, seen);
+    }
+    let overdue = d.now() >= op.deadline;
+    if overdue {
+        d.again(d.after(30));
+    } else {
+        d.again(op.deadline);
+    }
+    let waits = seen.busy || seen.state.is_transitional() || op.kind == OperationKind::ConfirmResize;
+    if waits || !late {
+        return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
+    }
+    if op.kind == OperationKind::DeleteFailed {
+        // Gone is what ends it. Until then it is asked for again, seldom.
+        let lost = d.memory.sent.is_none();
+        let again = lost || d.now() >= later(op.started_at, ASK_AGAIN);
+        return if again {
+            Progress::Closed
+        } else {
+            Progress::Open(saying(d, op.kind))
+        };
+    }
+    if seen.state == ServerState::Error {
+        return close(d, op);
+    }
+    // Nothing is under way and nothing came of it.
+    match op.kind {
+        OperationKind::Resize => resize::without_effect(d, op),
+        OperationKind::Restart => restart::ended(d, facts, op),
+        _ if no_longer_wanted(d, op) => close(d, op),
+        _ => {
+            // Once for each attempt, however often it is looked at.
+            let count = d
+                .memory
+                .backoff
+                .as_ref()
+                .filter(|b| b.class == ErrorClass::Transient)
+                .map_or(0, |b| b.count);
+            if i64::from(count) < i64::from(op.attempt) {
+                let words = format!(
+                    "the cloud ended {} without effect; it still reports {}",
+                    op.kind,
+                    words(seen)
+                );
+                d.failed(ErrorClass::Transient, None, &words, None);
+            }
+            reopen(d, op, overdue.then(|| timeout(op)))
+        }
+    }
+}
+
+/// The state that an operation leads to.
+fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    let settled = matches!(seen.state, ServerState::Running | ServerState::Stopped);
+    match op.kind {
+        OperationKind::Start => seen.state == ServerState::Running,
+        OperationKind::Stop => seen.state == ServerState::Stopped,
+        OperationKind::Restart | OperationKind::Delete | OperationKind::DeleteFailed => false,
+        OperationKind::Resize => {
+            seen.state == ServerState::AwaitingResizeConfirmation
+                || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))
+        }
+        OperationKind::ConfirmResize | OperationKind::RevertResize => settled,
+        OperationKind::Unpause => seen.state != ServerState::Paused,
+        OperationKind::Resume => seen.state != ServerState::Suspended,
+        OperationKind::Unshelve => seen.state != ServerState::Shelved,
+        OperationKind::Unrescue => seen.state != ServerState::Rescued,
+        OperationKind::Mark => seen.marks.as_ref() == Some(&create::marks(d)),
+        OperationKind::Unmark => seen.marks.is_none(),
+    }
+}
+
+fn done(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+    if d.status
+        .failure
+        .as_ref()
+        .is_some_and(|f| f.code.as_deref() != Some("onError"))
+    {
+        d.status.failure = None;
+    }
+    d.memory.backoff = None;
+    match op.kind {
+        OperationKind::Start => d.event(
+            false,
+            Reason::Started,
+            "Start",
+            format!("server {} runs", seen.id),
+        ),
+        OperationKind::Stop => d.event(
+            false,
+            Reason::Stopped,
+            "Stop",
+            format!("server {} is stopped", seen.id),
+        ),
+        _ => {}
+    }
+    resize::advance(d, facts, op, seen);
+    close(d, op)
+}
+
+/// Ends an operation; what is next is decided in the same plan.
+pub(super) fn close(d: &mut Draft<'_>, _op: &Operation) -> Progress {
+    d.status.operation = None;
+    d.memory.sent = None;
+    d.busy = false;
+    d.takes.disruption = false;
+    Progress::Closed
+}
+
+/// Leaves the record open and lets the next plan ask again, after a wait. The deadline stays.
+fn reopen(d: &mut Draft<'_>, op: &Operation, verdict: Option<Verdict>) -> Progress {
+    if d.backing_off() {
+        return Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)));
+    }
+    Progress::Closed
+}
+
+fn refused(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+    at: Timestamp,
+    asked: Timestamp,
+    error: &CloudError,
+) -> Progress {
+    if error.maybe_applied || error.class == ErrorClass::Ambiguous {
+        if asked <= at {
+            return Progress::Open(saying(d, op.kind));
+        }
+        if op.kind == OperationKind::Restart && !seen.busy {
+            return restart::unverified(d, op);
+        }
+        return judge(d, facts, op, seen, asked > later(at, LOST_AFTER));
+    }
+    if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
+        return close(d, op);
+    }
+    d.memory.sent = None;
+    if op.kind == OperationKind::DeleteFailed && error.class == ErrorClass::NotFound {
+        return Progress::Open(saying(d, op.kind));
+    }
+    match error.class {
+        // Somebody was faster, or a task runs: look again, it is no failure.
+        ErrorClass::Busy | ErrorClass::RateLimited => d.delay(error.class, error.retry_after),
+        ErrorClass::NotFound => d.delay(error.class, None),
+        class => {
+            d.failed(class, error.code.as_deref(), &error.message, error.retry_after);
+            d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
+        }
+    }
+    if let Some(resize) = &mut d.status.resize
+        && matches!(
+            op.kind,
+            OperationKind::ConfirmResize | OperationKind::RevertResize
+        )
+    {
+        resize.phase = Some(crate::api::server_status::ResizePhase::AwaitingConfirmation);
+    }
+    if op.kind == OperationKind::Restart {
+        restart::forget(d);
+    }
+    let verdict = refusal(d);
+    let overdue = d.now() >= op.deadline;
+    let _closed = close(d, op);
+    d.busy = error.class == ErrorClass::Busy;
+    if overdue && op.kind == OperationKind::Stop {
+        return Progress::Open(timeout(op));
+    }
+    Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)))
+}
+
+/// What is said of the last refusal while it is waited out.
+pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
+    let failure = d.status.failure.as_ref()?;
+    let text = format!("{} (tried again by itself)", failure.message);
+    Some(
+        match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class)? {
+            ErrorClass::Forbidden => Verdict::Stalled(Reason::Forbidden, text),
+            ErrorClass::InvalidSpec | ErrorClass::Unsupported => Verdict::Stalled(Reason::InvalidSpec, text),
+            ErrorClass::Locked => Verdict::Stalled(Reason::Locked, failure.message.clone()),
+            ErrorClass::Quota => Verdict::Stalled(Reason::QuotaExceeded, text),
+            ErrorClass::Capacity => Verdict::Reconciling(Reason::NoCapacity, text),
+            ErrorClass::RateLimited => Verdict::Reconciling(Reason::RateLimited, text),
+            _ => Verdict::Reconciling(Reason::Recovering, text),
+        },
+    )
+}
+
+/// Whether the wish has changed since a power operation was recorded.
+fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
+    let wish = ServerState::of_wish(power::wish(d.spec).0);
+    match op.kind {
+        OperationKind::Start => wish != Some(ServerState::Running),
+        OperationKind::Stop => wish != Some(ServerState::Stopped) && !d.deleting() && !resize::stopping(d),
+        _ => false,
+    }
+}
+
+pub(super) fn timeout(op: &Operation) -> Verdict {
+    let reason = if op.kind == OperationKind::Stop {
+        Reason::StopTimeout
+    } else {
+        Reason::OperationTimeout
+    };
+    let text = format!(
+        "{} was due by {} and the cloud has not done it; it is looked at again and again",
+        op.kind, op.deadline
+    );
+    Verdict::Stalled(reason, text)
+}
+
+fn saying(d: &Draft<'_>, kind: OperationKind) -> Verdict {
+    match kind {
+        OperationKind::DeleteFailed => create::refused(d),
+        _ if d.status.failure.is_some() && kind != OperationKind::Restart => {
+            refusal(d).unwrap_or_else(|| power::doing(kind))
+        }
+        _ => power::doing(kind),
+    }
+}

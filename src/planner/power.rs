@@ -1,0 +1,241 @@
+//! Which power state is wanted, and the one step from the seen state towards it.
+
+use super::draft::{Draft, Verdict, words};
+use super::model::{Capabilities, ObservedServer, Operate, ServerState, StopKind};
+use super::{AccountFacts, account, operation, present};
+use crate::api::Reason;
+use crate::api::conditions::{ConditionStatus, ConditionType};
+use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
+use crate::api::server_status::OperationKind;
+use jiff::SignedDuration;
+
+/// From a settled state towards a wish: the operation that leads there, by the shortest way.
+pub const STEPS: &[(ServerState, PowerWish, OperationKind)] = &[
+    (ServerState::Stopped, PowerWish::Running, OperationKind::Start),
+    (ServerState::Running, PowerWish::Stopped, OperationKind::Stop),
+    (ServerState::Paused, PowerWish::Running, OperationKind::Unpause),
+    (ServerState::Paused, PowerWish::Stopped, OperationKind::Unpause),
+    (ServerState::Suspended, PowerWish::Running, OperationKind::Resume),
+    (ServerState::Suspended, PowerWish::Stopped, OperationKind::Resume),
+    (ServerState::Shelved, PowerWish::Running, OperationKind::Unshelve),
+    (ServerState::Shelved, PowerWish::Stopped, OperationKind::Unshelve),
+    (ServerState::Rescued, PowerWish::Running, OperationKind::Unrescue),
+    (ServerState::Rescued, PowerWish::Stopped, OperationKind::Unrescue),
+];
+
+/// So many corrections of drift within so many minutes are a fight with somebody.
+const FLAPS: usize = 4;
+const FLAP_MINUTES: i64 = 10;
+
+/// The effective power wish, and the layer that decided it.
+pub(super) fn wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
+    match (spec.power_state, &spec.import, spec.management_policy) {
+        (_, _, ManagementPolicy::Observe) => (PowerWish::Unmanaged, "ManagementPolicy"),
+        (Some(wish), ..) => (wish, "Spec"),
+        (None, Some(_), _) => (PowerWish::Unmanaged, "Default"),
+        (None, None, _) => (PowerWish::Running, "Default"),
+    }
+}
+
+/// A wish that this cloud cannot fulfil.
+pub(super) fn unsupported(spec: &ServerSpec, can: &Capabilities) -> Option<Verdict> {
+    let (wish, _) = wish(spec);
+    if wish == PowerWish::Unmanaged || can.power_states.contains(&wish) {
+        return None;
+    }
+    let offered: Vec<_> = can.power_states.iter().map(|p| p.as_str()).collect();
+    let text = format!(
+        "powerState {wish} cannot be had from this cloud; it has {}",
+        offered.join(", ")
+    );
+    Some(Verdict::Stalled(Reason::Unsupported, text))
+}
+
+/// How this cloud stops a server in the wished way, if it can.
+pub(super) fn stop_kind(mode: PowerOffMode, can: &Capabilities) -> Option<StopKind> {
+    let has = |kind: StopKind| can.stop_kinds.contains(&kind).then_some(kind);
+    match mode {
+        PowerOffMode::Soft => has(StopKind::Soft),
+        PowerOffMode::Hard => has(StopKind::Hard),
+        PowerOffMode::SoftThenHard => has(StopKind::SoftThenHard)
+            .or_else(|| has(StopKind::CloudEscalates))
+            .or_else(|| has(StopKind::Soft)),
+    }
+}
+
+/// Compares a settled server with the wish. `Ok` when power needs nothing (with what is said of it).
+pub(super) fn settle(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+) -> Result<Verdict, Verdict> {
+    let (wish, _) = wish(d.spec);
+    d.compared = true;
+    if let Some(verdict) = unsupported(d.spec, facts.capabilities) {
+        synced(d, ConditionStatus::False, Reason::Unsupported, "");
+        return Err(verdict);
+    }
+    let Some(target) = ServerState::of_wish(wish) else {
+        synced(d, ConditionStatus::True, Reason::Unmanaged, "");
+        d.status.respected_wish = None;
+        return Ok(Verdict::Ready(
+            Reason::AsDeclared,
+            Reason::AsDeclared.meaning().to_owned(),
+        ));
+    };
+    if seen.state == target {
+        synced(d, ConditionStatus::True, Reason::Synced, "");
+        d.status.respected_wish = None;
+        return Ok(Verdict::Ready(
+            Reason::AsDeclared,
+            format!("server is {wish} as declared"),
+        ));
+    }
+    let Some(kind) = STEPS
+        .iter()
+        .find(|s| s.0 == seen.state && s.1 == wish)
+        .map(|s| s.2)
+    else {
+        let text = format!("no way leads from {} to {wish} here", words(seen));
+        synced(d, ConditionStatus::False, Reason::Unsupported, &text);
+        return Err(Verdict::Stalled(Reason::Unsupported, text));
+    };
+    if tolerated(d, wish, seen) {
+        d.status.respected_wish = Some(wish.as_str().to_owned());
+        let reason = if d.spec.drift_policy == DriftPolicy::RespectStop {
+            Reason::StopRespected
+        } else {
+            Reason::PowerDrift
+        };
+        let text = format!(
+            "{} was brought about from outside; {wish} is declared",
+            words(seen)
+        );
+        synced(d, ConditionStatus::False, reason, &text);
+        d.drifts.push((reason, text.clone()));
+        return Ok(Verdict::Ready(reason, text));
+    }
+    let corrects = was_reached(d, wish);
+    if corrects {
+        d.drifts.push((
+            Reason::PowerDrift,
+            format!("found {}, {wish} is declared; it is put back", words(seen)),
+        ));
+    }
+    synced(d, ConditionStatus::False, reason_of(kind), "");
+    Err(act(d, facts, id, seen, kind, corrects))
+}
+
+/// Whether the difference came from outside and policy says to leave it.
+fn tolerated(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
+    if d.old.respected_wish.as_deref() == Some(wish.as_str()) {
+        return policy_leaves(d.spec.drift_policy, seen.state, wish);
+    }
+    let exotic = !matches!(seen.state, ServerState::Running | ServerState::Stopped);
+    let first_sight = exotic && d.was(ConditionType::PowerSynced).is_none() && d.spec.import.is_some();
+    (was_reached(d, wish) || first_sight) && policy_leaves(d.spec.drift_policy, seen.state, wish)
+}
+
+/// The policy table: is this state, brought about from outside, left alone?
+pub(super) fn policy_leaves(policy: DriftPolicy, state: ServerState, wish: PowerWish) -> bool {
+    let plain = matches!(state, ServerState::Running | ServerState::Stopped);
+    match policy {
+        DriftPolicy::EnforceAll => false,
+        DriftPolicy::Enforce => !plain,
+        DriftPolicy::RespectStop => !plain || (state == ServerState::Stopped && wish == PowerWish::Running),
+        DriftPolicy::Observe => true,
+    }
+}
+
+/// Whether this very wish was fulfilled before, so that a difference now comes from outside.
+fn was_reached(d: &Draft<'_>, wish: PowerWish) -> bool {
+    d.was(ConditionType::PowerSynced) == Some(ConditionStatus::True)
+        && d.old.power.as_ref().and_then(|p| p.desired.as_deref()) == Some(wish.as_str())
+}
+
+fn act(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+    kind: OperationKind,
+    corrects: bool,
+) -> Verdict {
+    let what = format!("{kind} is needed: found {}", words(seen));
+    if let Some(reason) = d.gagged(facts) {
+        return account::held(d, reason, &what);
+    }
+    if let Some(verdict) = present::not_now(d, facts, seen, kind, &what) {
+        return verdict;
+    }
+    let now = d.now();
+    let window = SignedDuration::from_mins(FLAP_MINUTES);
+    d.memory.corrections.retain(|t| now.duration_since(*t) < window);
+    if d.memory.corrections.len() >= FLAPS {
+        d.again(d.after(60));
+        return Verdict::Stalled(
+            Reason::Flapping,
+            format!(
+                "power was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {} again",
+                words(seen)
+            ),
+        );
+    }
+    if corrects {
+        d.memory.corrections.push(now);
+        d.event(false, Reason::DriftCorrected, kind.as_str(), what);
+    }
+    let can = facts.capabilities;
+    let seconds = i64::from(can.deadline(kind));
+    if kind == OperationKind::Stop {
+        let Some(stop) = stop_kind(d.spec.power_off.mode, can) else {
+            let kinds: Vec<_> = can.stop_kinds.iter().map(|k| k.as_str()).collect();
+            return Verdict::Stalled(
+                Reason::Unsupported,
+                format!(
+                    "powerOff.mode {} cannot be had from this cloud; it has {}",
+                    d.spec.power_off.mode,
+                    kinds.join(", ")
+                ),
+            );
+        };
+        let timeout = d.spec.power_off.timeout.as_secs();
+        d.operate(id, kind, Operate::Stop(stop, timeout), i64::from(timeout), None);
+    } else {
+        d.operate(id, kind, Operate::Plain, seconds, None);
+    }
+    match &d.status.operation {
+        Some(op) if op.deadline <= d.now() => operation::timeout(op),
+        _ => doing(kind),
+    }
+}
+
+/// What is said while an operation runs. Constant, so that it is written once.
+pub(super) fn doing(kind: OperationKind) -> Verdict {
+    let reason = reason_of(kind);
+    Verdict::Reconciling(reason, reason.meaning().to_owned())
+}
+
+pub(super) const fn reason_of(kind: OperationKind) -> Reason {
+    match kind {
+        OperationKind::Start => Reason::Starting,
+        OperationKind::Stop => Reason::Stopping,
+        OperationKind::Restart => Reason::Restarting,
+        OperationKind::Resize => Reason::Resizing,
+        OperationKind::ConfirmResize => Reason::Confirming,
+        OperationKind::RevertResize => Reason::Reverting,
+        OperationKind::Unpause
+        | OperationKind::Resume
+        | OperationKind::Unshelve
+        | OperationKind::Unrescue => Reason::Restoring,
+        OperationKind::Delete => Reason::Deleting,
+        OperationKind::DeleteFailed => Reason::CreateFailed,
+        OperationKind::Mark | OperationKind::Unmark => Reason::Marking,
+    }
+}
+
+pub(super) fn synced(d: &mut Draft<'_>, status: ConditionStatus, reason: Reason, text: &str) {
+    let text = if text.is_empty() { reason.meaning() } else { text };
+    d.condition(ConditionType::PowerSynced, status, reason, text);
+}

@@ -1,0 +1,248 @@
+//! A server that exists: what is under way, what is wrong, what differs; the first that applies decides.
+
+use super::draft::{Draft, Verdict, words};
+use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
+use super::operation::Progress;
+use super::{AccountFacts, account, create, import, missing, operation, power, resize, restart};
+use crate::api::Reason;
+use crate::api::conditions::ConditionType;
+use crate::api::server::{ManagementPolicy, OnCreateError, OnError};
+use crate::api::server_status::OperationKind;
+
+/// A list older than this many seconds is renewed before anything is changed.
+pub(super) const FRESH: i64 = 60;
+/// A creation that takes longer than this many seconds needs a look by a person.
+const BUILD_LIMIT: i64 = 1200;
+
+pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    d.show_wish();
+    let Some(seen) = missing::find(d, facts, id) else {
+        return missing::plan(d, facts, id);
+    };
+    d.show(&seen);
+    if let Some(verdict) = import::foreign(d, &seen) {
+        d.again(d.after(60));
+        return verdict;
+    }
+    match operation::progress(d, facts, &seen) {
+        Progress::Open(verdict) => return verdict,
+        Progress::Closed => {}
+    }
+    if let Some(verdict) = unsettled(d, facts, id, &seen) {
+        return verdict;
+    }
+    resize::adjust(d, facts, id, &seen)
+        .and_then(|()| restart::handle(d, facts, id, &seen))
+        .and_then(|()| power::settle(d, facts, id, &seen))
+        .and_then(|verdict| mark(d, facts, id, &seen).map(|()| verdict))
+        .map(|verdict| at_rest(d, verdict))
+        .unwrap_or_else(|verdict| verdict)
+}
+
+/// States in which nothing is compared yet.
+fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Option<Verdict> {
+    if seen.state == ServerState::Provisioning {
+        d.busy = true;
+        d.takes.create = d.spec.import.is_none();
+        let created = d.was(ConditionType::Ready).is_some();
+        let since = d
+            .old
+            .power
+            .as_ref()
+            .and_then(|p| p.last_transition_time)
+            .filter(|_| created);
+        if since.is_some_and(|t| super::draft::later(t, BUILD_LIMIT) < d.now()) {
+            let text = format!(
+                "server {id} is still being built after {} minutes: {}",
+                BUILD_LIMIT / 60,
+                seen.raw
+            );
+            return Some(Verdict::Stalled(Reason::OperationTimeout, text));
+        }
+        return Some(if d.status.failure.is_some() {
+            create::refused(d)
+        } else {
+            create::creating(d)
+        });
+    }
+    if seen.busy || seen.state.is_transitional() {
+        d.busy = true;
+        let text = format!("the cloud is busy with the server: {}", seen.state);
+        return Some(Verdict::Reconciling(Reason::WaitingForCloud, text));
+    }
+    match seen.state {
+        ServerState::Error => Some(failed(d, facts, id, seen)),
+        ServerState::Unknown => Some(Verdict::Stalled(
+            Reason::UnknownState,
+            format!(
+                "the cloud reports {:?}, which is not known here; nothing is done",
+                seen.raw
+            ),
+        )),
+        ServerState::SoftDeleted => Some(Verdict::Stalled(
+            Reason::Missing,
+            format!("server {id} was deleted in the cloud and can still be restored there"),
+        )),
+        _ => None,
+    }
+}
+
+/// A server that the cloud gave up on.
+fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    let (class, code, fault) = match &seen.fault {
+        Some(f) => (f.class, f.code.clone(), f.message.clone()),
+        None => (ErrorClass::Transient, None, "the cloud gives no cause".to_owned()),
+    };
+    let stalled = |text: String| Verdict::Stalled(Reason::ServerError, text);
+    if resize::ours(d) {
+        return resize::broken(d, facts, id, seen, &fault);
+    }
+    let never_ran = !seen.launched && d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
+    let full = d.spec.management_policy == ManagementPolicy::Full;
+    if never_ran && full {
+        d.takes.create = true;
+        if d.memory.failed_id.as_deref() != Some(id) {
+            d.memory.failed_id = Some(id.to_owned());
+            d.failed(class, code.as_deref(), &fault, None);
+            d.event(
+                true,
+                Reason::CreateFailed,
+                "Create",
+                format!("server {id}: {fault}"),
+            );
+        }
+        if d.spec.on_create_error == OnCreateError::Hold {
+            return Verdict::Stalled(
+                Reason::CreateHeld,
+                format!("{fault} (server {id} is kept: onCreateError: Hold)"),
+            );
+        }
+        let verdict = create::refused(d);
+        if d.gagged(facts).is_some() || not_now(d, facts, seen, OperationKind::DeleteFailed, "").is_some() {
+            return verdict;
+        }
+        let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));
+        d.operate(id, OperationKind::DeleteFailed, Operate::Plain, seconds, None);
+        return verdict;
+    }
+    let tried = d
+        .status
+        .failure
+        .as_ref()
+        .is_some_and(|f| f.code.as_deref() == Some("onError"));
+    if d.spec.on_error == OnError::HardReboot && !tried {
+        if let Some(reason) = d.gagged(facts) {
+            return account::held(d, reason, &fault);
+        }
+        if let Some(verdict) = not_now(d, facts, seen, OperationKind::Restart, &fault) {
+            return verdict;
+        }
+        d.failed(class, Some("onError"), &fault, None);
+        d.event(
+            true,
+            Reason::ServerError,
+            "Restart",
+            format!("server {id}: {fault}; one hard reboot is tried"),
+        );
+        let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
+        d.operate(
+            id,
+            OperationKind::Restart,
+            Operate::Restart { hard: true },
+            seconds,
+            None,
+        );
+        return power::doing(OperationKind::Restart);
+    }
+    stalled(format!("server {id} is in an error state: {fault}"))
+}
+
+/// Why a call cannot be made now, if so: the cloud would refuse it, the last list is old, or a refusal is
+/// waited out.
+pub(super) fn not_now(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    seen: &ObservedServer,
+    kind: OperationKind,
+    what: &str,
+) -> Option<Verdict> {
+    if d.in_flight() {
+        d.busy = true;
+        return Some(Verdict::Keep);
+    }
+    if seen.busy || !facts.capabilities.allows(kind, seen.state) {
+        d.busy = seen.busy;
+        let text = format!("{what}; the cloud does not accept {kind} in {}", words(seen));
+        return Some(Verdict::Stalled(Reason::Unsupported, text))
+            .filter(|_| !seen.busy)
+            .or(Some(Verdict::Keep));
+    }
+    if let Some(lock) = &seen.locked
+        && kind != OperationKind::Mark
+        && kind != OperationKind::Unmark
+    {
+        let why = if lock.is_empty() {
+            String::new()
+        } else {
+            format!(": {lock}")
+        };
+        return Some(Verdict::Stalled(
+            Reason::Locked,
+            format!("{what}; the server is locked in the cloud{why}"),
+        ));
+    }
+    if create::stale(d, facts) {
+        d.list_after = Some(d.now());
+        return Some(Verdict::Keep);
+    }
+    let disrupts = matches!(kind, OperationKind::Restart | OperationKind::Resize);
+    if disrupts && !facts.disruptions_free {
+        d.again(d.after(1));
+        return Some(Verdict::Keep);
+    }
+    if d.backing_off() {
+        return Some(operation::refusal(d).unwrap_or(Verdict::Keep));
+    }
+    None
+}
+
+/// Our marks, where they are missing: after an import, or taken off by somebody.
+fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Result<(), Verdict> {
+    let marks = create::marks(d);
+    let kind = OperationKind::Mark;
+    if seen.marks.as_ref() == Some(&marks)
+        || !facts.capabilities.marks_mutable
+        || d.gagged(facts).is_some()
+        || not_now(d, facts, seen, kind, "").is_some()
+    {
+        return Ok(());
+    }
+    d.operate(
+        id,
+        kind,
+        Operate::Marks(marks),
+        i64::from(facts.capabilities.deadline(kind)),
+        None,
+    );
+    Err(power::doing(kind))
+}
+
+/// Nothing is left to do.
+fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
+    let image = d.status.image.as_ref().and_then(|i| i.requested.clone());
+    if let (Some(wanted), Some(made)) = (d.spec.image.as_ref().map(|i| i.text()), image)
+        && wanted != made
+    {
+        let text = format!(
+            "the server was made from image {made}; spec.image now says {wanted}, which is not carried out"
+        );
+        d.drifts.push((Reason::ImageDrift, text));
+    }
+    d.status.operation = None;
+    if let Some(worse) = d.size_verdict.take() {
+        return worse;
+    }
+    d.recovered();
+    d.memory.sent = None;
+    verdict
+}

@@ -1,0 +1,157 @@
+//! Every state and every policy, as tables that can be read: `docs/decisions.md` is made from them.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::world::World;
+use crate::api::ConditionType as C;
+use crate::planner::model::ServerState as S;
+use crate::planner::{Step, model::CloudCall};
+
+/// What the next plan does with a settled server, in a few words.
+fn decision(world: &mut World) -> String {
+    world.tick();
+    let call = world.calls.last().cloned().unwrap_or_else(|| "-".to_owned());
+    world.calls.clear();
+    call
+}
+
+fn found(state: S, spec: serde_json::Value) -> World {
+    let mut w = World::settled(spec);
+    w.the().seen.state = state;
+    w.the().seen.raw = state.as_str().to_uppercase();
+    w.the().seen.busy = state.is_transitional();
+    w
+}
+
+#[test]
+fn state_by_wish() {
+    let mut table = String::from(
+        "| found | wish | next call | Ready | Reconciling | Stalled |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for wish in ["Running", "Stopped", "Unmanaged", "Paused"] {
+        for state in S::ALL.iter().filter(|s| **s != S::Absent) {
+            let mut w = found(*state, json!({"driftPolicy": "EnforceAll"}));
+            w.edit(json!({"powerState": wish}));
+            let call = decision(&mut w);
+            writeln!(
+                table,
+                "| {state} | {wish} | {call} | {} | {} | {} |",
+                w.condition(C::Ready),
+                w.condition(C::Reconciling),
+                w.condition(C::Stalled)
+            )
+            .unwrap();
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn policy_by_difference() {
+    let mut table = String::from(
+        "| policy | difference | next call | Ready | Reconciling | Stalled | PowerSynced | SizeSynced | DriftDetected |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let mut row = |policy: &str, difference: &str, mut w: World| {
+        let call = decision(&mut w);
+        let kinds = [
+            C::Ready,
+            C::Reconciling,
+            C::Stalled,
+            C::PowerSynced,
+            C::SizeSynced,
+            C::DriftDetected,
+        ];
+        let said: Vec<_> = kinds.iter().map(|c| w.condition(*c)).collect();
+        assert!(
+            !said[0].starts_with('-') && !w.message().is_empty(),
+            "{policy} {difference} says nothing"
+        );
+        writeln!(
+            table,
+            "| {policy} | {difference} | {call} | {} |",
+            said.join(" | ")
+        )
+        .unwrap();
+    };
+    for policy in ["Enforce", "EnforceAll", "RespectStop", "Observe"] {
+        for state in [
+            S::Running,
+            S::Stopped,
+            S::Paused,
+            S::Suspended,
+            S::Shelved,
+            S::Rescued,
+        ] {
+            let spec = json!({"driftPolicy": policy});
+            row(
+                &format!("driftPolicy {policy}"),
+                &format!("found {state}, wish Running"),
+                found(state, spec),
+            );
+        }
+    }
+    for when in ["WhenStopped", "StopIfNeeded", "Manual"] {
+        for power in ["Running", "Stopped"] {
+            let mut w = World::settled(json!({"resize": {"when": when}, "powerState": power}));
+            w.until(60, "settled", |w| w.ready() == "True/AsDeclared");
+            w.calls.clear();
+            w.edit(json!({"size": {"name": "large"}}));
+            row(
+                &format!("resize.when {when}"),
+                &format!("size differs, {power}"),
+                w,
+            );
+        }
+    }
+    let mut w = World::settled(json!({}));
+    w.the().seen.size.name = Some("other".into());
+    row("-", "size changed from outside", w);
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"image": {"name": "new"}}));
+    row("-", "spec.image changed", w);
+    for policy in ["Hold", "HardReboot"] {
+        row(
+            &format!("onError {policy}"),
+            "found Error after it ran",
+            found(S::Error, json!({"onError": policy})),
+        );
+    }
+    for policy in ["Full", "PowerOnly", "Observe"] {
+        let mut w = World::new(
+            json!({"import": {"id": "x"}, "managementPolicy": policy, "powerState": "Running",
+            "deletionPolicy": "Orphan"}),
+        );
+        w.put("x", S::Running, None);
+        w.until(60, "taken over", |w| w.ready().starts_with("True"));
+        w.run(5);
+        w.calls.clear();
+        w.the().seen.state = S::Stopped;
+        row(
+            &format!("managementPolicy {policy}"),
+            "found Stopped, wish Running",
+            w,
+        );
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_call_always_follows_its_record() {
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"powerState": "Stopped"}));
+    let made = w.plan();
+    let Step::Call {
+        key,
+        call: CloudCall::Operate { kind, .. },
+    } = &made.step
+    else {
+        panic!("no call")
+    };
+    let record = made.status.operation.as_ref().unwrap();
+    assert_eq!(
+        (&record.kind, key),
+        (kind, &crate::planner::draft::key_of(record))
+    );
+}

@@ -1,0 +1,627 @@
+//! One object and one neutral cloud, stepped second by second. Every plan is checked against what must always hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::api::conditions;
+use crate::api::server::{PowerOffMode, PowerWish};
+use crate::api::server_status::OperationKind;
+use crate::api::{ConditionType, Server};
+use crate::planner::draft::later;
+use crate::planner::memory::{Look, Memory, Outcome, Sent};
+use crate::planner::model::*;
+use crate::planner::{AccountFacts, AccountView, Input, Plan, Step, plan};
+
+use ServerState::*;
+
+const SETTLED: &[ServerState] = &[
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Shelved,
+    Rescued,
+    AwaitingResizeConfirmation,
+];
+const LIVING: &[ServerState] = &[
+    Provisioning,
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Shelved,
+    Rescued,
+    Starting,
+    Stopping,
+    Rebooting,
+    Resizing,
+    AwaitingResizeConfirmation,
+    RevertingResize,
+    Rebuilding,
+    SettingPassword,
+    Maintenance,
+    Error,
+    Deleting,
+    SoftDeleted,
+    Unknown,
+];
+
+/// A cloud like Nova, in neutral words.
+pub(super) static CAPABILITIES: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    stop_kinds: &[StopKind::CloudEscalates],
+    restart_modes: PowerOffMode::ALL,
+    live_resize: false,
+    resize_stops_by_itself: true,
+    resize_confirm: true,
+    marks_mutable: true,
+    stopped_cost: "Unknown",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running, Error]),
+        (OperationKind::Restart, &[Running, Error]),
+        (OperationKind::Resize, &[Running, Stopped]),
+        (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::Unpause, &[Paused]),
+        (OperationKind::Resume, &[Suspended]),
+        (OperationKind::Unshelve, &[Shelved]),
+        (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::Delete, LIVING),
+        (OperationKind::DeleteFailed, LIVING),
+        (OperationKind::Mark, SETTLED),
+        (OperationKind::Unmark, SETTLED),
+    ],
+    create_settle_seconds: 30,
+    deadlines: &[],
+};
+
+/// A cloud that resizes only stopped servers, and stops in every way.
+pub(super) static PLAIN: Capabilities = Capabilities {
+    stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
+    resize_stops_by_itself: false,
+    resize_confirm: false,
+    ..NOVA_LIKE
+};
+const NOVA_LIKE: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    stop_kinds: &[StopKind::CloudEscalates],
+    restart_modes: PowerOffMode::ALL,
+    live_resize: false,
+    resize_stops_by_itself: true,
+    resize_confirm: true,
+    marks_mutable: true,
+    stopped_cost: "Unknown",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running]),
+        (OperationKind::Resize, &[Stopped]),
+        (OperationKind::Delete, LIVING),
+        (OperationKind::DeleteFailed, LIVING),
+    ],
+    create_settle_seconds: 30,
+    deadlines: &[],
+};
+
+pub(super) fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// What the next matching call meets.
+#[derive(Clone, Debug)]
+pub(super) enum Fate {
+    /// Refused with a class.
+    Refuse(ErrorClass),
+    /// Applied, but the reply is lost.
+    LoseReply,
+    /// Applied only twenty seconds later, and the reply is lost.
+    ApplyLate,
+    /// Not applied, and nobody says so.
+    LoseRequest,
+    /// Accepted, and nothing comes of it.
+    NoEffect,
+    /// Accepted; the server ends in an error.
+    Break,
+}
+
+pub(super) struct Fake {
+    pub(super) seen: ObservedServer,
+    /// When it settles, and into what.
+    pub(super) until: Option<(Timestamp, ServerState)>,
+    old_size: Option<String>,
+}
+
+pub(super) struct World {
+    pub(super) server: Server,
+    pub(super) cloud: BTreeMap<String, Fake>,
+    pub(super) memory: Memory,
+    pub(super) now: Timestamp,
+    pub(super) can: &'static Capabilities,
+    pub(super) fates: Vec<(&'static str, Fate)>,
+    pub(super) calls: Vec<String>,
+    pub(super) writes: Vec<String>,
+    pub(super) events: Vec<String>,
+    pub(super) gone: bool,
+    pub(super) process: u32,
+    pub(super) down_since: Option<Timestamp>,
+    pub(super) most_alive: usize,
+    made: u32,
+    late: Vec<(Timestamp, CloudCall)>,
+}
+
+impl World {
+    pub(super) fn new(spec: serde_json::Value) -> Self {
+        let mut full =
+            json!({"providerConfigRef": {"name": "p"}, "size": {"name": "small"}, "image": {"name": "img"}});
+        merge(&mut full, spec);
+        let server: Server = serde_json::from_value(json!({
+            "apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server",
+            "metadata": {"name": "web", "namespace": "ns", "uid": "uid-1", "generation": 1, "resourceVersion": "1"},
+            "spec": full, "status": {"observedGeneration": -1}
+        }))
+        .unwrap();
+        Self {
+            server,
+            cloud: BTreeMap::new(),
+            memory: Memory::default(),
+            now: time(0),
+            can: &CAPABILITIES,
+            fates: Vec::new(),
+            calls: Vec::new(),
+            writes: Vec::new(),
+            events: Vec::new(),
+            gone: false,
+            process: 1,
+            down_since: None,
+            most_alive: 0,
+            made: 0,
+            late: Vec::new(),
+        }
+    }
+
+    pub(super) fn edit(&mut self, spec: serde_json::Value) {
+        let mut value = serde_json::to_value(&self.server.spec).unwrap();
+        merge(&mut value, spec);
+        self.server.spec = serde_json::from_value(value).unwrap();
+        *self.server.metadata.generation.as_mut().unwrap() += 1;
+    }
+
+    pub(super) fn annotate(&mut self, key: &str, value: &str) {
+        self.server
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .insert(key.into(), value.into());
+    }
+
+    pub(super) fn delete(&mut self) {
+        if self.server.metadata.finalizers.as_ref().is_none_or(Vec::is_empty) {
+            self.gone = true;
+        }
+        self.server.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.now));
+        *self.server.metadata.generation.as_mut().unwrap() += 1;
+    }
+
+    pub(super) fn restart_process(&mut self) {
+        self.process += 1;
+        self.memory = Memory::default();
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.server.status.as_ref()?.id.as_deref()
+    }
+
+    pub(super) fn the(&mut self) -> &mut Fake {
+        self.cloud.values_mut().next().unwrap()
+    }
+
+    pub(super) fn state(&self) -> ServerState {
+        self.cloud.values().next().map_or(Absent, |f| f.seen.state)
+    }
+
+    pub(super) fn condition(&self, kind: ConditionType) -> String {
+        let status = self.server.status.as_ref().unwrap();
+        conditions::get(&status.conditions, kind).map_or("-".into(), |c| format!("{}/{}", c.status, c.reason))
+    }
+
+    pub(super) fn message(&self) -> String {
+        let status = self.server.status.as_ref().unwrap();
+        conditions::get(&status.conditions, ConditionType::Ready).map_or(String::new(), |c| c.message.clone())
+    }
+
+    pub(super) fn ready(&self) -> String {
+        let status = self.server.status.as_ref().unwrap();
+        if status.observed_generation != self.server.metadata.generation {
+            return "outdated".to_owned();
+        }
+        self.condition(ConditionType::Ready)
+    }
+
+    pub(super) fn put(&mut self, id: &str, state: ServerState, marks: Option<Marks>) {
+        let seen = ObservedServer {
+            id: id.into(),
+            name: "web".into(),
+            provider_id: format!("cloud:///{id}"),
+            state,
+            raw: state.as_str().to_uppercase(),
+            guest_running: None,
+            busy: false,
+            launched: true,
+            size: ObservedSize {
+                name: Some("small".into()),
+                ..Default::default()
+            },
+            image_id: Some("i".into()),
+            addresses: Vec::new(),
+            zone: None,
+            host: None,
+            locked: None,
+            marks,
+            fault: None,
+        };
+        self.cloud.insert(
+            id.into(),
+            Fake {
+                seen,
+                until: None,
+                old_size: None,
+            },
+        );
+    }
+
+    pub(super) fn view(&mut self) -> Arc<Listing> {
+        let now = self.now;
+        let (due, rest) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.late = rest;
+        for (_, call) in due {
+            self.arrive(&call);
+        }
+        for fake in self.cloud.values_mut() {
+            if let Some((at, state)) = fake.until
+                && at <= now
+            {
+                fake.until = None;
+                fake.seen.state = state;
+                fake.seen.busy = false;
+                fake.seen.launched |= state == Running;
+                fake.seen.raw = state.as_str().to_uppercase();
+            }
+        }
+        self.cloud.retain(|_, f| f.seen.state != Absent);
+        Arc::new(Listing::new(
+            now,
+            1,
+            self.cloud.values().map(|f| f.seen.clone()).collect(),
+        ))
+    }
+
+    pub(super) fn plan(&mut self) -> Plan {
+        let listing = self.view();
+        let facts = AccountFacts {
+            capabilities: self.can,
+            suspended: false,
+            listing,
+            outage: self
+                .down_since
+                .map(|t| (t, crate::api::Reason::Unreachable, "no route".to_owned())),
+            mass_absence: false,
+            creates_free: true,
+            disruptions_free: true,
+        };
+        let process = format!("process-{}", self.process);
+        let input = Input {
+            server: &self.server,
+            account: AccountView::Usable(&facts),
+            memory: &self.memory,
+            process: &process,
+            installation: "inst",
+            lives: &|uid| uid == "living",
+            now: self.now,
+            seed: 7,
+        };
+        let made = plan(&input);
+        assert_eq!(made, plan(&input), "a plan must depend on its input alone");
+        self.check(&made);
+        made
+    }
+
+    /// What must hold of every plan.
+    fn check(&self, made: &Plan) {
+        if let Step::Call {
+            call: CloudCall::Operate { id, kind, .. },
+            ..
+        } = &made.step
+        {
+            let fake = &self.cloud[id];
+            let state = fake.seen.state;
+            assert!(self.can.allows(*kind, state), "{kind} was sent in {state}");
+            let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+            assert!(!fake.seen.busy || delete, "{kind} was sent to a busy server");
+            assert!(
+                state != Unknown || self.server.metadata.deletion_timestamp.is_some(),
+                "acted on an unknown state"
+            );
+            if *kind == OperationKind::Delete {
+                assert!(
+                    self.server.metadata.deletion_timestamp.is_some(),
+                    "deleted without being asked"
+                );
+            }
+            let foreign = fake.seen.marks.as_ref().is_some_and(|m| m.uid != "uid-1");
+            assert!(
+                !foreign || self.server.spec.import.is_some(),
+                "{kind} on a stranger"
+            );
+            assert!(made.status.operation.is_some(), "a call without its record");
+            assert_ne!(
+                Some(&made.status),
+                self.server.status.as_ref(),
+                "a call without a write before it"
+            );
+        }
+        for c in &made.status.conditions {
+            assert!(
+                !c.reason.is_empty() && !c.message.is_empty(),
+                "{} says nothing",
+                c.type_
+            );
+        }
+        let truth = |kind| conditions::get(&made.status.conditions, kind).is_some_and(|c| c.status == "True");
+        assert!(!(truth(ConditionType::Ready) && truth(ConditionType::Stalled)));
+        assert!(!(truth(ConditionType::Reconciling) && truth(ConditionType::Stalled)));
+    }
+
+    /// One second: plan, write, act.
+    pub(super) fn tick(&mut self) {
+        if !self.gone {
+            self.once();
+        }
+        self.now = later(self.now, 1);
+        self.view();
+        let alive = self.cloud.values().filter(|f| f.seen.state != Absent).count();
+        self.most_alive = self.most_alive.max(alive);
+    }
+
+    fn write(&mut self, made: &Plan) {
+        if Some(&made.status) != self.server.status.as_ref() {
+            self.writes.push(format!("{}", self.now));
+            self.server.status = Some(made.status.clone());
+        }
+        self.memory = made.memory.clone();
+        self.events
+            .extend(made.events.iter().map(|e| e.reason.to_string()));
+    }
+
+    pub(super) fn once(&mut self) {
+        let made = self.plan();
+        self.write(&made);
+        let silent = self.down_since.is_none() || !matches!(made.step, Step::Call { .. } | Step::Look { .. });
+        assert!(silent, "asked the cloud during an outage");
+        match made.step {
+            Step::Wait => {}
+            Step::AddFinalizer => {
+                self.server
+                    .metadata
+                    .finalizers
+                    .get_or_insert_default()
+                    .push(crate::api::keys::FINALIZER.into());
+            }
+            Step::RemoveFinalizer => self.gone = true,
+            Step::Look { id } => self.look(&id),
+            Step::Call { key, call } => {
+                let outcome = self.call(&call);
+                self.memory.sent = Some(Sent { key, outcome });
+            }
+        }
+    }
+
+    fn look(&mut self, id: &str) {
+        let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
+        let before = self
+            .memory
+            .look
+            .as_ref()
+            .filter(|l| l.id == id)
+            .map_or(0, |l| l.absences);
+        let absences = if found.is_some() { 0 } else { before + 1 };
+        self.memory.look = Some(Look {
+            id: id.into(),
+            asked_at: self.now,
+            found,
+            absences,
+            error: None,
+        });
+    }
+
+    fn call(&mut self, call: &CloudCall) -> Outcome {
+        let word = match call {
+            CloudCall::Create(_) => "Create",
+            CloudCall::Operate { kind, .. } => kind.as_str(),
+        };
+        self.calls.push(word.to_owned());
+        let fate = self
+            .fates
+            .iter()
+            .position(|(w, _)| *w == word)
+            .map(|i| self.fates.remove(i).1);
+        let lost = |class, maybe_applied| {
+            Outcome::Refused(
+                self.now,
+                CloudError {
+                    maybe_applied,
+                    ..CloudError::new(class, format!("{class} for {word}"))
+                },
+            )
+        };
+        let (refused, lost_reply) = (
+            lost(ErrorClass::Transient, true),
+            lost(ErrorClass::Ambiguous, true),
+        );
+        match &fate {
+            Some(Fate::Refuse(class)) => return lost(*class, false),
+            Some(Fate::LoseRequest) => return refused,
+            Some(Fate::ApplyLate) => {
+                self.late.push((later(self.now, 20), call.clone()));
+                return lost_reply;
+            }
+            Some(Fate::NoEffect) => return Outcome::Accepted(self.now, Accepted::default()),
+            _ => {}
+        }
+        let id = self.apply(call, matches!(fate, Some(Fate::Break)));
+        if matches!(fate, Some(Fate::LoseReply)) {
+            return lost_reply;
+        }
+        Outcome::Accepted(self.now, Accepted { id, request_id: None })
+    }
+
+    /// A call that was under way for long: the cloud judges it by the state of that moment.
+    fn arrive(&mut self, call: &CloudCall) {
+        if let CloudCall::Operate { id, kind, .. } = call
+            && !self
+                .cloud
+                .get(id)
+                .is_some_and(|f| !f.seen.busy && self.can.allows(*kind, f.seen.state))
+        {
+            return;
+        }
+        self.apply(call, false);
+    }
+
+    fn apply(&mut self, call: &CloudCall, breaks: bool) -> Option<String> {
+        let done = later(self.now, 3);
+        match call {
+            CloudCall::Create(request) => {
+                self.made += 1;
+                let id = format!("id-{}", self.made);
+                self.put(&id, Provisioning, Some(request.marks.clone()));
+                let fake = self.cloud.get_mut(&id).unwrap();
+                fake.seen.busy = true;
+                fake.seen.launched = false;
+                fake.seen.size.name = request.spec.size.as_ref().map(|s| s.text());
+                fake.until = Some((done, if breaks { Error } else { Running }));
+                if breaks {
+                    let message = "No valid host was found.".to_owned();
+                    fake.seen.fault = Some(Fault {
+                        class: ErrorClass::Capacity,
+                        code: None,
+                        message,
+                    });
+                }
+                Some(id)
+            }
+            CloudCall::Operate { id, kind, how } => {
+                let confirms = self.can.resize_confirm;
+                let fake = self.cloud.get_mut(id).unwrap();
+                let before = fake.seen.state;
+                let (now, then) = match kind {
+                    OperationKind::Start => (Starting, Running),
+                    OperationKind::Stop => (Stopping, Stopped),
+                    OperationKind::Restart => (Rebooting, Running),
+                    OperationKind::Unpause
+                    | OperationKind::Resume
+                    | OperationKind::Unshelve
+                    | OperationKind::Unrescue => (Maintenance, Running),
+                    OperationKind::Resize => {
+                        fake.old_size = fake.seen.size.name.clone();
+                        if let Operate::Size(size) = how {
+                            fake.seen.size.name = Some(size.text());
+                        }
+                        fake.seen.guest_running = Some(before == Running);
+                        (
+                            Resizing,
+                            if confirms {
+                                AwaitingResizeConfirmation
+                            } else {
+                                before
+                            },
+                        )
+                    }
+                    OperationKind::ConfirmResize => {
+                        let running = fake.seen.guest_running == Some(true);
+                        (
+                            AwaitingResizeConfirmation,
+                            if running { Running } else { Stopped },
+                        )
+                    }
+                    OperationKind::RevertResize => {
+                        fake.seen.size.name = fake.old_size.clone();
+                        (
+                            RevertingResize,
+                            if fake.seen.guest_running == Some(true) {
+                                Running
+                            } else {
+                                Stopped
+                            },
+                        )
+                    }
+                    OperationKind::Delete | OperationKind::DeleteFailed => (Deleting, Absent),
+                    OperationKind::Mark => {
+                        if let Operate::Marks(marks) = how {
+                            fake.seen.marks = Some(marks.clone());
+                        }
+                        return None;
+                    }
+                    OperationKind::Unmark => {
+                        fake.seen.marks = None;
+                        return None;
+                    }
+                };
+                fake.seen.state = now;
+                fake.seen.busy = now != AwaitingResizeConfirmation;
+                fake.until = Some((done, if breaks { Error } else { then }));
+                None
+            }
+        }
+    }
+
+    pub(super) fn run(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.tick();
+        }
+    }
+
+    /// Runs until a condition holds; fails after so many seconds.
+    pub(super) fn until(&mut self, seconds: i64, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..seconds {
+            if holds(self) {
+                return;
+            }
+            self.tick();
+        }
+        let status = serde_json::to_string_pretty(&self.server.status).unwrap();
+        panic!(
+            "not within {seconds} s: {what}; calls {:?}; status {status}",
+            self.calls
+        );
+    }
+
+    /// A server that was created and is at rest.
+    pub(super) fn settled(spec: serde_json::Value) -> Self {
+        let mut world = Self::new(spec);
+        world.until(60, "created", |w| w.ready().starts_with("True"));
+        world.calls.clear();
+        world.writes.clear();
+        world
+    }
+}
+
+fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
+    match (into, from) {
+        (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
+            for (k, v) in b {
+                if v.is_null() {
+                    a.remove(&k);
+                } else {
+                    merge(a.entry(k).or_insert(serde_json::Value::Null), v);
+                }
+            }
+        }
+        (a, b) => *a = b,
+    }
+}

@@ -1,0 +1,4 @@
+//! The clouds and a Kubernetes API server as simulators, for tests in virtual time and for demos on loopback.
+
+pub mod apiserver;
+pub mod openstack;

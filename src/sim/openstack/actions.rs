@@ -1,0 +1,509 @@
+//! `POST /servers/{id}/action`: which action is accepted in which state, and what it starts.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::keystone::Who;
+use super::nova::Microversion;
+use super::server::{Action, Lock, Server, Vm};
+use super::timeline::{Effect, RUNNING, SHUTDOWN, Track};
+use super::wire::{Answer, Reply, nova_error};
+use super::world::{Image, World};
+
+/// What follows when an action is accepted.
+#[derive(Clone, Copy)]
+enum Course {
+    /// One call of the hypervisor, then this state and power; a failure leaves all as it was.
+    Simple(&'static str, Vm, u8),
+    /// The same, but a failure is ERROR with this code and a text before the message.
+    Fatal(&'static str, Vm, u8, u16),
+    Reboot,
+    Resize,
+    Confirm,
+    Revert,
+    Rebuild,
+    Shelve,
+    Unshelve,
+    Snapshot,
+}
+
+struct Row {
+    /// The key of the body.
+    key: &'static str,
+    /// Nova's name of it in messages and action records.
+    name: &'static str,
+    from: &'static [Vm],
+    /// Set before the answer; empty: nothing shows.
+    task: &'static str,
+    status: u16,
+    course: Course,
+}
+
+const fn row(
+    key: &'static str,
+    name: &'static str,
+    from: &'static [Vm],
+    task: &'static str,
+    status: u16,
+    course: Course,
+) -> Row {
+    Row {
+        key,
+        name,
+        from,
+        task,
+        status,
+        course,
+    }
+}
+
+use Vm::{Active, Error, Paused, Rescued, Resized, Shelved, ShelvedOffloaded, Stopped, Suspended};
+
+const PAUSED: u8 = 3;
+const SUSPENDED: u8 = 7;
+
+/// A reboot by pulling the plug has its own states, also while other tasks are under way.
+const HARD_FROM: &[Vm] = &[Active, Stopped, Paused, Suspended, Error];
+const HARD_TASKS: &[&str] = &[
+    "rebooting",
+    "rebooting_hard",
+    "reboot_started",
+    "resuming",
+    "unpausing",
+    "pausing",
+    "suspending",
+];
+
+const ROWS: &[Row] = &[
+    row(
+        "os-stop",
+        "stop",
+        &[Active, Error],
+        "powering-off",
+        202,
+        Course::Simple("power_off", Stopped, SHUTDOWN),
+    ),
+    row(
+        "os-start",
+        "start",
+        &[Stopped],
+        "powering-on",
+        202,
+        Course::Simple("power_on", Active, RUNNING),
+    ),
+    row(
+        "pause",
+        "pause",
+        &[Active],
+        "pausing",
+        202,
+        Course::Simple("pause", Paused, PAUSED),
+    ),
+    row(
+        "unpause",
+        "unpause",
+        &[Paused],
+        "unpausing",
+        202,
+        Course::Simple("unpause", Active, RUNNING),
+    ),
+    row(
+        "suspend",
+        "suspend",
+        &[Active],
+        "suspending",
+        202,
+        Course::Simple("suspend", Suspended, SUSPENDED),
+    ),
+    row(
+        "resume",
+        "resume",
+        &[Suspended],
+        "resuming",
+        202,
+        Course::Simple("resume", Active, RUNNING),
+    ),
+    row(
+        "rescue",
+        "rescue",
+        &[Active, Stopped, Error],
+        "rescuing",
+        200,
+        Course::Fatal("rescue", Rescued, RUNNING, 400),
+    ),
+    row(
+        "unrescue",
+        "unrescue",
+        &[Rescued],
+        "unrescuing",
+        202,
+        Course::Fatal("unrescue", Active, RUNNING, 500),
+    ),
+    row(
+        "shelve",
+        "shelve",
+        &[Active, Stopped, Paused, Suspended],
+        "shelving",
+        202,
+        Course::Shelve,
+    ),
+    row(
+        "unshelve",
+        "unshelve",
+        &[Shelved, ShelvedOffloaded],
+        "unshelving",
+        202,
+        Course::Unshelve,
+    ),
+    row("reboot", "reboot", &[Active], "rebooting", 202, Course::Reboot),
+    row(
+        "resize",
+        "resize",
+        &[Active, Stopped],
+        "resize_prep",
+        202,
+        Course::Resize,
+    ),
+    row(
+        "confirmResize",
+        "confirmResize",
+        &[Resized],
+        "",
+        204,
+        Course::Confirm,
+    ),
+    row(
+        "revertResize",
+        "revertResize",
+        &[Resized],
+        "resize_reverting",
+        202,
+        Course::Revert,
+    ),
+    row(
+        "rebuild",
+        "rebuild",
+        &[Active, Stopped, Error],
+        "rebuilding",
+        202,
+        Course::Rebuild,
+    ),
+    row(
+        "createImage",
+        "createImage",
+        &[Active, Stopped, Paused, Suspended],
+        "image_snapshot",
+        202,
+        Course::Snapshot,
+    ),
+];
+
+/// The refusal of a call that the state forbids.
+pub(super) fn wrong_state(server: &Server, name: &str, what: &str, word: &str) -> Reply {
+    nova_error(
+        409,
+        format!(
+            "Cannot '{name}' instance {} while it is in {what} {word}",
+            server.id
+        ),
+    )
+}
+
+/// A lock binds everybody but administrators, its own maker too.
+pub(super) fn check_lock(server: &Server, who: &Who) -> Result<(), Reply> {
+    if server.lock.is_some() && !who.admin {
+        return Err(nova_error(409, format!("Instance {} is locked", server.id)));
+    }
+    Ok(())
+}
+
+fn check_state(server: &Server, row: &Row, hard: bool) -> Result<(), Reply> {
+    let from = if hard { HARD_FROM } else { row.from };
+    if row.key == "os-stop" && server.host.is_none() && server.vm != Vm::Building {
+        return Err(nova_error(409, format!("Instance {} is not ready", server.id)));
+    }
+    if !from.contains(&server.vm) {
+        return Err(wrong_state(server, row.name, "vm_state", server.vm.word()));
+    }
+    match server.task {
+        Some(task) if !(hard && HARD_TASKS.contains(&task)) => {
+            return Err(wrong_state(server, row.name, "task_state", task));
+        }
+        _ => {}
+    }
+    if server.launched.is_none() {
+        let text = format!("Instance {} is in an invalid state for '{}'", server.id, row.name);
+        return Err(nova_error(409, text));
+    }
+    Ok(())
+}
+
+impl World {
+    /// Carries out one action: the refusal, or what Nova answers when it accepts.
+    pub(super) fn act(
+        &mut self,
+        id: &str,
+        body: &Value,
+        who: &Who,
+        version: Microversion,
+        request: &str,
+    ) -> Answer {
+        let Some((key, args)) = body
+            .as_object()
+            .filter(|o| o.len() == 1)
+            .and_then(|o| o.iter().next())
+        else {
+            return Err(nova_error(400, "There is no such action: "));
+        };
+        match key.as_str() {
+            "lock" | "unlock" => return self.lock_action(id, key == "lock", args, who, request),
+            "os-resetState" => return self.reset_state(id, args, who),
+            _ => {}
+        }
+        let Some(row) = ROWS.iter().find(|row| row.key == key) else {
+            return Err(nova_error(400, format!("There is no such action: {key}")));
+        };
+        let Some(server) = self.servers.get(id) else {
+            return Err(nova_error(
+                404,
+                format!("Instance {id} has no mapping to a cell."),
+            ));
+        };
+        let hard = match (row.key, args.get("type").and_then(Value::as_str)) {
+            ("reboot", Some(kind)) if kind.eq_ignore_ascii_case("hard") => true,
+            ("reboot", Some(kind)) if kind.eq_ignore_ascii_case("soft") => false,
+            ("reboot", _) => {
+                let text = format!(
+                    "Invalid input for field/attribute reboot. Value: {args}. 'type' is a required property"
+                );
+                return Err(nova_error(400, text));
+            }
+            _ => false,
+        };
+        check_lock(server, who)?;
+        if row.key == "confirmResize" && server.confirming || row.key == "revertResize" && server.confirming {
+            return Err(nova_error(400, "Instance has not been resized."));
+        }
+        check_state(server, row, hard)?;
+        let flavor = match row.key {
+            "resize" => Some(self.check_resize(id, args, who)?),
+            _ => None,
+        };
+        self.record(id, row.name, who, request);
+        let was = match self.servers.get_mut(id) {
+            Some(server) => {
+                let was = (server.vm, server.power);
+                if !row.task.is_empty() {
+                    server.task = Some(if hard { "rebooting_hard" } else { row.task });
+                }
+                was
+            }
+            None => return Err(nova_error(404, format!("Instance {id} could not be found."))),
+        };
+        match row.course {
+            Course::Simple(call, vm, power) => self.plan_simple(id, request, call, (vm, power), None),
+            Course::Fatal(call, vm, power, code) => {
+                self.plan_simple(id, request, call, (vm, power), Some(code))
+            }
+            Course::Reboot => self.plan_reboot(id, request, hard, was),
+            Course::Resize => {
+                if let Some(flavor) = flavor {
+                    self.plan_resize(id, request, &flavor);
+                }
+            }
+            Course::Confirm => self.plan_confirm(id, request),
+            Course::Revert => self.plan_revert(id, request),
+            Course::Rebuild => self.plan_rebuild(id, request),
+            Course::Shelve => self.plan_shelve(id, request),
+            Course::Unshelve => self.plan_unshelve(id, request),
+            Course::Snapshot => return Ok(self.plan_snapshot(id, request, args, version)),
+        }
+        let password = self.hex();
+        Ok(match row.key {
+            "rescue" => Reply::ok(json!({"adminPass": &password[..12]})),
+            "rebuild" => self.servers.get(id).map_or_else(
+                || Reply::empty(202),
+                |server| {
+                    let mut body = self.show(server, version, who.admin, true, "");
+                    body["adminPass"] = json!(&password[..12]);
+                    Reply::new(202, json!({"server": body}))
+                },
+            ),
+            _ => Reply::empty(row.status),
+        })
+    }
+
+    /// Writes down who asked for what.
+    pub(super) fn record(&mut self, id: &str, name: &'static str, who: &Who, request: &str) {
+        let start = self.time();
+        if let Some(server) = self.servers.get_mut(id) {
+            server.updated = start;
+            server.actions.push(Action {
+                request: request.into(),
+                name,
+                user: who.user.clone(),
+                project: who.project.clone(),
+                start,
+                finish: None,
+                failed: false,
+            });
+        }
+    }
+
+    fn plan_simple(&mut self, id: &str, request: &str, call: &str, to: (Vm, u8), fatal: Option<u16>) {
+        let mut track = Track::new(self, id, request);
+        track.hop();
+        match (track.call(call), fatal) {
+            (Some((kind, _)), _) if kind == "vanish" => track.step(Effect::State(to.0, None, 0)).done(),
+            (Some((_, message)), Some(400)) => {
+                track.fail(
+                    400,
+                    format!("Instance {id} cannot be rescued: Driver Error: {message}"),
+                );
+            }
+            (Some((_, message)), Some(code)) => track.fail(code, message),
+            (Some(_), None) => {
+                track
+                    .step(Effect::Task(None))
+                    .step(Effect::Finish { failed: true });
+            }
+            (None, _) => track.step(Effect::State(to.0, None, to.1)).done(),
+        }
+    }
+
+    fn plan_reboot(&mut self, id: &str, request: &str, hard: bool, was: (Vm, u8)) {
+        let started = if hard {
+            "reboot_started_hard"
+        } else {
+            "reboot_started"
+        };
+        let mut track = Track::new(self, id, request);
+        track.hop().step(Effect::Task(Some(started)));
+        match track.call("reboot") {
+            Some((kind, _)) if kind == "vanish" => track.step(Effect::State(Active, None, 0)).done(),
+            // A guest that still runs hides the failure completely.
+            Some(_) if was.1 == RUNNING => track.step(Effect::Task(None)).done(),
+            Some((_, message)) => track.fail(500, message),
+            None => track.step(Effect::State(Active, None, RUNNING)).done(),
+        }
+    }
+
+    fn plan_snapshot(&mut self, id: &str, request: &str, args: &Value, version: Microversion) -> Reply {
+        let image = self.uuid();
+        let name = args
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or("snapshot")
+            .to_owned();
+        let project = self.servers.get(id).map(|s| s.project.clone());
+        self.images.push(Image {
+            id: image.clone(),
+            name,
+            status: "saving",
+            project,
+        });
+        let mut track = Track::new(self, id, request);
+        track.hop();
+        let failed = track.call("snapshot").is_some();
+        track.step(Effect::Task(None));
+        if failed {
+            self.images.retain(|i| i.id != image);
+        } else {
+            track.step(Effect::ImageDone(image.clone())).done();
+        }
+        if version.minor >= 45 {
+            Reply::new(202, json!({"image_id": image}))
+        } else {
+            Reply::empty(202).with("Location", format!("/image/v2/images/{image}"))
+        }
+    }
+
+    fn check_resize(&self, id: &str, args: &Value, who: &Who) -> Result<super::server::Flavor, Reply> {
+        let Some(wanted) = args.get("flavorRef").and_then(flavor_ref) else {
+            let text = format!(
+                "Invalid input for field/attribute resize. Value: {args}. 'flavorRef' is a required property"
+            );
+            return Err(nova_error(400, text));
+        };
+        let Some(flavor) = self.flavor(&wanted) else {
+            return Err(nova_error(400, format!("Flavor {wanted} could not be found.")));
+        };
+        let Some(server) = self.servers.get(id) else {
+            return Err(nova_error(404, format!("Instance {id} could not be found.")));
+        };
+        if server.flavor.id == flavor.id {
+            return Err(nova_error(400, "When resizing, instances must change flavor!"));
+        }
+        let more = |new: i64, old: i64| (new - old).max(0);
+        let (cores, ram) = (
+            more(flavor.vcpus, server.flavor.vcpus),
+            more(flavor.ram, server.flavor.ram),
+        );
+        self.check_quota(&who.project, 0, cores, ram)?;
+        Ok(flavor.clone())
+    }
+
+    fn lock_action(&mut self, id: &str, lock: bool, args: &Value, who: &Who, request: &str) -> Answer {
+        let Some(server) = self.servers.get_mut(id) else {
+            return Err(nova_error(
+                404,
+                format!("Instance {id} has no mapping to a cell."),
+            ));
+        };
+        if lock {
+            let reason = args.get("locked_reason").and_then(Value::as_str).map(Into::into);
+            server.lock = Some(Lock {
+                reason,
+                by_admin: who.admin,
+            });
+        } else {
+            if server.lock.as_ref().is_some_and(|l| l.by_admin) && !who.admin {
+                let text = "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.";
+                return Err(nova_error(403, text));
+            }
+            server.lock = None;
+        }
+        self.record(id, if lock { "lock" } else { "unlock" }, who, request);
+        Ok(Reply::empty(202))
+    }
+
+    fn reset_state(&mut self, id: &str, args: &Value, who: &Who) -> Answer {
+        if !who.admin {
+            let text = "Policy doesn't allow os_compute_api:os-admin-actions:reset_state to be performed.";
+            return Err(nova_error(403, text));
+        }
+        let vm = match args.get("state").and_then(Value::as_str) {
+            Some("active") => Active,
+            Some("error") => Error,
+            other => {
+                let text = format!(
+                    "Invalid input for field/attribute state. Value: {}. ",
+                    other.unwrap_or("None")
+                );
+                return Err(nova_error(400, text));
+            }
+        };
+        let Some(server) = self.servers.get_mut(id) else {
+            return Err(nova_error(404, format!("Instance {id} could not be found.")));
+        };
+        (server.vm, server.task, server.fault) = (vm, None, None);
+        Ok(Reply::empty(202))
+    }
+
+    /// A guest that shut itself down: Nova sees it when it next looks.
+    pub(super) fn plan_guest_shutdown(&mut self, id: &str, request: &str, after: Duration) {
+        let mut track = Track::new(self, id, request);
+        track.wait(after).step(Effect::Task(Some("powering-off")));
+        track.hop().step(Effect::State(Stopped, None, SHUTDOWN)).done();
+    }
+}
+
+/// A flavor is named by its id, or by a link that ends in it.
+pub(super) fn flavor_ref(value: &Value) -> Option<String> {
+    let text = value
+        .as_str()
+        .map(str::to_owned)
+        .or_else(|| value.as_i64().map(|n| n.to_string()))?;
+    Some(text.rsplit('/').next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,278 @@
+//! What goes wrong on demand: on the wire, in lists, and in the hypervisor.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::server::Server;
+
+/// One fault: which requests it meets, how often, and what it does to them. Absent fields match everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FaultRule {
+    /// The HTTP method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The route below its service: `/servers`, `/servers/detail`, `/servers/{id}/action`, `/v3/auth/tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The action in the body of `/servers/{id}/action`: `os-stop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The id of the server in the path, or its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// How many matching requests pass first.
+    #[serde(default)]
+    pub skip: u32,
+    /// How many are met after that; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// What happens to them.
+    pub effect: FaultEffect,
+}
+
+impl FaultRule {
+    /// A rule for every request; narrow it with the other methods.
+    pub fn new(effect: FaultEffect) -> Self {
+        Self {
+            method: None,
+            route: None,
+            action: None,
+            server: None,
+            skip: 0,
+            count: None,
+            effect,
+        }
+    }
+
+    /// Only this method and route (`POST /servers`).
+    #[must_use]
+    pub fn on(mut self, method_and_route: &str) -> Self {
+        if let Some((method, route)) = method_and_route.split_once(' ') {
+            (self.method, self.route) = (Some(method.into()), Some(route.into()));
+        }
+        self
+    }
+
+    /// Only this action (`os-stop`).
+    #[must_use]
+    pub fn action(mut self, action: &str) -> Self {
+        self.action = Some(action.into());
+        self
+    }
+
+    /// Only requests for this server, by id or name.
+    #[must_use]
+    pub fn server(mut self, server: &str) -> Self {
+        self.server = Some(server.into());
+        self
+    }
+
+    /// Lets so many pass first.
+    #[must_use]
+    pub fn skip(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// Meets so many, then no more.
+    #[must_use]
+    pub fn times(mut self, count: u32) -> Self {
+        self.count = Some(count);
+        self
+    }
+}
+
+/// What happens to a request. Times are in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum FaultEffect {
+    /// It is carried out, and the connection breaks before the reply.
+    LostReply,
+    /// The connection breaks (after `wait_ms`), and `delay_ms` after it came the request is carried out.
+    LateApply {
+        /// Until it is carried out.
+        delay_ms: u64,
+        /// Until the connection breaks.
+        #[serde(default)]
+        wait_ms: u64,
+    },
+    /// It is carried out, and the reply takes this much longer.
+    Slow {
+        /// How much longer.
+        delay_ms: u64,
+    },
+    /// It is refused with this status, and not carried out.
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// The body; one in the cloud's manner if absent.
+        #[serde(default)]
+        body: Option<serde_json::Value>,
+    },
+    /// 429, and not carried out.
+    RateLimited {
+        /// The header `Retry-After`, in seconds; none if absent.
+        #[serde(default)]
+        retry_after: Option<u32>,
+    },
+    /// Nothing comes for so long, then the connection breaks. Not carried out.
+    Hang {
+        /// How long.
+        wait_ms: u64,
+    },
+    /// The connection breaks; not carried out.
+    Reset,
+    /// No connection.
+    Refused,
+    /// Lists are so old: younger servers are missing, and deleted ones still there.
+    ListLag {
+        /// How old.
+        age_ms: u64,
+    },
+    /// Lists leave out servers and do not say so.
+    PartialList {
+        /// The first so many.
+        #[serde(default)]
+        omit: usize,
+        /// Those of this name or id; `*` at the end stands for anything.
+        #[serde(default)]
+        server: Option<String>,
+    },
+    /// The part of Nova that holds these servers (name or id, `*` at the end) does not answer.
+    DownCell {
+        /// Which servers.
+        server: String,
+    },
+}
+
+/// A standing order to the hypervisor, for servers that carry none in their metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HypervisorOrder {
+    /// spawn, destroy, power_on, power_off, reboot, pause, ..., migrate, finish_migration; `*` for all.
+    pub call: String,
+    /// The server's name or id; `*` at the end stands for anything; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// How long the call takes, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// `abort`, `reschedule`, `error` or `vanish`, then a colon and a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// What a list is to leave out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ListFaults {
+    pub(super) lag: Option<Duration>,
+    pub(super) omit: usize,
+    pub(super) hidden: Vec<String>,
+    pub(super) down: Vec<String>,
+}
+
+/// Which request it is, for rules and for the log.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Route {
+    pub(super) method: String,
+    pub(super) template: String,
+    pub(super) action: Option<String>,
+    /// The id in the path, and the name of the server that has it.
+    pub(super) server: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    rules: Vec<(FaultRule, u32)>,
+    pub(super) orders: Vec<HypervisorOrder>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, rule: FaultRule) {
+        self.rules.push((rule, 0));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rules.clear();
+        self.orders.clear();
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(&FaultRule) -> bool) {
+        self.rules.retain(|(rule, _)| keep(rule));
+    }
+
+    pub(super) fn rules(&self) -> Vec<FaultRule> {
+        self.rules.iter().map(|(rule, _)| rule.clone()).collect()
+    }
+
+    /// Counts the request against every rule that it matches: the first effect on the wire, and all on lists.
+    pub(super) fn meet(&mut self, route: &Route) -> (Option<FaultEffect>, ListFaults) {
+        let (mut wire, mut lists) = (None, ListFaults::default());
+        for (rule, seen) in self
+            .rules
+            .iter_mut()
+            .filter(|(rule, _)| rule_matches(rule, route))
+        {
+            *seen = seen.saturating_add(1);
+            if *seen <= rule.skip
+                || rule
+                    .count
+                    .is_some_and(|count| *seen > rule.skip.saturating_add(count))
+            {
+                continue;
+            }
+            match &rule.effect {
+                FaultEffect::ListLag { age_ms } => lists.lag = Some(Duration::from_millis(*age_ms)),
+                FaultEffect::PartialList { omit, server } => {
+                    lists.omit += omit;
+                    lists.hidden.extend(server.clone());
+                }
+                FaultEffect::DownCell { server } => lists.down.push(server.clone()),
+                effect if wire.is_none() => wire = Some(effect.clone()),
+                _ => {}
+            }
+        }
+        (wire, lists)
+    }
+
+    fn order(&self, call: &str, server: &Server) -> impl Iterator<Item = &HypervisorOrder> {
+        self.orders.iter().rev().filter(move |order| {
+            (order.call == call || order.call == "*")
+                && order
+                    .server
+                    .as_deref()
+                    .is_none_or(|pattern| names(pattern, &server.id, &server.name))
+        })
+    }
+
+    pub(super) fn ordered_delay(&self, call: &str, server: &Server) -> Option<Duration> {
+        self.order(call, server)
+            .find_map(|o| o.delay_ms)
+            .map(Duration::from_millis)
+    }
+
+    pub(super) fn ordered_fault(&self, call: &str, server: &Server) -> Option<(String, String)> {
+        let fault = self.order(call, server).find_map(|o| o.fault.as_deref())?;
+        let (kind, message) = fault.split_once(':').unwrap_or((fault, ""));
+        Some((kind.into(), message.into()))
+    }
+}
+
+/// Whether a pattern (`*` at its end stands for anything) names a server.
+pub(super) fn names(pattern: &str, id: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix) || id.starts_with(prefix),
+        None => pattern == name || pattern == id,
+    }
+}
+
+fn rule_matches(rule: &FaultRule, route: &Route) -> bool {
+    let given = |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == is);
+    given(&rule.method, Some(&route.method))
+        && given(&rule.route, Some(&route.template))
+        && given(&rule.action, route.action.as_deref())
+        && (given(&rule.server, route.server.as_deref()) || given(&rule.server, route.name.as_deref()))
+}

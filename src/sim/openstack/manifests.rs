@@ -1,0 +1,41 @@
+//! Credentials of the simulated cloud, ready to be applied.
+
+use super::keystone::PASSWORD;
+
+/// A `clouds.yaml` with the cloud `demo`, and `admin`, `alt` and `quota` for their projects.
+pub fn clouds_yaml(base_url: &str) -> String {
+    let mut text = String::from("clouds:\n");
+    for name in ["demo", "admin", "alt", "quota"] {
+        text += &format!(
+            "  {name}:\n    auth:\n      auth_url: {base_url}/identity/v3\n      username: {name}\n      \
+             password: {PASSWORD}\n      project_name: {name}\n      user_domain_name: Default\n      \
+             project_domain_name: Default\n    region_name: RegionOne\n    identity_api_version: 3\n"
+        );
+    }
+    text
+}
+
+fn objects(clouds: &str, cloud: &str, name: &str, namespace: &str) -> String {
+    let indented: String = clouds.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\nstringData:\n  \
+         clouds.yaml: |\n{indented}---\napiVersion: evenkeel.dev/v1alpha1\nkind: ProviderConfig\nmetadata:\n  \
+         name: {name}\n  namespace: {namespace}\nspec:\n  openstack:\n    secretRef:\n      name: {name}\n    \
+         cloud: {cloud}\n"
+    )
+}
+
+/// A `Secret` and a `ProviderConfig` of the same name for the project `demo`.
+pub fn manifests(base_url: &str, name: &str, namespace: &str) -> String {
+    objects(&clouds_yaml(base_url), "demo", name, namespace)
+}
+
+/// The same with an application credential instead of a password.
+pub fn app_credential_manifests(base_url: &str, credential_id: &str, name: &str, namespace: &str) -> String {
+    let clouds = format!(
+        "clouds:\n  demo:\n    auth_type: v3applicationcredential\n    auth:\n      auth_url: \
+         {base_url}/identity/v3\n      application_credential_id: {credential_id}\n      \
+         application_credential_secret: {PASSWORD}\n    region_name: RegionOne\n"
+    );
+    objects(&clouds, "demo", name, namespace)
+}

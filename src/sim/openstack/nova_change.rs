@@ -1,0 +1,176 @@
+//! What changes a server without an action: its name, its end, its metadata and tags.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::actions::{check_lock, wrong_state};
+use super::nova::Call;
+use super::nova_create::{is_tag, metadata_of};
+use super::server::{Server, Vm};
+use super::wire::{Answer, Reply, nova_error};
+use super::world::World;
+
+/// Where metadata and tags can be changed.
+const CHANGEABLE: &[Vm] = &[Vm::Active, Vm::Paused, Vm::Suspended, Vm::Stopped];
+
+fn changeable(server: &Server, what: &str) -> Result<(), Reply> {
+    if CHANGEABLE.contains(&server.vm) {
+        return Ok(());
+    }
+    Err(wrong_state(server, what, "vm_state", server.vm.word()))
+}
+
+impl World {
+    fn server_mut(&mut self, id: &str) -> Result<&mut Server, Reply> {
+        self.servers
+            .get_mut(id)
+            .ok_or_else(|| nova_error(404, format!("Instance {id} could not be found.")))
+    }
+
+    /// A new name or description; allowed in every state.
+    pub(super) fn update(&mut self, call: &Call<'_>, id: &str) -> Answer {
+        let body = call.ask.json();
+        let time = self.time();
+        let server = self.server_mut(id)?;
+        if let Some(name) = body["server"]["name"].as_str() {
+            server.name = name.into();
+        }
+        if let Some(text) = body["server"]["description"]
+            .as_str()
+            .filter(|_| call.version.minor >= 19)
+        {
+            server.description = Some(text.into());
+        }
+        server.updated = time;
+        let server = server.clone();
+        Ok(Reply::ok(
+            json!({"server": self.show(&server, call.version, call.who.admin, true, &call.ask.base)}),
+        ))
+    }
+
+    /// Accepted in every state but a locked one, also a second time.
+    pub(super) fn delete(&mut self, call: &Call<'_>, id: &str) -> Answer {
+        let server = self.server_mut(id)?;
+        check_lock(server, call.who)?;
+        let again = server.deleting || server.vm == Vm::Deleted;
+        if !again {
+            self.record(id, "delete", call.who, &call.ask.id);
+            self.plan_delete(id, &call.ask.id);
+        }
+        Ok(Reply::empty(204))
+    }
+
+    /// `metadata` and `metadata/{key}`.
+    pub(super) fn metadata(&mut self, call: &Call<'_>, id: &str, rest: &[&str]) -> Answer {
+        let method = call.ask.method.as_str();
+        let body = call.ask.json();
+        let time = self.time();
+        let server = self.server_mut(id)?;
+        if method != "GET" {
+            check_lock(server, call.who)?;
+        }
+        let missing = || nova_error(404, "Metadata item was not found");
+        let check = |server: &Server| {
+            changeable(
+                server,
+                if method == "DELETE" {
+                    "delete metadata"
+                } else {
+                    "update metadata"
+                },
+            )
+        };
+        let reply = match (method, rest) {
+            ("GET", []) => return Ok(Reply::ok(json!({"metadata": server.metadata}))),
+            ("GET", [key]) => {
+                let value = server.metadata.get(*key).ok_or_else(missing)?;
+                return Ok(Reply::ok(json!({"meta": {*key: value}})));
+            }
+            ("POST" | "PUT", []) => {
+                let new: BTreeMap<String, String> = metadata_of("metadata", &body["metadata"])?;
+                check(server)?;
+                if method == "PUT" {
+                    server.metadata.clear();
+                }
+                server.metadata.extend(new);
+                Reply::ok(json!({"metadata": server.metadata}))
+            }
+            ("PUT", [key]) => {
+                let new = metadata_of("meta", &body["meta"])?;
+                let Some(value) = new.get(*key) else {
+                    return Err(nova_error(400, "Request body and URI mismatch"));
+                };
+                check(server)?;
+                server.metadata.insert((*key).into(), value.clone());
+                Reply::ok(json!({"meta": {*key: value}}))
+            }
+            ("DELETE", [key]) => {
+                if !server.metadata.contains_key(*key) {
+                    return Err(missing());
+                }
+                check(server)?;
+                server.metadata.remove(*key);
+                Reply::empty(204)
+            }
+            _ => return Err(nova_error(405, "The method is not allowed for this resource.")),
+        };
+        server.updated = time;
+        Ok(reply)
+    }
+
+    /// `tags` and `tags/{tag}`.
+    pub(super) fn tags(&mut self, call: &Call<'_>, id: &str, rest: &[&str]) -> Answer {
+        let body = call.ask.json();
+        let time = self.time();
+        let server = self.server_mut(id)?;
+        let missing = |tag: &str| nova_error(404, format!("Server {id} has no tag '{tag}'"));
+        let invalid = |tag: &str| {
+            nova_error(
+                400,
+                format!("Invalid input for field/attribute tag. Value: {tag}. "),
+            )
+        };
+        let reply = match (call.ask.method.as_str(), rest) {
+            ("GET", []) => return Ok(Reply::ok(json!({"tags": server.tags}))),
+            ("GET", [tag]) if server.tags.contains(*tag) => return Ok(Reply::empty(204)),
+            ("GET", [tag]) => return Err(missing(tag)),
+            ("PUT", []) => {
+                let new = body["tags"].as_array().cloned().unwrap_or_default();
+                if let Some(bad) = new.iter().find(|t| !t.as_str().is_some_and(is_tag)) {
+                    return Err(invalid(&bad.to_string()));
+                }
+                changeable(server, "update tags")?;
+                server.tags = new.iter().filter_map(Value::as_str).map(Into::into).collect();
+                Reply::ok(json!({"tags": server.tags}))
+            }
+            ("PUT", [tag]) => {
+                if !is_tag(tag) {
+                    return Err(invalid(tag));
+                }
+                changeable(server, "update tag")?;
+                let status = if server.tags.insert((*tag).into()) {
+                    201
+                } else {
+                    204
+                };
+                Reply::empty(status)
+            }
+            ("DELETE", []) => {
+                changeable(server, "delete tags")?;
+                server.tags.clear();
+                Reply::empty(204)
+            }
+            ("DELETE", [tag]) => {
+                changeable(server, "delete tag")?;
+                if !server.tags.remove(*tag) {
+                    return Err(missing(tag));
+                }
+                Reply::empty(204)
+            }
+            _ => return Err(nova_error(405, "The method is not allowed for this resource.")),
+        };
+        server.updated = time;
+        Ok(reply)
+    }
+}

@@ -1,0 +1,139 @@
+//! Glance and Neutron, as far as a server needs them.
+
+use serde_json::{Value, json};
+
+use super::keystone::Who;
+use super::server::Server;
+use super::wire::{Answer, Ask, Reply, unauthorized};
+use super::world::{Image, Network, World};
+
+impl World {
+    fn asker(&self, ask: &Ask) -> Result<Who, Reply> {
+        let token = ask.header("x-auth-token").unwrap_or_default();
+        self.accounts
+            .who(token, self.now)
+            .ok_or_else(|| unauthorized(&ask.base))
+    }
+
+    /// Everything below `/image`.
+    pub(super) fn glance(&self, ask: &Ask, path: &[&str]) -> Answer {
+        if path.is_empty() {
+            let href = format!("{}/image/v2/", ask.base);
+            let version =
+                json!({"id": "v2.16", "status": "CURRENT", "links": [{"rel": "self", "href": href}]});
+            return Ok(Reply::new(300, json!({"versions": [version]})));
+        }
+        let who = self.asker(ask)?;
+        let seen = |i: &&Image| i.project.as_ref().is_none_or(|p| *p == who.project);
+        match (ask.method.as_str(), path) {
+            ("GET", ["v2", "images"]) => {
+                let ids = ask
+                    .query("id")
+                    .map(|ids| ids.strip_prefix("in:").unwrap_or(ids).to_owned());
+                let wanted = |i: &&Image| {
+                    ask.query("name").is_none_or(|n| n == i.name)
+                        && ids.as_ref().is_none_or(|ids| ids.split(',').any(|id| id == i.id))
+                };
+                let mut images: Vec<&Image> = self.images.iter().filter(seen).filter(wanted).collect();
+                if let Some(marker) = ask.query("marker") {
+                    let at = images
+                        .iter()
+                        .position(|i| i.id == marker)
+                        .map_or(images.len(), |at| at + 1);
+                    images.drain(..at);
+                }
+                let bodies: Vec<Value> = images.into_iter().map(image_body).collect();
+                Ok(Reply::ok(
+                    json!({"images": bodies, "first": "/v2/images", "schema": "/v2/schemas/images"}),
+                ))
+            }
+            ("GET", ["v2", "images", id]) => match self.images.iter().filter(seen).find(|i| i.id == *id) {
+                Some(image) => Ok(Reply::ok(image_body(image))),
+                None => Err(Reply::new(
+                    404,
+                    json!({"message": format!("No image found with ID {id}"),
+                                                   "code": "404 Not Found", "title": "Not Found"}),
+                )),
+            },
+            _ => Err(Reply::new(
+                404,
+                json!({"message": "The resource could not be found.",
+                                            "code": "404 Not Found", "title": "Not Found"}),
+            )),
+        }
+    }
+
+    /// Everything below `/network`.
+    pub(super) fn neutron(&self, ask: &Ask, path: &[&str]) -> Answer {
+        if path.is_empty() {
+            let href = format!("{}/network/v2.0/", ask.base);
+            let version =
+                json!({"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]});
+            return Ok(Reply::ok(json!({"versions": [version]})));
+        }
+        let who = self.asker(ask)?;
+        let own = |n: &&Network| n.project == who.project || who.admin;
+        let wanted = |n: &&Network| {
+            ask.query("name").is_none_or(|name| n.name == name) && ask.query("id").is_none_or(|id| n.id == id)
+        };
+        let missing = |kind: &str, text: String| {
+            Reply::new(
+                404,
+                json!({"NeutronError": {"type": kind, "message": text, "detail": ""}}),
+            )
+        };
+        match (ask.method.as_str(), path) {
+            ("GET", ["v2.0", "networks"]) => {
+                let bodies: Vec<Value> = self
+                    .networks
+                    .iter()
+                    .filter(own)
+                    .filter(wanted)
+                    .map(network_body)
+                    .collect();
+                Ok(Reply::ok(json!({"networks": bodies})))
+            }
+            ("GET", ["v2.0", "networks", id]) => match self.networks.iter().filter(own).find(|n| n.id == *id)
+            {
+                Some(network) => Ok(Reply::ok(json!({"network": network_body(network)}))),
+                None => Err(missing(
+                    "NetworkNotFound",
+                    format!("Network {id} could not be found."),
+                )),
+            },
+            ("GET", ["v2.0", "ports"]) => {
+                let device = ask.query("device_id");
+                let mine =
+                    |s: &&Server| (s.project == who.project || who.admin) && device.is_none_or(|d| d == s.id);
+                let bodies: Vec<Value> = self.live().filter(mine).flat_map(ports).collect();
+                Ok(Reply::ok(json!({"ports": bodies})))
+            }
+            ("GET", ["v2.0", "extensions"]) => Ok(Reply::ok(json!({"extensions": []}))),
+            _ => Err(missing("HTTPNotFound", "The resource could not be found.".into())),
+        }
+    }
+}
+
+fn ports(server: &Server) -> Vec<Value> {
+    let body = |nic: &super::server::Nic| {
+        json!({"id": nic.port, "device_id": server.id, "network_id": nic.network_id, "mac_address": nic.mac,
+               "status": "ACTIVE", "fixed_ips": [{"ip_address": nic.address}]})
+    };
+    server.nics.iter().map(body).collect()
+}
+
+fn image_body(image: &Image) -> Value {
+    json!({
+        "id": image.id, "name": image.name, "status": image.status, "owner": image.project, "tags": [],
+        "visibility": if image.project.is_none() { "public" } else { "private" },
+        "size": 65536, "min_disk": 0, "min_ram": 0, "disk_format": "raw", "container_format": "bare",
+        "protected": false, "self": format!("/v2/images/{}", image.id), "schema": "/v2/schemas/image",
+    })
+}
+
+fn network_body(network: &Network) -> Value {
+    json!({
+        "id": network.id, "name": network.name, "project_id": network.project, "tenant_id": network.project,
+        "status": "ACTIVE", "admin_state_up": true, "shared": false, "router:external": false, "subnets": [],
+    })
+}

@@ -1,0 +1,466 @@
+use serde_json::{Value, json};
+
+use super::super::HypervisorOrder;
+use super::{Client, message};
+
+const ACTIVE: &str = "ACTIVE/active/-/1";
+const SHUTOFF: &str = "SHUTOFF/stopped/-/4";
+const VERIFY: &str = "VERIFY_RESIZE/resized/-/1";
+
+/// What is done first, the request, its status, and what a poller sees after it.
+fn rows() -> Vec<(Vec<Value>, Value, u16, Vec<&'static str>)> {
+    let none = Value::Null;
+    let stop = json!({"os-stop": none});
+    let resize = json!({"resize": {"flavorRef": "2"}});
+    let image = json!({"createImage": {"name": "i"}});
+    let rebuild = json!({"rebuild": {"imageRef": "x"}});
+    let row = |first: Vec<Value>, request: Value, status, states: Vec<&'static str>| {
+        (first, request, status, states)
+    };
+    vec![
+        row(
+            vec![],
+            stop.clone(),
+            202,
+            vec!["ACTIVE/active/powering-off/1", SHUTOFF],
+        ),
+        row(
+            vec![stop.clone()],
+            json!({"os-start": none}),
+            202,
+            vec!["SHUTOFF/stopped/powering-on/4", ACTIVE],
+        ),
+        row(
+            vec![],
+            json!({"reboot": {"type": "SOFT"}}),
+            202,
+            vec![
+                "REBOOT/active/rebooting/1",
+                "REBOOT/active/reboot_started/1",
+                ACTIVE,
+            ],
+        ),
+        row(
+            vec![],
+            json!({"reboot": {"type": "HARD"}}),
+            202,
+            vec![
+                "HARD_REBOOT/active/rebooting_hard/1",
+                "HARD_REBOOT/active/reboot_started_hard/1",
+                ACTIVE,
+            ],
+        ),
+        row(
+            vec![stop.clone()],
+            json!({"reboot": {"type": "HARD"}}),
+            202,
+            vec![
+                "SHUTOFF/stopped/rebooting_hard/4",
+                "SHUTOFF/stopped/reboot_started_hard/4",
+                ACTIVE,
+            ],
+        ),
+        row(
+            vec![],
+            json!({"pause": none}),
+            202,
+            vec!["ACTIVE/active/pausing/1", "PAUSED/paused/-/3"],
+        ),
+        row(
+            vec![json!({"pause": none})],
+            json!({"unpause": none}),
+            202,
+            vec!["PAUSED/paused/unpausing/3", ACTIVE],
+        ),
+        row(
+            vec![],
+            json!({"suspend": none}),
+            202,
+            vec!["ACTIVE/active/suspending/1", "SUSPENDED/suspended/-/7"],
+        ),
+        row(
+            vec![json!({"suspend": none})],
+            json!({"resume": none}),
+            202,
+            vec!["SUSPENDED/suspended/resuming/7", ACTIVE],
+        ),
+        row(
+            vec![],
+            json!({"rescue": {}}),
+            200,
+            vec!["ACTIVE/active/rescuing/1", "RESCUE/rescued/-/1"],
+        ),
+        row(
+            vec![json!({"rescue": {}})],
+            json!({"unrescue": none}),
+            202,
+            vec!["RESCUE/rescued/unrescuing/1", ACTIVE],
+        ),
+        row(
+            vec![],
+            rebuild.clone(),
+            202,
+            vec![
+                "REBUILD/active/rebuilding/1",
+                "REBUILD/active/rebuild_block_device_mapping/1",
+                "REBUILD/active/rebuild_spawning/1",
+                ACTIVE,
+            ],
+        ),
+        row(
+            vec![stop.clone()],
+            rebuild,
+            202,
+            vec![
+                "REBUILD/stopped/rebuilding/4",
+                "REBUILD/stopped/rebuild_block_device_mapping/4",
+                "REBUILD/stopped/rebuild_spawning/4",
+                "ACTIVE/active/powering-off/1",
+                SHUTOFF,
+            ],
+        ),
+        row(
+            vec![],
+            json!({"shelve": none}),
+            202,
+            vec![
+                "ACTIVE/active/shelving/1",
+                "SHELVED/shelved/shelving_offloading/4",
+                "SHELVED_OFFLOADED/shelved_offloaded/-/4",
+            ],
+        ),
+        row(
+            vec![json!({"shelve": none})],
+            json!({"unshelve": none}),
+            202,
+            vec![
+                "SHELVED_OFFLOADED/shelved_offloaded/unshelving/4",
+                "SHELVED_OFFLOADED/shelved_offloaded/spawning/4",
+                ACTIVE,
+            ],
+        ),
+        row(vec![], image, 202, vec!["ACTIVE/active/image_snapshot/1", ACTIVE]),
+        row(
+            vec![],
+            resize.clone(),
+            202,
+            vec![
+                "RESIZE/active/resize_prep/1",
+                "RESIZE/active/resize_migrating/1",
+                "RESIZE/active/resize_migrated/1",
+                "RESIZE/active/resize_finish/1",
+                VERIFY,
+            ],
+        ),
+        row(
+            vec![stop.clone()],
+            resize.clone(),
+            202,
+            vec![
+                "RESIZE/stopped/resize_prep/4",
+                "RESIZE/stopped/resize_migrating/4",
+                "RESIZE/stopped/resize_migrated/4",
+                "RESIZE/stopped/resize_finish/4",
+                "VERIFY_RESIZE/resized/-/4",
+            ],
+        ),
+        row(
+            vec![resize.clone()],
+            json!({"confirmResize": none}),
+            204,
+            vec![VERIFY, ACTIVE],
+        ),
+        row(
+            vec![stop.clone(), resize.clone()],
+            json!({"confirmResize": none}),
+            204,
+            vec!["VERIFY_RESIZE/resized/-/4", SHUTOFF],
+        ),
+        row(
+            vec![resize.clone()],
+            json!({"revertResize": none}),
+            202,
+            vec!["REVERT_RESIZE/resized/resize_reverting/1", ACTIVE],
+        ),
+        row(
+            vec![stop, resize],
+            json!({"revertResize": none}),
+            202,
+            vec!["REVERT_RESIZE/resized/resize_reverting/4", SHUTOFF],
+        ),
+        row(
+            vec![],
+            json!({"lock": {"locked_reason": "mine"}}),
+            202,
+            vec![ACTIVE],
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_action_goes_its_way() {
+    let client = Client::new().await;
+    for (n, (first, request, status, states)) in rows().into_iter().enumerate() {
+        let id = client.active(&format!("s{n}"), json!({})).await;
+        for action in first {
+            assert!(client.act(&id, action.clone()).await.0 < 300, "{action}");
+            client.settle().await;
+        }
+        let (got, body) = client.act(&id, request.clone()).await;
+        assert_eq!(got, status, "{request}: {body}");
+        assert_eq!(client.watch(&id, 10).await, states, "{request}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn building_and_deleting() {
+    let client = Client::new().await;
+    let id = client.create("a", json!({})).await;
+    let states = client.watch(&id, 10).await;
+    let expected = [
+        "BUILD/building/scheduling/0",
+        "BUILD/building/-/0",
+        "BUILD/building/networking/0",
+        "BUILD/building/block_device_mapping/0",
+        "BUILD/building/spawning/0",
+        ACTIVE,
+    ];
+    assert_eq!(states, expected);
+    assert_eq!(
+        client
+            .compute("DELETE", &format!("/servers/{id}"), &Value::Null)
+            .await
+            .0,
+        204
+    );
+    assert_eq!(
+        client
+            .compute("DELETE", &format!("/servers/{id}"), &Value::Null)
+            .await
+            .0,
+        204
+    );
+    assert_eq!(
+        message(&client.act(&id, json!({"os-stop": null})).await.1),
+        format!("Cannot 'stop' instance {id} while it is in task_state deleting")
+    );
+    assert_eq!(
+        client.watch(&id, 10).await,
+        ["ACTIVE/active/deleting/1", "DELETED/deleted/-/0", "404"]
+    );
+    assert!(client.sim.live_servers().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_while_building() {
+    let client = Client::new().await;
+    for (after, expected) in [
+        (
+            0,
+            vec![
+                "BUILD/building/scheduling/0",
+                "BUILD/building/-/0",
+                "BUILD/building/networking/0",
+            ],
+        ),
+        (
+            700,
+            vec![
+                "BUILD/building/deleting/0",
+                "BUILD/building/block_device_mapping/0",
+            ],
+        ),
+        (
+            1800,
+            vec![
+                "BUILD/building/deleting/0",
+                "ACTIVE/active/-/1",
+                "DELETED/deleted/-/0",
+                "404",
+            ],
+        ),
+    ] {
+        let id = client.create("a", json!({})).await;
+        tokio::time::sleep(std::time::Duration::from_millis(after)).await;
+        client
+            .compute("DELETE", &format!("/servers/{id}"), &Value::Null)
+            .await;
+        let seen = client.watch(&id, 15).await;
+        assert_eq!(seen[..expected.len()], expected, "{after}: {seen:?}");
+        assert_eq!(seen.last().map(String::as_str), Some("404"));
+    }
+}
+
+/// Metadata, action, what a poller sees, the fault, and what the action's record says.
+#[tokio::test(start_paused = true)]
+async fn ordered_failures() {
+    let client = Client::new().await;
+    let cases: &[(Value, Value, &str, &str, Option<&str>)] = &[
+        (
+            json!({"fake.fault.power_off": "error:no"}),
+            json!({"os-stop": null}),
+            ACTIVE,
+            "",
+            Some("Error"),
+        ),
+        (
+            json!({"fake.fault.pause": "error:no"}),
+            json!({"pause": null}),
+            ACTIVE,
+            "",
+            Some("Error"),
+        ),
+        (
+            json!({"fake.fault.reboot": "error:no"}),
+            json!({"reboot": {"type": "HARD"}}),
+            ACTIVE,
+            "",
+            None,
+        ),
+        (
+            json!({"fake.fault.migrate": "error:no move"}),
+            json!({"resize": {"flavorRef": "2"}}),
+            "ERROR/error/-/1",
+            "no move",
+            Some("Error"),
+        ),
+        (
+            json!({"fake.fault.finish_migration": "error:no end"}),
+            json!({"resize": {"flavorRef": "2"}}),
+            "ERROR/error/-/1",
+            "no end",
+            Some("Error"),
+        ),
+        (
+            json!({}),
+            json!({"resize": {"flavorRef": "huge"}}),
+            ACTIVE,
+            "",
+            Some("Error"),
+        ),
+        (
+            json!({"fake.fault.power_off": "vanish"}),
+            json!({"os-stop": null}),
+            "SHUTOFF/stopped/-/0",
+            "",
+            None,
+        ),
+    ];
+    for (metadata, action, end, fault, said) in cases {
+        let id = client.active("f", metadata.clone()).await;
+        assert!(client.act(&id, action.clone()).await.0 < 300);
+        client.settle().await;
+        assert_eq!(client.state(&id).await, *end, "{action}");
+        let (_, body) = client.get(&format!("/servers/{id}")).await;
+        assert_eq!(
+            body["server"]["fault"]["message"].as_str().unwrap_or_default(),
+            *fault
+        );
+        let (_, list) = client.get(&format!("/servers/{id}/os-instance-actions")).await;
+        assert_eq!(list["instanceActions"][0]["message"].as_str(), *said, "{list}");
+        if action["resize"]["flavorRef"] == "huge" {
+            assert_eq!(body["server"]["flavor"]["original_name"], "m1.tiny");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn builds_that_fail() {
+    let client = Client::new().await;
+    let id = client
+        .active("a", json!({"fake.fault.spawn": "abort:disk on fire"}))
+        .await;
+    let (_, body) = client.get(&format!("/servers/{id}")).await;
+    assert_eq!(client.state(&id).await, "ERROR/error/-/0");
+    let text = format!("Build of instance {id} aborted: disk on fire");
+    assert_eq!(
+        (&body["server"]["hostId"], &body["server"]["fault"]["message"]),
+        (&json!(""), &json!(text))
+    );
+
+    let id = client
+        .create("r", json!({"fake.fault.spawn": "reschedule:busy"}))
+        .await;
+    let seen = client.watch(&id, 20).await;
+    assert_eq!(
+        seen.iter().filter(|s| *s == "BUILD/building/spawning/0").count(),
+        3,
+        "{seen:?}"
+    );
+    let (_, body) = client.get(&format!("/servers/{id}")).await;
+    assert!(
+        body["server"]["fault"]["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("Last exception: busy"),
+        "{body}"
+    );
+
+    let mut huge = client.server_body("h", json!({}));
+    huge["server"]["flavorRef"] = json!("huge");
+    let (_, body) = client.compute("POST", "/servers", &huge).await;
+    let id = body["server"]["id"].as_str().unwrap();
+    client.settle().await;
+    let (_, body) = client.get(&format!("/servers/{id}")).await;
+    assert_eq!(body["server"]["status"], "ERROR");
+    assert_eq!(body["server"]["fault"]["code"], 500);
+    assert!(
+        body["server"]["fault"]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("No valid host was found. ")
+    );
+    // Never on a host: deleting it takes no hypervisor.
+    client
+        .compute("DELETE", &format!("/servers/{id}"), &Value::Null)
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(client.state(id).await, "404");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_delete_can_be_repeated() {
+    let client = Client::new().await;
+    let id = client.active("a", json!({})).await;
+    let order = HypervisorOrder {
+        call: "destroy".into(),
+        server: None,
+        delay_ms: None,
+        fault: Some("error:stuck".into()),
+    };
+    client.sim.order(order);
+    client
+        .compute("DELETE", &format!("/servers/{id}"), &Value::Null)
+        .await;
+    let seen = client.watch(&id, 10).await;
+    assert_eq!(
+        seen,
+        [
+            "ACTIVE/active/deleting/1",
+            "ERROR/error/deleting/1",
+            "ERROR/error/-/1"
+        ]
+    );
+    client.sim.clear_faults();
+    assert_eq!(
+        client
+            .compute("DELETE", &format!("/servers/{id}"), &Value::Null)
+            .await
+            .0,
+        204
+    );
+    client.settle().await;
+    assert_eq!(client.state(&id).await, "404");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_requests_give_the_same_cloud() {
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let client = Client::new().await;
+        let id = client.create("a", json!({})).await;
+        let states = client.watch(&id, 5).await;
+        runs.push((id, states, client.sim.live_servers()));
+    }
+    assert_eq!(runs[0], runs[1]);
+}

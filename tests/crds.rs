@@ -1,0 +1,183 @@
+//! What is written from the types and kept in the repository: definitions and reference.
+//! `make generate` (GENERATE=1 for this test) writes it anew.
+
+use std::path::Path;
+
+use evenkeel::api::{crds, reference};
+use serde_json::Value;
+
+/// Client-side `kubectl apply` keeps a copy of the object in an annotation, and those end at 256 KiB in all.
+const MAX_BYTES: usize = 200 * 1024;
+
+/// Every file that is written from the types.
+fn generated() -> Vec<(String, String)> {
+    let mut files = vec![("docs/reference.md".to_owned(), reference::render().unwrap())];
+    for (name, crd) in crds::all().unwrap() {
+        let text = crds::to_yaml(&crd).unwrap();
+        for folder in ["crds", "charts/evenkeel/files/crds"] {
+            files.push((format!("{folder}/{name}"), text.clone()));
+        }
+    }
+    files
+}
+
+#[test]
+fn the_repository_holds_what_the_types_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut stale = Vec::new();
+    for (path, text) in generated() {
+        let full = root.join(&path);
+        if std::env::var_os("GENERATE").is_some() {
+            std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+            std::fs::write(&full, &text).unwrap();
+        }
+        if std::fs::read_to_string(&full).ok().as_deref() != Some(&text) {
+            stale.push(path);
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "run `make generate`, these differ from the types: {stale:?}"
+    );
+}
+
+/// Every schema below a definition, with its path.
+fn schemas(path: &str, schema: &Value, in_list_map: bool, visit: &mut dyn FnMut(&str, &Value, bool)) {
+    visit(path, schema, in_list_map);
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        schemas(&format!("{path}.{name}"), field, in_list_map, visit);
+    }
+    let map = schema.get("x-kubernetes-list-map-keys").is_some();
+    for (key, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if let Some(inner) = schema.get(key) {
+            schemas(&format!("{path}{mark}"), inner, in_list_map || map, visit);
+        }
+    }
+}
+
+/// Runs `fault` on every schema of every kind and collects what it says.
+fn faults(fault: impl Fn(&str, &Value, bool) -> Option<&'static str>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut seen = 0;
+    for (_, crd) in crds::all().unwrap() {
+        let value = serde_json::to_value(&crd).unwrap();
+        let root = value.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap();
+        schemas(
+            &crd.spec.names.kind,
+            root,
+            false,
+            &mut |path, schema, in_list_map| {
+                seen += 1;
+                if let Some(text) = fault(path, schema, in_list_map) {
+                    found.push(format!("{path}: {text}"));
+                }
+            },
+        );
+    }
+    assert!(seen > 100, "only {seen} schemas were looked at");
+    found
+}
+
+#[test]
+fn each_definition_is_small_enough_for_client_side_apply() {
+    for (name, crd) in crds::all().unwrap() {
+        let size = serde_json::to_vec(&crd).unwrap().len();
+        assert!(size < MAX_BYTES, "{name} has {size} bytes");
+    }
+}
+
+#[test]
+fn every_field_has_a_description_on_one_line_per_thought() {
+    let found = faults(|path, schema, _| {
+        let text = schema["description"].as_str().unwrap_or_default();
+        let plain = path.ends_with("[]") || path.ends_with("{}");
+        match text {
+            "" if !plain => Some("no description"),
+            _ if path.contains("conditions") => None,
+            _ if text.lines().skip(1).any(|l| !l.starts_with("- ")) => Some("a line break within a sentence"),
+            _ => None,
+        }
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn every_word_of_every_enum_is_explained() {
+    let found = faults(|_, schema, _| {
+        let words = schema["enum"].as_array()?;
+        let text = schema["description"].as_str().unwrap_or_default();
+        let all = words
+            .iter()
+            .all(|w| text.contains(&format!("\n- {}: ", w.as_str().unwrap_or("?"))));
+        (!all).then_some("a word is not explained")
+    });
+    // The conditions are Kubernetes' own type.
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|f| !f.contains("conditions[].status"))
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn absent_is_never_null() {
+    let found = faults(|_, schema, _| schema.get("nullable").map(|_| "nullable"));
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn items_of_list_maps_have_no_defaults() {
+    let found = faults(|_, schema, inside| (inside && schema.get("default").is_some()).then_some("default"));
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn every_list_of_objects_in_a_spec_is_a_map_keyed_by_name() {
+    let found = faults(|path, schema, _| {
+        let objects = schema["items"]["type"] == "object";
+        let keyed = schema["x-kubernetes-list-map-keys"] == serde_json::json!(["name"]);
+        (objects && !keyed && path.contains(".spec")).then_some("no list-map by name")
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn every_string_list_map_and_number_is_bounded() {
+    let found = faults(|path, schema, _| {
+        let has = |key: &str| schema.get(key).is_some();
+        // The condition's own fields are Kubernetes' type; counts and generations in status are ours to write.
+        if path.contains("conditions[]") {
+            return None;
+        }
+        match schema["type"].as_str()? {
+            "string" if !has("maxLength") && !has("enum") && !has("format") => Some("no maxLength"),
+            "array" if !has("maxItems") => Some("no maxItems"),
+            "object" if has("additionalProperties") && !has("maxProperties") => Some("no maxProperties"),
+            "integer" if path.contains(".spec") && !(has("minimum") && has("maximum")) => {
+                Some("no minimum and maximum")
+            }
+            _ => None,
+        }
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn integers_have_formats_that_the_api_server_knows() {
+    let found = faults(|_, schema, _| match schema["format"].as_str() {
+        Some("int32" | "int64" | "date-time") | None => None,
+        Some(_) => Some("unknown format"),
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_fresh_object_is_not_done() {
+    for (_, crd) in crds::all().unwrap() {
+        let value = serde_json::to_value(&crd).unwrap();
+        let status = value
+            .pointer("/spec/versions/0/schema/openAPIV3Schema/properties/status")
+            .unwrap();
+        assert_eq!(status["default"], serde_json::json!({"observedGeneration": -1}));
+    }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs a tier of tests and says how long each step took:  tests/run.sh fast|all
+#   fast   what needs no provisioning: unit tests, tables, properties, scenarios in virtual time
+#   all    also the real kube-apiserver, the real Nova and the vendors' client (see tests/env/provision.sh)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tier=${1:-fast}
+cargo=${CARGO:-cargo}
+start=$SECONDS
+report=()
+
+step() { # step NAME COMMAND...
+  local name=$1 t=$SECONDS; shift
+  printf '\n== %s\n' "$name"
+  "$@"
+  report+=("$(printf '%-32s %4d s' "$name" $((SECONDS - t)))")
+}
+check() { step "$1" "$cargo" test --locked --features sim "${@:2}"; }
+
+step "format" "$cargo" fmt --check
+step "build" "$cargo" test --locked --features sim --no-run
+check "unit" --lib --bins
+check "architecture, definitions, docs" --test architecture --test crds
+check "scenarios in virtual time" --test virtual_time
+if [ "$tier" = all ]; then
+  settings=$(tests/env/provision.sh kubernetes openstack openstackclient)
+  eval "export $(echo "$settings" | tr '\n' ' ')"
+  check "definitions on a real API server" --test apiserver --test manifests
+  check "the openstack client" --test openstack_client
+  check "scenarios on real parts" --test real
+  step "clippy" "$cargo" clippy --locked --features sim --all-targets -- -D warnings
+  step "demo" env DEMO_EXIT=1 demo/run.sh
+fi
+printf '\n%s\n' "${report[@]}"
+printf '%-32s %4d s\n' "in all" $((SECONDS - start))

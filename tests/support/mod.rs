@@ -1,0 +1,4 @@
+//! What the tests on real parts share.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+pub mod kube;
