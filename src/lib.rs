@@ -12,10 +12,11 @@
 //! - `sim` (feature `sim`): the clouds and an API server as simulators.
 
 pub mod api;
-//pub mod cli;
+pub mod cli;
 pub mod controller;
 pub mod observer;
 pub mod planner;
 pub mod providers;
+pub mod runtime;
 #[cfg(feature = "sim")]
 pub mod sim;

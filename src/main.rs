@@ -1,11 +1,18 @@
-//! The command line.
-#![allow(clippy::print_stdout)]
-fn main() {
-    for (name, crd) in evenkeel::api::crds::all().unwrap() {
-        std::fs::write(
-            format!("crds/{name}"),
-            evenkeel::api::crds::to_yaml(&crd).unwrap(),
-        )
-        .unwrap();
+//! The `evenkeel` binary.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use evenkeel::cli::Cli;
+
+fn main() -> ExitCode {
+    // First of all: with none installed, the first TLS connection would panic. An error means that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match Cli::parse().execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("evenkeel: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

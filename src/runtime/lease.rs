@@ -1,0 +1,494 @@
+//! One leader at a time, by compare-and-swap on a `Lease`. No two clocks are ever compared: a candidate times
+//! the holder's silence by its own monotonic clock, and a holder stops well before that can end.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::keys;
+use crate::observer::clock::Clock;
+use crate::observer::sync::lock;
+
+/// How long others wait for a silent holder.
+pub const DURATION: Duration = Duration::from_secs(15);
+/// How long a holder acts after it last asked for a renewal that was granted.
+pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// How often it is renewed, or tried to be had.
+pub const RETRY: Duration = Duration::from_secs(2);
+/// How long giving it back may take.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// Where the record is kept.
+pub trait Record: Send + Sync {
+    /// Reads it.
+    fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, kube::Error>>;
+
+    /// Writes it: creates it if it has no resourceVersion, else replaces exactly that version.
+    fn write(&self, lease: Lease) -> BoxFuture<'_, Result<Lease, kube::Error>>;
+}
+
+/// A `Lease` in a cluster.
+pub struct KubeRecord {
+    api: Api<Lease>,
+    name: String,
+}
+
+impl KubeRecord {
+    /// The `Lease` of this name.
+    pub fn new(client: Client, namespace: &str, name: &str) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl Record for KubeRecord {
+    fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, kube::Error>> {
+        Box::pin(self.api.get_opt(&self.name))
+    }
+
+    fn write(&self, mut lease: Lease) -> BoxFuture<'_, Result<Lease, kube::Error>> {
+        lease.metadata.name = Some(self.name.clone());
+        Box::pin(async move {
+            let params = PostParams {
+                field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            if lease.metadata.resource_version.is_some() {
+                self.api.replace(&self.name, &params, &lease).await
+            } else {
+                self.api.create(&params, &lease).await
+            }
+        })
+    }
+}
+
+/// Whether this process holds the lease. Asked often, and answered by the monotonic clock.
+pub struct Claim {
+    until: Mutex<Option<Instant>>,
+    held: watch::Sender<bool>,
+}
+
+impl Default for Claim {
+    fn default() -> Self {
+        Self {
+            until: Mutex::new(None),
+            held: watch::channel(false).0,
+        }
+    }
+}
+
+impl Claim {
+    /// Whether it is held at this moment. A process that slept through its deadline hears no.
+    pub fn holds(&self) -> bool {
+        lock(&self.until).is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Changes when it is had or lost.
+    pub fn held(&self) -> watch::Receiver<bool> {
+        self.held.subscribe()
+    }
+
+    fn set(&self, until: Option<Instant>) {
+        *lock(&self.until) = until;
+        let held = until.is_some();
+        self.held.send_if_modified(|h| std::mem::replace(h, held) != held);
+    }
+
+    fn until(&self) -> Option<Instant> {
+        *lock(&self.until)
+    }
+}
+
+struct Candidate {
+    record: Arc<dyn Record>,
+    identity: String,
+    clock: Clock,
+    claim: Arc<Claim>,
+    /// The record as it was last read or written.
+    known: Option<Lease>,
+    /// When it was seen to change.
+    changed_at: Instant,
+}
+
+/// Tries to have the lease, keeps it, and gives it back when told to stop.
+pub async fn elect(
+    record: Arc<dyn Record>,
+    identity: String,
+    clock: Clock,
+    claim: Arc<Claim>,
+    stop: CancellationToken,
+) {
+    let mut candidate = Candidate {
+        record,
+        identity,
+        clock,
+        claim,
+        known: None,
+        changed_at: Instant::now(),
+    };
+    loop {
+        let began = Instant::now();
+        let turn = async {
+            if candidate.claim.until().is_some() {
+                candidate.renew().await
+            } else {
+                candidate.acquire().await
+            }
+        };
+        if stop.run_until_cancelled(turn).await.is_none() {
+            break;
+        }
+        let mut next = began + RETRY;
+        if let Some(until) = candidate.claim.until() {
+            next = next.min(until);
+        }
+        if stop
+            .run_until_cancelled(sleep_until(next.max(Instant::now())))
+            .await
+            .is_none()
+        {
+            break;
+        }
+        // Retries of a failed renewal come at the same pace; time alone ends a claim.
+        if candidate
+            .claim
+            .until()
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            candidate.lose("it could not be renewed in time");
+        }
+    }
+    candidate.release().await;
+}
+
+impl Candidate {
+    async fn acquire(&mut self) {
+        let began = Instant::now();
+        let read = match timeout_at(began + RENEW_DEADLINE, self.record.read()).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(error)) => return tracing::warn!(%error, "the lease cannot be read"),
+            Err(_) => return tracing::warn!("the lease cannot be read in time"),
+        };
+        if version(read.as_ref()) != version(self.known.as_ref()) {
+            self.changed_at = Instant::now();
+        }
+        self.known = read;
+        let spec = self
+            .known
+            .as_ref()
+            .and_then(|l| l.spec.clone())
+            .unwrap_or_default();
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        let seconds = u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
+        let patience = Duration::from_secs(seconds).max(RETRY);
+        if !holder.is_empty() && self.changed_at.elapsed() < patience {
+            return;
+        }
+        let now = Some(MicroTime(self.clock.now()));
+        let transitions = spec.lease_transitions.unwrap_or(0);
+        let wanted = LeaseSpec {
+            acquire_time: now,
+            lease_transitions: Some(transitions.saturating_add(i32::from(self.known.is_some()))),
+            ..spec
+        };
+        if self.write(wanted).await {
+            let transition = self
+                .known
+                .as_ref()
+                .and_then(|l| l.spec.as_ref()?.lease_transitions);
+            tracing::info!(
+                identity = self.identity,
+                transition,
+                former = holder,
+                "the lease is ours"
+            );
+        }
+    }
+
+    async fn renew(&mut self) {
+        let Some(spec) = self.known.as_ref().and_then(|l| l.spec.clone()) else {
+            return self.lose("its record is not known");
+        };
+        self.write(spec).await;
+    }
+
+    /// Writes the record in our name. The claim is extended from before the request was sent.
+    async fn write(&mut self, spec: LeaseSpec) -> bool {
+        let began = Instant::now();
+        let limit = self.claim.until().unwrap_or(began + RENEW_DEADLINE);
+        let spec = LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            renew_time: Some(MicroTime(self.clock.now())),
+            ..spec
+        };
+        let metadata = self
+            .known
+            .as_ref()
+            .map_or_else(ObjectMeta::default, |l| l.metadata.clone());
+        match timeout_at(
+            limit,
+            self.record.write(Lease {
+                metadata,
+                spec: Some(spec),
+            }),
+        )
+        .await
+        {
+            Ok(Ok(written)) if began + RENEW_DEADLINE > Instant::now() => {
+                self.known = Some(written);
+                self.changed_at = Instant::now();
+                self.claim.set(Some(began + RENEW_DEADLINE));
+                true
+            }
+            // Granted, but so late that others may soon take it.
+            Ok(Ok(written)) => {
+                self.known = Some(written);
+                self.changed_at = Instant::now();
+                self.lose("its renewal took too long");
+                false
+            }
+            Ok(Err(kube::Error::Api(s))) if s.is_conflict() || s.is_already_exists() || s.is_not_found() => {
+                self.reread(limit).await;
+                false
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the lease cannot be written");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("the lease cannot be written in time");
+                false
+            }
+        }
+    }
+
+    /// Somebody wrote it: perhaps our own write whose reply was lost.
+    async fn reread(&mut self, limit: Instant) {
+        let Ok(Ok(read)) = timeout_at(limit, self.record.read()).await else {
+            return;
+        };
+        let holder = read
+            .as_ref()
+            .and_then(|l| l.spec.as_ref()?.holder_identity.clone());
+        if version(read.as_ref()) != version(self.known.as_ref()) {
+            self.changed_at = Instant::now();
+        }
+        self.known = read;
+        if self.claim.until().is_some() && holder.as_deref() != Some(self.identity.as_str()) {
+            self.lose("somebody else has it");
+        }
+    }
+
+    fn lose(&self, why: &str) {
+        tracing::warn!(identity = self.identity, why, "the lease is lost");
+        self.claim.set(None);
+    }
+
+    async fn release(&mut self) {
+        if self.claim.until().is_none() {
+            return;
+        }
+        self.claim.set(None);
+        let Some(mut lease) = self.known.take() else {
+            return;
+        };
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+            spec.renew_time = Some(MicroTime(self.clock.now()));
+        }
+        match timeout_at(Instant::now() + RELEASE, self.record.write(lease)).await {
+            Ok(Ok(_)) => tracing::info!("the lease is given back"),
+            _ => tracing::warn!("the lease could not be given back; it runs out by itself"),
+        }
+    }
+}
+
+fn version(lease: Option<&Lease>) -> Option<&str> {
+    lease?.metadata.resource_version.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A record in memory with versions; every candidate has its own line to it, which can be cut.
+    #[derive(Default)]
+    struct Cluster(Mutex<(Option<Lease>, u64)>);
+
+    struct Line {
+        cluster: Arc<Cluster>,
+        cut: AtomicBool,
+        lose_replies: AtomicBool,
+    }
+
+    impl Line {
+        async fn pass(&self) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.cut.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    impl Record for Line {
+        fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, kube::Error>> {
+            Box::pin(async move {
+                self.pass().await;
+                Ok(lock(&self.cluster.0).0.clone())
+            })
+        }
+
+        fn write(&self, mut lease: Lease) -> BoxFuture<'_, Result<Lease, kube::Error>> {
+            Box::pin(async move {
+                self.pass().await;
+                let answer = {
+                    let mut state = lock(&self.cluster.0);
+                    let current = state.0.as_ref().and_then(|l| l.metadata.resource_version.clone());
+                    if current == lease.metadata.resource_version {
+                        state.1 += 1;
+                        lease.metadata.resource_version = Some(state.1.to_string());
+                        state.0 = Some(lease.clone());
+                        Ok(lease)
+                    } else {
+                        let status = Status {
+                            code: 409,
+                            reason: "Conflict".into(),
+                            ..Status::default()
+                        };
+                        Err(kube::Error::Api(Box::new(status)))
+                    }
+                };
+                if self.lose_replies.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                answer
+            })
+        }
+    }
+
+    struct Process {
+        line: Arc<Line>,
+        claim: Arc<Claim>,
+        stop: CancellationToken,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    fn process(cluster: &Arc<Cluster>, identity: &str) -> Process {
+        let line = Arc::new(Line {
+            cluster: cluster.clone(),
+            cut: AtomicBool::new(false),
+            lose_replies: AtomicBool::new(false),
+        });
+        let (claim, stop) = (Arc::new(Claim::default()), CancellationToken::new());
+        let task = tokio::spawn(elect(
+            line.clone(),
+            identity.to_owned(),
+            Clock::anchored(jiff::Timestamp::UNIX_EPOCH),
+            claim.clone(),
+            stop.clone(),
+        ));
+        Process {
+            line,
+            claim,
+            stop,
+            task,
+        }
+    }
+
+    async fn held(process: &Process, value: bool) -> Instant {
+        process.claim.held().wait_for(|h| *h == value).await.unwrap();
+        Instant::now()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_of_two_leads_and_keeps_leading() {
+        let cluster = Arc::new(Cluster::default());
+        let (a, b) = (process(&cluster, "a"), process(&cluster, "b"));
+        held(&a, true).await;
+        for _ in 0..3600 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(a.claim.holds() && !b.claim.holds());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_is_cut_off_stops_before_another_begins() {
+        let cluster = Arc::new(Cluster::default());
+        let a = process(&cluster, "a");
+        held(&a, true).await;
+        let b = process(&cluster, "b");
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        a.line.cut.store(true, Ordering::SeqCst);
+        let cut = Instant::now();
+        let lost = held(&a, false).await;
+        let had = held(&b, true).await;
+        assert!(lost - cut <= RENEW_DEADLINE, "{:?}", lost - cut);
+        assert!(had - lost >= Duration::from_secs(3), "{:?}", had - lost);
+        assert!(had - cut <= DURATION + RETRY + RETRY, "{:?}", had - cut);
+        a.line.cut.store(false, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(b.claim.holds() && !a.claim.holds());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frozen_holder_hears_no_when_it_thaws() {
+        let cluster = Arc::new(Cluster::default());
+        let a = process(&cluster, "a");
+        held(&a, true).await;
+        assert!(a.claim.holds());
+        // Nothing of this process runs while it is frozen; its clock does.
+        tokio::time::pause();
+        let until = a.claim.until().unwrap();
+        a.task.abort();
+        tokio::time::sleep_until(until).await;
+        assert!(!a.claim.holds());
+        assert!(
+            *a.claim.held().borrow(),
+            "nobody was there to say so; the clock alone decides"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_reply_to_a_renewal_is_no_loss() {
+        let cluster = Arc::new(Cluster::default());
+        let a = process(&cluster, "a");
+        held(&a, true).await;
+        a.line.lose_replies.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        a.line.lose_replies.store(false, Ordering::SeqCst);
+        // The write whose reply was lost hangs until the claim ends; afterwards it is had again.
+        held(&a, false).await;
+        held(&a, true).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_goes_gives_it_back() {
+        let cluster = Arc::new(Cluster::default());
+        let (a, b) = (process(&cluster, "a"), process(&cluster, "b"));
+        held(&a, true).await;
+        a.stop.cancel();
+        a.task.await.unwrap();
+        let left = Instant::now();
+        let had = held(&b, true).await;
+        assert!(had - left <= RETRY + Duration::from_secs(1), "{:?}", had - left);
+        let lease = lock(&cluster.0).0.clone().unwrap().spec.unwrap();
+        assert_eq!(
+            (lease.holder_identity.as_deref(), lease.lease_transitions),
+            (Some("b"), Some(1))
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! The process around the controller: clients, lease, installation, admin endpoint, signals.
+
+pub mod admin;
+pub mod clients;
+pub mod clock;
+pub mod installation;
+pub mod lease;
+pub mod logging;
+pub mod ownership;
+pub mod shutdown;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::controller::{self, Context, Readiness};
+use crate::observer::metrics::Metrics;
+use crate::observer::sync::hash;
+use crate::providers::registry::{self, CLOUDS};
+use clock::Clock;
+use lease::{Claim, KubeRecord};
+use ownership::ByLease;
+
+/// The name of the lease.
+const LEASE: &str = "evenkeel-controller";
+/// How often a first step that failed is repeated.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Giving the lease back may take so long.
+const RELEASE: Duration = Duration::from_secs(6);
+/// Where a pod finds the name of its namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// The namespace of lease and installation where nothing says another one.
+const NAMESPACE: &str = "evenkeel-system";
+
+/// What the process is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespaces that are served; all if empty.
+    pub namespaces: Vec<String>,
+    /// Where the lease and the installation's name are kept; the pod's own namespace if none.
+    pub lease_namespace: Option<String>,
+    /// The installation's name, instead of the one that is kept.
+    pub installation_id: Option<String>,
+    /// Whether endpoints may be plain http or addresses of this machine.
+    pub allow_insecure_endpoints: bool,
+    /// Where the admin endpoint listens.
+    pub admin_address: SocketAddr,
+}
+
+/// Why the process cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no way to a cluster.
+    #[error(transparent)]
+    Client(#[from] clients::ClientError),
+    /// The admin endpoint cannot listen.
+    #[error("the admin endpoint cannot listen on {0}: {1}")]
+    Admin(SocketAddr, std::io::Error),
+    /// Signals cannot be listened to.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs the controller until a signal ends it.
+///
+/// # Errors
+/// It cannot even begin; everything later is tried again and again.
+pub async fn run(options: Options) -> Result<(), RunError> {
+    let shutdown = shutdown::on_signals().map_err(RunError::Signals)?;
+    let clients = clients::clients().await?;
+    let namespace = options.lease_namespace.clone().unwrap_or_else(own_namespace);
+    let clock = Clock::system();
+    let process = format!("{}-{}", host(), &installation::random_id()[..8]);
+    let (metrics, readiness) = (Metrics::default(), Arc::new(Readiness::default()));
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let admin = admin::Admin::new(registry, Arc::clone(&readiness));
+    let serving = admin.serve(options.admin_address).await;
+    let (address, _serving) = serving.map_err(|e| RunError::Admin(options.admin_address, e))?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, process, %address, lease_namespace = namespace, "evenkeel begins");
+
+    let Some(installation) = installation_name(&options, &clients, &namespace, &shutdown).await else {
+        return Ok(());
+    };
+    tracing::info!(installation, "this installation");
+    let claim = Arc::new(Claim::default());
+    let record = Arc::new(KubeRecord::new(clients.requests.clone(), &namespace, LEASE));
+    let stop = CancellationToken::new();
+    let election = lease::elect(record, process.clone(), clock, Arc::clone(&claim), stop.clone());
+    let mut election = AbortOnDropHandle::new(tokio::spawn(election));
+    let _gauge = AbortOnDropHandle::new(tokio::spawn(show_lease(Arc::clone(&claim), metrics.clone())));
+
+    let context = Context {
+        watch_client: clients.watches,
+        client: clients.requests,
+        namespaces: options.namespaces,
+        connect: registry::connect(options.allow_insecure_endpoints),
+        clouds: CLOUDS,
+        allow_insecure_endpoints: options.allow_insecure_endpoints,
+        clock,
+        seed: hash(&process),
+        process,
+        installation,
+        ownership: Arc::new(ByLease::new(claim)),
+        metrics,
+        readiness,
+    };
+    controller::run(context, shutdown).await;
+    stop.cancel();
+    if timeout(RELEASE, &mut election).await.is_err() {
+        tracing::warn!("the lease is left to run out");
+    }
+    tracing::info!("evenkeel ends");
+    Ok(())
+}
+
+/// The installation's name; none if the process was told to go before it was known.
+async fn installation_name(
+    options: &Options,
+    clients: &clients::Clients,
+    namespace: &str,
+    shutdown: &CancellationToken,
+) -> Option<String> {
+    if let Some(given) = &options.installation_id {
+        return Some(given.clone());
+    }
+    let known = async {
+        loop {
+            match installation::installation(clients.requests.clone(), namespace).await {
+                Ok(name) => return name,
+                Err(error) => tracing::warn!(%error, namespace, "the installation's name is not known yet"),
+            }
+            sleep(PATIENCE).await;
+        }
+    };
+    shutdown.run_until_cancelled(known).await
+}
+
+async fn show_lease(claim: Arc<Claim>, metrics: Metrics) {
+    let mut held = claim.held();
+    loop {
+        metrics.lease_held.set(i64::from(*held.borrow_and_update()));
+        if held.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn own_namespace() -> String {
+    let env = std::env::var("POD_NAMESPACE").ok();
+    let file = || std::fs::read_to_string(NAMESPACE_FILE).ok();
+    let found = env
+        .or_else(file)
+        .map(|n| n.trim().to_owned())
+        .filter(|n| !n.is_empty());
+    found.unwrap_or_else(|| NAMESPACE.to_owned())
+}
+
+/// A short name for where this process runs.
+fn host() -> String {
+    let name = std::env::var("POD_NAME")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_default();
+    let fit: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .take(48)
+        .collect();
+    if fit.is_empty() {
+        "evenkeel".to_owned()
+    } else {
+        fit
+    }
+}
