@@ -35,11 +35,11 @@ impl<'a> MakeWriter<'a> for Buffer {
 }
 
 impl Log {
-    /// Takes what this thread logs from now on.
-    pub fn capture() -> Self {
+    /// Takes what this thread logs from now on, down to a level.
+    pub fn capture(level: tracing::Level) -> Self {
         let text = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(text.clone())
             .finish();

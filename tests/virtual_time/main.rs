@@ -7,7 +7,16 @@
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 
+mod costs;
+mod drift;
+mod faults;
+mod incarnation;
+mod kills;
 mod logs;
+mod outages;
+mod rivals;
+mod secrets;
 mod shared;
+mod steps;
 mod tap;
 mod world;

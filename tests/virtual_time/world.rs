@@ -1,7 +1,7 @@
 //! The simulated stage: a cluster, a cloud and any number of controllers in one process, in virtual time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel::controller::ownership::Ownership;
@@ -16,8 +16,9 @@ use evenkeel::sim::openstack::{
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::logs::Log;
 use crate::scenarios::nova::Nova;
@@ -34,6 +35,10 @@ pub const NAMESPACE: &str = "shop";
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How long a settled world is watched for a sign of life.
 const QUIET: Duration = Duration::from_secs(600);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The cloud's part of the stage.
 struct Cloud(Arc<OpenStackSim>);
@@ -85,7 +90,7 @@ pub struct Process {
     /// What the API server and the tap know it by.
     pub name: String,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Process {
@@ -121,17 +126,18 @@ pub struct Virtual {
     pub log: Log,
     started: AtomicU32,
     running: Mutex<Vec<Process>>,
+    secrets: Mutex<Vec<String>>,
 }
 
 impl Virtual {
     /// A fresh world without a controller.
     pub fn empty() -> Self {
-        Self::with(SimConfig::default())
+        Self::with(SimConfig::default(), tracing::Level::TRACE)
     }
 
-    /// A fresh world with another cloud.
-    pub fn with(config: SimConfig) -> Self {
-        let log = Log::capture();
+    /// A fresh world with another cloud, logged down to a level.
+    pub fn with(config: SimConfig, level: tracing::Level) -> Self {
+        let log = Log::capture(level);
         let api = ApiServer::new().unwrap();
         let sim = OpenStackSim::new(SimConfig {
             epoch: Some(api.now()),
@@ -147,6 +153,7 @@ impl Virtual {
             log,
             started: AtomicU32::new(0),
             running: Mutex::default(),
+            secrets: Mutex::new(vec![PLANTED.to_owned()]),
         }
     }
 
@@ -176,10 +183,12 @@ impl Virtual {
     /// Starts a controller that this world keeps.
     pub fn run(&self) {
         let process = self.start();
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(process);
+        locked(&self.running).push(process);
+    }
+
+    /// From now on this must be seen nowhere.
+    pub fn plant(&self, secret: &str) {
+        locked(&self.secrets).push(secret.to_owned());
     }
 
     /// Starts another controller.
@@ -207,7 +216,7 @@ impl Virtual {
             metrics: Metrics::default(),
             readiness: Arc::new(Readiness::default()),
         };
-        let task = tokio::spawn(controller::run(context, stop.clone()));
+        let task = AbortOnDropHandle::new(tokio::spawn(controller::run(context, stop.clone())));
         Process { name, stop, task }
     }
 
@@ -251,7 +260,7 @@ impl Virtual {
 
     fn judge_secrets(&self) {
         let mut secrets = self.tap.secrets();
-        secrets.push(PLANTED.to_owned());
+        secrets.extend(locked(&self.secrets).iter().cloned());
         let log = self.log.text();
         let shown: Vec<Value> = ["servers", "providerconfigs", "events"]
             .iter()
