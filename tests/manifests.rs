@@ -1,4 +1,5 @@
 //! What is installed and what is shown as examples, on a real API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
