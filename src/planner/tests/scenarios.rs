@@ -206,6 +206,33 @@ fn a_resize_without_effect_is_not_repeated() {
 }
 
 #[test]
+fn a_resize_that_never_arrived_is_asked_for_again() {
+    for lost in ["Resize", "ConfirmResize"] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push((lost, Fate::LoseRequest));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(120, "resized", |w| {
+            w.ready() == "True/AsDeclared" && w.condition(C::SizeSynced) == "True/Synced"
+        });
+        assert_eq!(w.calls.iter().filter(|c| *c == lost).count(), 2, "{lost}");
+    }
+}
+
+#[test]
+fn a_crash_before_a_resize_or_its_confirmation_was_sent_loses_nothing() {
+    for lost in ["Resize", "ConfirmResize"] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push((lost, Fate::LoseRequest));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(60, "sent", |w| w.calls.iter().any(|c| c == lost));
+        w.restart_process();
+        w.until(120, "resized", |w| {
+            w.ready() == "True/AsDeclared" && w.condition(C::SizeSynced) == "True/Synced"
+        });
+    }
+}
+
+#[test]
 fn a_resize_that_breaks_is_brought_back() {
     let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
     w.fates.push(("Resize", Fate::Break));
