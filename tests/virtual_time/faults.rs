@@ -97,8 +97,13 @@ async fn every_fault_of_lists() {
     let effects = [
         FaultEffect::ListLag { age_ms: 20_000 },
         all,
-        FaultEffect::DownCell { server: "*".to_owned() },
-        FaultEffect::Status { code: 503, body: None },
+        FaultEffect::DownCell {
+            server: "*".to_owned(),
+        },
+        FaultEffect::Status {
+            code: 503,
+            body: None,
+        },
         FaultEffect::Hang { wait_ms: 45_000 },
         FaultEffect::Reset,
     ];
@@ -109,6 +114,7 @@ async fn every_fault_of_lists() {
             let rule = FaultRule::new(effect.clone()).on("GET /servers/detail");
             world.sim.inject(rule.skip(skip).times(20));
             live(&world, &s).await;
+            world.sim.clear_faults();
             world.judge().await;
         }
     }
