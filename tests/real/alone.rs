@@ -55,11 +55,11 @@ impl Four {
             s.ready(name).await;
         }
         // Slow enough to be met in the middle.
-        let second = Some(Duration::from_secs(2));
+        let delay = Some(Duration::from_secs(4));
         let order = |call, name: &String| Order {
             call,
             server: name.clone(),
-            delay: second,
+            delay,
             fault: None,
         };
         s.world.hypervisor(&[
@@ -103,7 +103,8 @@ impl Four {
         s.world.hypervisor(&[]);
     }
 
-    /// Waits until the records of all four are there: their calls are on their way.
+    /// Waits until all four are under way, and the create has arrived: a create that is lost is waited out for two
+    /// minutes, which is played by `asleep_between_record_and_call`.
     async fn under_way(&self, s: &Stage) {
         for name in [&self.stop, &self.resize] {
             s.wait(name, "an operation", |x| {
@@ -111,10 +112,12 @@ impl Four {
             })
             .await;
         }
-        s.wait(&self.create, "an attempt", |x| {
-            x.status.as_ref().is_some_and(|s| s.create_attempts.is_some())
-        })
-        .await;
+        let arrived = async {
+            while s.nova.of_name(&self.create).await.is_empty() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(s.patience, arrived).await.expect("the create arrives");
     }
 }
 
@@ -163,7 +166,7 @@ async fn holder(parts: &Parts, wanted: impl Fn(&str) -> bool) -> String {
 }
 
 async fn killed_in_the_middle(parts: &Parts, s: &Stage) {
-    for (round, moment) in [0, 300, 2500].into_iter().enumerate() {
+    for (round, moment) in [0, 700, 3000].into_iter().enumerate() {
         let four = Four::prepare(s, &round.to_string()).await;
         four.begin(s).await;
         four.under_way(s).await;
