@@ -1,5 +1,10 @@
 //! The one place where bytes leave for a cloud.
 
+pub mod budget;
+pub mod client;
+pub mod endpoint;
+pub mod reqwest;
+
 use std::fmt;
 use std::time::Duration;
 

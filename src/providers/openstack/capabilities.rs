@@ -1,0 +1,133 @@
+//! What Nova can do, as data. Read beside <https://docs.openstack.org/api-ref/compute/>.
+
+use crate::api::server::{PowerOffMode, PowerWish};
+use crate::api::server_status::OperationKind;
+use crate::planner::model::{Capabilities, ServerState, StopKind};
+use ServerState::*;
+
+/// Nova changes metadata and tags only in these states, and answers 409 in all others
+/// (`nova/compute/api.py` `update_instance_metadata`).
+const MARKABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended];
+
+/// Nova takes a delete at any time, and again.
+const DELETABLE: &[ServerState] = &[
+    Provisioning,
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Shelved,
+    Rescued,
+    Starting,
+    Stopping,
+    Rebooting,
+    Resizing,
+    AwaitingResizeConfirmation,
+    RevertingResize,
+    Rebuilding,
+    SettingPassword,
+    Maintenance,
+    Error,
+    Deleting,
+    SoftDeleted,
+    Unknown,
+];
+
+/// What Nova can do.
+pub static CAPABILITIES: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    // os-stop asks the guest and cuts the power after a time that the image or the operator sets.
+    stop_kinds: &[StopKind::CloudEscalates],
+    // A soft reboot becomes a hard one by itself when the guest does not answer.
+    restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
+    live_resize: false,
+    resize_stops_by_itself: true,
+    resize_confirm: true,
+    marks_mutable: true,
+    stopped_cost: "Unknown",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running, Error]),
+        // A soft one needs Running; from Error only a hard one is accepted.
+        (OperationKind::Restart, &[Running, Error]),
+        (OperationKind::Resize, &[Running, Stopped]),
+        (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::Unpause, &[Paused]),
+        (OperationKind::Resume, &[Suspended]),
+        (OperationKind::Unshelve, &[Shelved]),
+        (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::Delete, DELETABLE),
+        (OperationKind::DeleteFailed, DELETABLE),
+        (OperationKind::Mark, MARKABLE),
+        (OperationKind::Unmark, MARKABLE),
+    ],
+    // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
+    create_settle_seconds: 120,
+    deadlines: &[
+        (OperationKind::Start, 300),
+        (OperationKind::Stop, 300),
+        (OperationKind::Restart, 300),
+        (OperationKind::Resize, 1800),
+        (OperationKind::ConfirmResize, 600),
+        (OperationKind::RevertResize, 1800),
+        (OperationKind::Unpause, 120),
+        (OperationKind::Resume, 600),
+        (OperationKind::Unshelve, 1800),
+        (OperationKind::Unrescue, 300),
+        (OperationKind::Delete, 600),
+        (OperationKind::DeleteFailed, 600),
+        (OperationKind::Mark, 60),
+        (OperationKind::Unmark, 60),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_row_and_a_deadline() {
+        for kind in OperationKind::ALL {
+            assert_eq!(
+                CAPABILITIES
+                    .preconditions
+                    .iter()
+                    .filter(|(k, _)| k == kind)
+                    .count(),
+                1,
+                "{kind}"
+            );
+            assert_eq!(
+                CAPABILITIES.deadlines.iter().filter(|(k, _)| k == kind).count(),
+                1,
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_delete_touches_what_is_not_understood() {
+        for kind in OperationKind::ALL {
+            let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+            assert_eq!(CAPABILITIES.allows(*kind, Unknown), delete, "{kind}");
+            assert!(!CAPABILITIES.allows(*kind, Absent), "{kind}");
+        }
+        for state in ServerState::ALL {
+            let there = *state != Absent;
+            assert_eq!(
+                CAPABILITIES.allows(OperationKind::Delete, *state),
+                there,
+                "{state}"
+            );
+        }
+    }
+
+    #[test]
+    fn metadata_is_not_written_where_nova_answers_409() {
+        for state in [Provisioning, Error, Deleting, Unknown, Absent, Shelved, Rescued] {
+            assert!(!CAPABILITIES.allows(OperationKind::Mark, state), "{state}");
+        }
+        assert!(CAPABILITIES.allows(OperationKind::Mark, Stopped));
+    }
+}

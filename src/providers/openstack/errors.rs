@@ -1,0 +1,234 @@
+//! What OpenStack's refusals mean: one table. The words are Nova's own; some differences are in nothing but the words.
+
+use serde_json::Value;
+
+use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::transport::client::Reply;
+
+/// What was asked, as far as it changes what a refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Something is read.
+    Read,
+    /// A server is created.
+    Create,
+    /// A resize is confirmed.
+    Confirm,
+    /// Anything else that changes something.
+    Change,
+    /// A log-in.
+    LogIn,
+}
+
+/// One row: such a status, with this key and these words, on such a request, is that.
+struct Row {
+    /// The lowest and the highest HTTP status.
+    status: (u16, u16),
+    /// The key of Nova's body, or empty for any.
+    key: &'static str,
+    /// A part of the message in lower case, or empty for any.
+    words: &'static str,
+    /// What was asked; none for anything.
+    asked: Option<Asked>,
+    class: ErrorClass,
+}
+
+const fn row(status: u16, key: &'static str, words: &'static str, class: ErrorClass) -> Row {
+    Row {
+        status: (status, status),
+        key,
+        words,
+        asked: None,
+        class,
+    }
+}
+
+const fn on(asked: Asked, status: u16, words: &'static str, class: ErrorClass) -> Row {
+    Row {
+        status: (status, status),
+        key: "",
+        words,
+        asked: Some(asked),
+        class,
+    }
+}
+
+const fn span(from: u16, to: u16, words: &'static str, asked: Option<Asked>, class: ErrorClass) -> Row {
+    Row {
+        status: (from, to),
+        key: "",
+        words,
+        asked,
+        class,
+    }
+}
+
+/// The first row that fits counts.
+const TABLE: &[Row] = {
+    use ErrorClass::*;
+    &[
+        // Keystone says 404 of an application credential that does not exist.
+        on(
+            Asked::LogIn,
+            404,
+            "could not find application credential",
+            Unauthorized,
+        ),
+        row(401, "", "", Unauthorized),
+        // Quota and policy are both 403 forbidden; old clouds say 413 of a quota.
+        row(403, "", "policy doesn't allow", Forbidden),
+        row(403, "", "quota", Quota),
+        row(403, "", "is over the limit", Quota),
+        row(403, "", "maximum number of", Quota),
+        row(403, "", "", Forbidden),
+        row(413, "", "quota", Quota),
+        row(413, "", "", RateLimited),
+        row(429, "", "", RateLimited),
+        // Only Nova's own word for it means that a server is gone: a proxy answers 404 too.
+        row(404, "itemNotFound", "", NotFound),
+        row(404, "", "", Transient),
+        // 409: locked, a task under way, the wrong state, or a conflict of another kind.
+        row(409, "", "is locked", Locked),
+        row(409, "", "task_state", Busy),
+        row(409, "", "vm_state", Busy),
+        row(409, "", "is not ready", Busy),
+        row(409, "", "in an invalid state", Busy),
+        on(Asked::Create, 409, "", InvalidSpec),
+        row(409, "", "", Busy),
+        // A second confirmation while the first is under way.
+        on(Asked::Confirm, 400, "has not been resized", Busy),
+        // The last server of a page was deleted before the next page was asked for.
+        on(Asked::Read, 400, "marker", Transient),
+        span(400, 599, "no valid host", None, Capacity),
+        span(400, 499, "not enough hosts available", None, Capacity),
+        row(400, "", "quota exceeded", Quota),
+        row(408, "", "", Transient),
+        row(425, "", "", Transient),
+        span(400, 499, "", None, InvalidSpec),
+        row(501, "", "", Unsupported),
+        // A server may exist all the same.
+        span(500, 599, "", Some(Asked::Create), Ambiguous),
+        span(500, 599, "", None, Transient),
+    ]
+};
+
+/// The longest message that is kept, in characters.
+const MESSAGE_LIMIT: usize = 512;
+
+/// Text on one line and bounded.
+pub(super) fn bounded(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MESSAGE_LIMIT) {
+        None => line,
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+    }
+}
+
+/// The key and the words of an error body: Nova's `{"key": {"message"}}`, Neutron's `{"NeutronError": {"message"}}`,
+/// Keystone's `{"error": {"message"}}`; anything else has no key.
+fn words_of(body: &[u8]) -> (String, String) {
+    if let Ok(Value::Object(map)) = serde_json::from_slice::<Value>(body)
+        && let Some((key, inner)) = map.iter().next()
+    {
+        let message = inner.get("message").and_then(Value::as_str);
+        return (key.clone(), message.unwrap_or_default().to_owned());
+    }
+    (String::new(), String::new())
+}
+
+/// The class of a refusal.
+fn classify(status: u16, key: &str, message: &str, asked: Asked) -> ErrorClass {
+    let message = message.to_lowercase();
+    TABLE
+        .iter()
+        .find(|r| {
+            (r.status.0..=r.status.1).contains(&status)
+                && (r.key.is_empty() || r.key == key)
+                && message.contains(r.words)
+                && r.asked.is_none_or(|a| a == asked)
+        })
+        .map_or(ErrorClass::Transient, |r| r.class)
+}
+
+/// A refusal in our words. `hide` are secrets that went with the request: a cloud may repeat what it refuses.
+pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str]) -> CloudError {
+    let status = reply.status.as_u16();
+    let (key, message) = words_of(&reply.body);
+    let class = classify(status, &key, &message, asked);
+    let message = match message.trim() {
+        "" => format!("{service} answered {} without a reason", reply.status),
+        words => bounded(&without(words, hide)),
+    };
+    let code = if key.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status} {}", short(&key))
+    };
+    CloudError {
+        class,
+        code: Some(code),
+        message,
+        retry_after: reply.retry_after,
+        maybe_applied: status >= 500 && matches!(asked, Asked::Create | Asked::Confirm | Asked::Change),
+    }
+}
+
+fn short(key: &str) -> String {
+    key.chars().take(48).collect()
+}
+
+/// The text without the secrets.
+pub(super) fn without(text: &str, hide: &[&str]) -> String {
+    // A short secret would match by chance; where it is so short it is no secret.
+    hide.iter()
+        .filter(|s| s.len() >= 4)
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+/// An error of the transport, on such a request: a create whose reply was lost is ambiguous.
+pub(super) fn lost(error: CloudError, asked: Asked) -> CloudError {
+    match (asked, error.maybe_applied) {
+        (Asked::Create, true) => CloudError {
+            class: ErrorClass::Ambiguous,
+            ..error
+        },
+        (Asked::Read | Asked::LogIn, _) => CloudError {
+            maybe_applied: false,
+            ..error
+        },
+        _ => error,
+    }
+}
+
+/// A reply that cannot be read although its status is fine. Something may have been done.
+pub(super) fn unreadable(service: &str, what: &str, asked: Asked, why: &serde_json::Error) -> CloudError {
+    // The words of serde_json can hold parts of the body: only the place is told.
+    let place = format!("line {} column {}", why.line(), why.column());
+    let error = CloudError {
+        maybe_applied: true,
+        ..CloudError::new(
+            ErrorClass::Transient,
+            format!("{service}'s {what} cannot be read ({place})"),
+        )
+    };
+    lost(error, asked)
+}
+
+/// What a fault of a server means, by its words.
+pub(super) fn fault_class(message: &str) -> ErrorClass {
+    let message = message.to_lowercase();
+    const WORDS: &[(&str, ErrorClass)] = &[
+        ("no valid host", ErrorClass::Capacity),
+        ("exceeded maximum number of retries", ErrorClass::Capacity),
+        ("not enough hosts available", ErrorClass::Capacity),
+        ("quota exceeded", ErrorClass::Quota),
+        ("is over the limit", ErrorClass::Quota),
+    ];
+    WORDS
+        .iter()
+        .find(|(words, _)| message.contains(words))
+        .map_or(ErrorClass::Transient, |(_, class)| *class)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,366 @@
+//! OpenStack: Keystone v3 and Nova. What a real Nova answers is in the tables of this folder; the calls are those of
+//! <https://docs.openstack.org/api-ref/compute/>.
+
+mod auth;
+mod capabilities;
+mod catalog;
+mod clouds;
+mod convert;
+mod create;
+mod discovery;
+mod errors;
+mod paging;
+mod session;
+mod states;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use futures::future::BoxFuture;
+use http::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+pub use capabilities::CAPABILITIES;
+
+use self::auth::{Keystone, ServiceKind};
+use self::catalog::Catalog;
+use self::convert::{KEYS, UID, metadata_of, observed, tag};
+use self::errors::{Asked, unreadable};
+use self::session::{Request, SEND_WITHIN, Services};
+use super::transport::budget::Priority;
+use super::transport::client::{HttpClient, Reply};
+use super::{Account, Provider, SEND_BEFORE};
+use crate::api::server_status::OperationKind;
+use crate::planner::model::{
+    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedServer, Operate,
+    StopKind,
+};
+
+/// One project of an OpenStack cloud.
+pub struct OpenStack {
+    services: Services,
+    catalog: Catalog,
+}
+
+impl OpenStack {
+    /// A project as an entry of a `clouds.yaml` describes it. `region` and `interface` (`public`, `internal`) overrule
+    /// the file's. Nothing is sent yet. Wrong credentials are remembered: build a new one when they change.
+    ///
+    /// # Errors
+    /// Class `InvalidSpec`: the file cannot be used; the words say why.
+    pub fn new(
+        clouds_yaml: &[u8],
+        cloud: &str,
+        region: Option<&str>,
+        interface: Option<&str>,
+        http: HttpClient,
+    ) -> Result<Self, CloudError> {
+        let cloud = clouds::read(clouds_yaml, cloud, region, interface, http.rules())?;
+        let keystone = Keystone::new(http.clone(), cloud);
+        Ok(Self {
+            services: Services::new(http, keystone),
+            catalog: Catalog::default(),
+        })
+    }
+
+    async fn fetch(&self, id: &str) -> Result<wire::Server, CloudError> {
+        let request = Request {
+            priority: Priority::High,
+            ..Request::get(
+                ServiceKind::Compute,
+                format!("/servers/{}", checked(id)?),
+                "nova /servers/{id}",
+            )
+        };
+        Ok(self.services.read::<wire::ServerDoc>(request).await?.server)
+    }
+
+    /// In the planner's words, with the ids of flavors, which Nova leaves out.
+    async fn translate(&self, servers: Vec<wire::Server>) -> Result<Vec<ObservedServer>, CloudError> {
+        let mut all: Vec<ObservedServer> = servers.into_iter().map(observed).collect();
+        let names = all.iter().filter_map(|s| s.size.name.as_deref());
+        let ids = self.catalog.flavor_ids(&self.services, names).await?;
+        for server in &mut all {
+            server.size.id = server.size.name.as_ref().and_then(|n| ids.get(n).cloned());
+        }
+        Ok(all)
+    }
+
+    async fn create(
+        &self,
+        create: &CreateRequest,
+        user_data: Option<&SecretString>,
+        send_before: Instant,
+    ) -> Result<Accepted, CloudError> {
+        let user_data = user_data
+            .map(|plain| Ok((plain, create::encoded(plain)?)))
+            .transpose()?;
+        let encoded = user_data.as_ref().map(|(_, encoded)| encoded);
+        let (body, need) = create::body(&self.services, &self.catalog, create, encoded).await?;
+        let hide = user_data
+            .iter()
+            .flat_map(|(p, e)| [p.expose_secret(), e.expose_secret()])
+            .collect();
+        let request = Request {
+            body: Some(body),
+            asked: Asked::Create,
+            need,
+            hide,
+            ..Request::change(Method::POST, "/servers", "nova /servers", send_before)
+        };
+        let reply = self.send_and_forget(request).await?;
+        created(&reply)
+    }
+
+    /// Sends a change that rests on the catalog; a refusal may come from an answer that is no longer true.
+    async fn send_and_forget(&self, request: Request<'_>) -> Result<Reply, CloudError> {
+        let result = self.services.send(request).await;
+        if matches!(&result, Err(e) if e.class == ErrorClass::InvalidSpec) {
+            self.catalog.forget();
+        }
+        result
+    }
+
+    async fn act(
+        &self,
+        id: &str,
+        action: Value,
+        asked: Asked,
+        send_before: Instant,
+    ) -> Result<Accepted, CloudError> {
+        let path = format!("/servers/{}/action", checked(id)?);
+        let request = Request {
+            body: Some(action),
+            asked,
+            ..Request::change(Method::POST, path, "nova /servers/{id}/action", send_before)
+        };
+        Ok(accepted(id, &self.send_and_forget(request).await?))
+    }
+
+    async fn operate(
+        &self,
+        id: &str,
+        kind: OperationKind,
+        how: &Operate,
+        send_before: Instant,
+    ) -> Result<Accepted, CloudError> {
+        let asked = if kind == OperationKind::ConfirmResize {
+            Asked::Confirm
+        } else {
+            Asked::Change
+        };
+        let action = match (kind, how) {
+            (OperationKind::Start, Operate::Plain) => json!({ "os-start": null }),
+            (OperationKind::Stop, Operate::Plain | Operate::Stop(StopKind::CloudEscalates, _)) => {
+                json!({ "os-stop": null })
+            }
+            (OperationKind::Restart, Operate::Restart { hard }) => {
+                json!({ "reboot": { "type": if *hard { "HARD" } else { "SOFT" } } })
+            }
+            (OperationKind::Resize, Operate::Size(size)) => {
+                let flavor = create::flavor_of(&self.services, &self.catalog, size).await?;
+                json!({ "resize": { "flavorRef": flavor } })
+            }
+            (OperationKind::ConfirmResize, Operate::Plain) => json!({ "confirmResize": null }),
+            (OperationKind::RevertResize, Operate::Plain) => json!({ "revertResize": null }),
+            (OperationKind::Unpause, Operate::Plain) => json!({ "unpause": null }),
+            (OperationKind::Resume, Operate::Plain) => json!({ "resume": null }),
+            (OperationKind::Unshelve, Operate::Plain) => json!({ "unshelve": null }),
+            (OperationKind::Unrescue, Operate::Plain) => json!({ "unrescue": null }),
+            (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {
+                let path = format!("/servers/{}", checked(id)?);
+                let request = Request::change(Method::DELETE, path, "nova /servers/{id}", send_before);
+                return Ok(accepted(id, &self.services.send(request).await?));
+            }
+            (OperationKind::Mark, Operate::Marks(marks)) => return self.mark(id, marks, send_before).await,
+            (OperationKind::Unmark, Operate::Marks(marks)) => {
+                return self.unmark(id, Some(marks), send_before).await;
+            }
+            (OperationKind::Unmark, Operate::Plain) => return self.unmark(id, None, send_before).await,
+            (kind, how) => {
+                return Err(CloudError::new(
+                    ErrorClass::Unsupported,
+                    format!("OpenStack has no {kind} of this kind: {}", word(how)),
+                ));
+            }
+        };
+        self.act(id, action, asked, send_before).await
+    }
+
+    /// Adds our keys to the metadata, and our tag. Everybody else's stay.
+    async fn mark(&self, id: &str, marks: &Marks, send_before: Instant) -> Result<Accepted, CloudError> {
+        let path = format!("/servers/{}/metadata", checked(id)?);
+        let request = Request {
+            body: Some(json!({ "metadata": metadata_of(marks) })),
+            ..Request::change(Method::POST, path, "nova /servers/{id}/metadata", send_before)
+        };
+        let reply = self.services.send(request).await?;
+        let path = format!("/servers/{id}/tags/{}", tag(&marks.uid));
+        let request = Request::change(Method::PUT, path, "nova /servers/{id}/tags/{tag}", send_before);
+        match self.services.send(request).await {
+            // Full of tags: the metadata is the mark, the tag only makes it easy to filter.
+            Err(e) if e.class == ErrorClass::InvalidSpec => {
+                tracing::debug!(server = id, error = %e, "no tag written");
+            }
+            other => {
+                other?;
+            }
+        }
+        Ok(accepted(id, &reply))
+    }
+
+    /// Takes off what is there of our keys and our tag; nothing when the server carries another object's mark.
+    async fn unmark(
+        &self,
+        id: &str,
+        marks: Option<&Marks>,
+        send_before: Instant,
+    ) -> Result<Accepted, CloudError> {
+        let server = self.fetch(id).await?;
+        let uid = server.metadata.get(UID);
+        if let (Some(uid), Some(marks)) = (uid, marks)
+            && *uid != marks.uid
+        {
+            return Ok(Accepted {
+                id: Some(id.to_owned()),
+                request_id: None,
+            });
+        }
+        let ours = uid.or(marks.map(|m| &m.uid)).map(|uid| tag(uid));
+        let tags = server.tags.iter().filter(|t| Some(*t) == ours.as_ref());
+        // The uid goes last: while it is there an interrupted removal is seen and done again.
+        let mut keys: Vec<&str> = KEYS
+            .iter()
+            .copied()
+            .filter(|k| server.metadata.contains_key(*k))
+            .collect();
+        keys.sort_by_key(|k| *k == UID);
+        let paths = tags
+            .map(|t| (format!("/servers/{id}/tags/{t}"), "nova /servers/{id}/tags/{tag}"))
+            .chain(keys.iter().map(|k| {
+                (
+                    format!("/servers/{id}/metadata/{k}"),
+                    "nova /servers/{id}/metadata/{key}",
+                )
+            }));
+        let mut last = Accepted {
+            id: Some(id.to_owned()),
+            request_id: None,
+        };
+        for (path, route) in paths {
+            match self
+                .services
+                .send(Request::change(Method::DELETE, path, route, send_before))
+                .await
+            {
+                Ok(reply) => last = accepted(id, &reply),
+                Err(e) if e.class == ErrorClass::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(last)
+    }
+}
+
+impl Provider for OpenStack {
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
+    }
+
+    fn account(&self) -> BoxFuture<'_, Result<Account, CloudError>> {
+        Box::pin(async move {
+            let session = self.services.keystone.session().await?;
+            Ok(Account {
+                id: session.project_id.clone(),
+                name: session.project_name.clone(),
+                key: self.services.keystone.account_key(&session.project_id),
+            })
+        })
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>> {
+        Box::pin(async move {
+            let servers = paging::all_servers(&self.services).await?;
+            self.translate(servers).await
+        })
+    }
+
+    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ObservedServer, CloudError>> {
+        Box::pin(async move {
+            let server = self.fetch(id).await?;
+            let gone = || CloudError::new(ErrorClass::NotFound, format!("server {id} could not be found"));
+            self.translate(vec![server]).await?.pop().ok_or_else(gone)
+        })
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: &'a CloudCall,
+        user_data: Option<&'a SecretString>,
+    ) -> BoxFuture<'a, Result<Accepted, CloudError>> {
+        // Names may have to be looked up and a turn waited for: the caller says until when it may be sent.
+        let send_before = SEND_BEFORE.try_with(|limit| *limit);
+        let send_before = send_before.unwrap_or_else(|_| Instant::now() + SEND_WITHIN);
+        Box::pin(async move {
+            match call {
+                CloudCall::Create(request) => self.create(request, user_data, send_before).await,
+                CloudCall::Operate { id, kind, how } => self.operate(id, *kind, how, send_before).await,
+            }
+        })
+    }
+}
+
+/// An id that can stand in a path: Nova's are UUIDs.
+fn checked(id: &str) -> Result<&str, CloudError> {
+    let plain = !id.is_empty()
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if plain {
+        Ok(id)
+    } else {
+        Err(CloudError::new(
+            ErrorClass::InvalidSpec,
+            format!("{id:?} is no id of a server in OpenStack"),
+        ))
+    }
+}
+
+fn accepted(id: &str, reply: &Reply) -> Accepted {
+    let request_id = reply.header("x-openstack-request-id").map(str::to_owned);
+    Accepted {
+        id: Some(id.to_owned()),
+        request_id,
+    }
+}
+
+/// The id of a server that was just made: in the body, and at the end of `Location`.
+fn created(reply: &Reply) -> Result<Accepted, CloudError> {
+    let in_location = || {
+        reply
+            .header("location")?
+            .rsplit('/')
+            .next()
+            .filter(|id| checked(id).is_ok())
+    };
+    match serde_json::from_slice::<wire::CreatedDoc>(&reply.body) {
+        Ok(doc) => Ok(accepted(&doc.server.id, reply)),
+        Err(e) => match in_location() {
+            Some(id) => Ok(accepted(id, reply)),
+            None => Err(unreadable("Nova", "answer to a create", Asked::Create, &e)),
+        },
+    }
+}
+
+fn word(how: &Operate) -> String {
+    match how {
+        Operate::Plain => "plain".to_owned(),
+        Operate::Stop(kind, _) => kind.to_string(),
+        Operate::Restart { hard } => if *hard { "hard" } else { "soft" }.to_owned(),
+        Operate::Size(size) => size.text(),
+        Operate::Marks(_) => "marks".to_owned(),
+    }
+}

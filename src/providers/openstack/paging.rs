@@ -1,0 +1,65 @@
+//! Pages. Only the marker of a link is used: the host in it may be one that no credential goes to.
+
+use std::collections::{BTreeMap, HashSet};
+
+use reqwest::Url;
+
+use super::auth::ServiceKind;
+use super::catalog::query;
+use super::session::{Request, Services};
+use super::wire::{Link, Server, ServerPage};
+use crate::planner::model::{CloudError, ErrorClass};
+
+/// Where the next page begins; none after the last one.
+pub(super) fn next_marker(links: &[Link]) -> Result<Option<String>, CloudError> {
+    let Some(link) = links.iter().find(|l| l.rel == "next") else {
+        return Ok(None);
+    };
+    let base = Url::parse("http://h/").ok();
+    Url::options()
+        .base_url(base.as_ref())
+        .parse(&link.href)
+        .ok()
+        .and_then(|u| {
+            u.query_pairs()
+                .find(|(k, _)| k == "marker")
+                .map(|(_, v)| v.into_owned())
+        })
+        .map(Some)
+        .ok_or_else(|| broken("has a next page without a marker"))
+}
+
+fn broken(what: &str) -> CloudError {
+    CloudError::new(ErrorClass::Transient, format!("Nova's list {what}"))
+}
+
+/// Every server of the project, or an error. The size of a page is left to the cloud.
+pub(super) async fn all_servers(services: &Services) -> Result<Vec<Server>, CloudError> {
+    let mut all = BTreeMap::new();
+    let mut seen = HashSet::new();
+    let mut marker: Option<String> = None;
+    loop {
+        let path = match &marker {
+            None => "/servers/detail".to_owned(),
+            Some(marker) => query("/servers/detail", &[("marker", marker)]),
+        };
+        let request = Request::get(ServiceKind::Compute, path, "nova /servers/detail");
+        let page: ServerPage = services.read(request).await?;
+        let empty = page.servers.is_empty();
+        for server in page.servers {
+            if server.id.is_empty() {
+                return Err(broken("holds a server without an id"));
+            }
+            all.insert(server.id.clone(), server);
+        }
+        marker = match next_marker(&page.servers_links)? {
+            None => return Ok(all.into_values().collect()),
+            // The page behind a full one may be empty, but then nothing comes after it.
+            Some(_) if empty => return Err(broken("goes on after an empty page")),
+            next => next,
+        };
+        if !seen.insert(marker.clone()) {
+            return Err(broken("goes round in a circle"));
+        }
+    }
+}

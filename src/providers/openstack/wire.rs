@@ -1,0 +1,192 @@
+//! What Keystone, Nova, Glance and Neutron write, as far as it is read here. Unknown fields are ignored, and
+//! what may be absent or null is optional: an old or a broken cloud must not make a list unreadable.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+/// Reads `null` as the default.
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+/// `GET /servers/{id}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct ServerDoc {
+    pub(super) server: Server,
+}
+
+/// `GET /servers/detail`: one page.
+#[derive(Debug, Deserialize)]
+pub(super) struct ServerPage {
+    pub(super) servers: Vec<Server>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) servers_links: Vec<Link>,
+}
+
+/// A link to the next page.
+#[derive(Debug, Deserialize)]
+pub(super) struct Link {
+    pub(super) rel: String,
+    pub(super) href: String,
+}
+
+/// A server. One in a cell that is down has little more than its id and status UNKNOWN (2.69).
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Server {
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) name: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) status: String,
+    #[serde(default, rename = "OS-EXT-STS:vm_state")]
+    pub(super) vm_state: Option<String>,
+    #[serde(default, rename = "OS-EXT-STS:task_state")]
+    pub(super) task_state: Option<String>,
+    #[serde(default, rename = "OS-EXT-STS:power_state")]
+    pub(super) power_state: Option<i64>,
+    #[serde(default, rename = "OS-SRV-USG:launched_at")]
+    pub(super) launched_at: Option<String>,
+    #[serde(default, rename = "OS-EXT-AZ:availability_zone")]
+    pub(super) zone: Option<String>,
+    #[serde(default, rename = "hostId")]
+    pub(super) host_id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) addresses: BTreeMap<String, Vec<Address>>,
+    #[serde(default)]
+    pub(super) flavor: Option<FlavorCopy>,
+    /// An object; the empty string for a server that was booted from a volume.
+    #[serde(default)]
+    pub(super) image: serde_json::Value,
+    #[serde(default)]
+    pub(super) locked: Option<bool>,
+    #[serde(default)]
+    pub(super) locked_reason: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) metadata: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) tags: Vec<String>,
+    #[serde(default)]
+    pub(super) fault: Option<Fault>,
+}
+
+/// One address of a server.
+#[derive(Debug, Deserialize)]
+pub(super) struct Address {
+    pub(super) addr: String,
+    #[serde(default, rename = "OS-EXT-IPS:type")]
+    pub(super) kind: Option<String>,
+}
+
+/// The flavor that a server was made from (2.47): a copy without an id.
+#[derive(Debug, Deserialize)]
+pub(super) struct FlavorCopy {
+    #[serde(default)]
+    pub(super) original_name: Option<String>,
+    #[serde(default)]
+    pub(super) vcpus: Option<i32>,
+    #[serde(default)]
+    pub(super) ram: Option<i64>,
+}
+
+/// Why a server is in ERROR.
+#[derive(Debug, Deserialize)]
+pub(super) struct Fault {
+    #[serde(default)]
+    pub(super) code: Option<i64>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) message: String,
+}
+
+/// The reply to `POST /servers`.
+#[derive(Debug, Deserialize)]
+pub(super) struct CreatedDoc {
+    pub(super) server: Identified,
+}
+
+/// Anything with an id, and a name perhaps.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Identified {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    /// Of an image: only an active one can be booted.
+    #[serde(default)]
+    pub(super) status: Option<String>,
+}
+
+/// `GET /flavors`: one page.
+#[derive(Debug, Deserialize)]
+pub(super) struct FlavorPage {
+    pub(super) flavors: Vec<Identified>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) flavors_links: Vec<Link>,
+}
+
+/// `GET /v2/images`.
+#[derive(Debug, Deserialize)]
+pub(super) struct ImageList {
+    pub(super) images: Vec<Identified>,
+}
+
+/// `GET /v2.0/networks`.
+#[derive(Debug, Deserialize)]
+pub(super) struct NetworkList {
+    pub(super) networks: Vec<Identified>,
+}
+
+/// Nova's version document.
+#[derive(Debug, Deserialize)]
+pub(super) struct VersionDoc {
+    pub(super) version: Version,
+}
+
+/// The microversions of an endpoint.
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    /// The highest; empty where there are none.
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) version: String,
+    /// The lowest.
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) min_version: String,
+}
+
+/// The reply to `POST /v3/auth/tokens`.
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenDoc {
+    pub(super) token: TokenBody,
+}
+
+/// A token without itself: that comes in a header.
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenBody {
+    #[serde(default)]
+    pub(super) expires_at: Option<jiff::Timestamp>,
+    #[serde(default)]
+    pub(super) issued_at: Option<jiff::Timestamp>,
+    #[serde(default)]
+    pub(super) project: Option<Identified>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) catalog: Vec<Service>,
+}
+
+/// A service of the catalog.
+#[derive(Debug, Deserialize)]
+pub(super) struct Service {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// Where a service is reached.
+#[derive(Debug, Deserialize)]
+pub(super) struct Endpoint {
+    pub(super) interface: String,
+    #[serde(default)]
+    pub(super) region_id: Option<String>,
+    #[serde(default)]
+    pub(super) region: Option<String>,
+    pub(super) url: String,
+}

@@ -1,0 +1,281 @@
+//! Which hosts a credential may be sent to: https only, and no address inside of this machine or its cloud's
+//! metadata service, neither written down nor behind a name.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// The rules for endpoints. Strict by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointRules {
+    /// Plain http and addresses of this machine are allowed: for demos and tests.
+    pub allow_insecure: bool,
+}
+
+/// Why an endpoint is refused. Never carries user information of the URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// It is no URL.
+    #[error("the endpoint is no URL: {0}")]
+    NotUrl(String),
+    /// It is not https.
+    #[error("the endpoint {0} is not https")]
+    NotHttps(String),
+    /// It has a user name or a password.
+    #[error("the endpoint of {0} carries a user name or a password: leave them out")]
+    UserInfo(String),
+    /// It has no host.
+    #[error("the endpoint has no host")]
+    NoHost,
+    /// Its address is not reachable for us on purpose.
+    #[error("the endpoint {host} is {what}, which is not allowed")]
+    Address {
+        /// The host as written, or the address that it resolves to.
+        host: String,
+        /// What kind of address it is.
+        what: &'static str,
+    },
+}
+
+impl EndpointRules {
+    /// Reads an endpoint and checks what can be seen without resolving its name.
+    ///
+    /// # Errors
+    /// Says which rule it breaks.
+    pub fn check(self, text: &str) -> Result<Url, EndpointError> {
+        let url = Url::parse(text.trim()).map_err(|e| EndpointError::NotUrl(e.to_string()))?;
+        let host = url
+            .host_str()
+            .filter(|h| !h.is_empty())
+            .ok_or(EndpointError::NoHost)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::UserInfo(host.to_owned()));
+        }
+        let known = url.scheme() == "https" || (self.allow_insecure && url.scheme() == "http");
+        if !known {
+            return Err(EndpointError::NotHttps(host.to_owned()));
+        }
+        self.check_host(host)?;
+        Ok(url)
+    }
+
+    fn check_host(self, host: &str) -> Result<(), EndpointError> {
+        if self.allow_insecure {
+            return Ok(());
+        }
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let what = match bare.parse::<IpAddr>() {
+            Ok(ip) => forbidden(ip),
+            Err(_) => forbidden_name(bare),
+        };
+        match what {
+            None => Ok(()),
+            Some(what) => Err(EndpointError::Address {
+                host: host.to_owned(),
+                what,
+            }),
+        }
+    }
+
+    /// Checks an address that a name resolved to.
+    ///
+    /// # Errors
+    /// Says what kind of address it is.
+    pub fn check_ip(self, ip: IpAddr) -> Result<(), EndpointError> {
+        match forbidden(ip) {
+            Some(what) if !self.allow_insecure => Err(EndpointError::Address {
+                host: ip.to_string(),
+                what,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Names that mean this machine or a metadata service whatever they resolve to.
+const NAMES: &[(&str, &str)] = &[
+    ("localhost", "this machine"),
+    ("metadata.google.internal", "a metadata service"),
+];
+
+fn forbidden_name(host: &str) -> Option<&'static str> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    NAMES
+        .iter()
+        .find(|(name, _)| host == *name || host.ends_with(&format!(".{name}")))
+        .map(|(_, what)| *what)
+}
+
+/// What kind of address it is, if it is one that no credential is sent to.
+fn forbidden(ip: IpAddr) -> Option<&'static str> {
+    match ip {
+        IpAddr::V4(v4) => forbidden_v4(v4),
+        IpAddr::V6(v6) => match embedded_v4(v6) {
+            Some(v4) => forbidden_v4(v4),
+            None => forbidden_v6(v6),
+        },
+    }
+}
+
+fn forbidden_v4(ip: Ipv4Addr) -> Option<&'static str> {
+    // 100.100.100.200 is Alibaba Cloud's metadata service, 192.0.0.192 Oracle's; both outside of 169.254/16.
+    const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+    let first = ip.octets()[0];
+    match () {
+        () if first == 0 => Some("an unspecified address"),
+        () if ip.is_loopback() => Some("a loopback address"),
+        () if ip.is_link_local() => Some("a link-local address"),
+        () if METADATA.contains(&ip) => Some("a metadata address"),
+        () if ip.is_multicast() || first >= 240 => Some("no address of one host"),
+        () => None,
+    }
+}
+
+fn forbidden_v6(ip: Ipv6Addr) -> Option<&'static str> {
+    // fd00:ec2::254 and fd20:ce::254 are metadata services of Amazon and Google.
+    const METADATA: [Ipv6Addr; 2] = [
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    ];
+    match () {
+        () if ip.is_unspecified() => Some("an unspecified address"),
+        () if ip.is_loopback() => Some("a loopback address"),
+        () if ip.is_unicast_link_local() => Some("a link-local address"),
+        () if METADATA.contains(&ip) => Some("a metadata address"),
+        () if ip.is_multicast() => Some("no address of one host"),
+        () => None,
+    }
+}
+
+/// The IPv4 address inside of an IPv6 one: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), NAT64
+/// (`64:ff9b::/96`) or 6to4 (`2002::/16`).
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let s = ip.segments();
+    let of = |hi: u16, lo: u16| {
+        let ([a, b], [c, d]) = (hi.to_be_bytes(), lo.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match s {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, hi, lo] | [0x64, 0xff9b, 0, 0, 0, 0, hi, lo] => Some(of(hi, lo)),
+        [0x2002, hi, lo, ..] => Some(of(hi, lo)),
+        _ => None,
+    }
+}
+
+/// Resolves names with the system's resolver and refuses an answer with a forbidden address in it: a name
+/// that points to this machine or to a metadata service gets no credential.
+#[derive(Clone, Copy, Debug)]
+pub struct FilteringResolver(EndpointRules);
+
+impl FilteringResolver {
+    /// A resolver under these rules.
+    pub fn new(rules: EndpointRules) -> Arc<Self> {
+        Arc::new(Self(rules))
+    }
+}
+
+impl Resolve for FilteringResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let rules = self.0;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let allowed = keep_allowed(rules, found)?;
+            let addresses: Addrs = Box::new(allowed.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// All addresses, or the first refusal.
+fn keep_allowed(rules: EndpointRules, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, EndpointError> {
+    for address in &found {
+        rules.check_ip(address.ip())?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: EndpointRules = EndpointRules {
+        allow_insecure: false,
+    };
+    const LAX: EndpointRules = EndpointRules { allow_insecure: true };
+
+    #[test]
+    fn refuses_what_a_credential_must_not_reach() {
+        for url in [
+            "http://cloud.example/v3",
+            "ftp://cloud.example",
+            "https://user:secret@cloud.example",
+            "https://user@cloud.example",
+            "https://127.0.0.1/v3",
+            "https://127.8.8.8",
+            "https://0.0.0.0",
+            "https://0.1.2.3",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://169.254.169.254/latest",
+            "https://100.100.100.200",
+            "https://[::1]:5000",
+            "https://[::]",
+            "https://[fe80::1]",
+            "https://[::ffff:127.0.0.1]",
+            "https://[::ffff:169.254.169.254]",
+            "https://[64:ff9b::a9fe:a9fe]",
+            "https://[2002:7f00:1::]",
+            "https://[fd00:ec2::254]",
+            "https://localhost",
+            "https://LOCALHOST.",
+            "https://x.localhost/",
+            "https://metadata.google.internal",
+            "https://224.0.0.1",
+            "https://255.255.255.255",
+            "not a url",
+        ] {
+            assert!(STRICT.check(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn allows_ordinary_hosts() {
+        for url in [
+            "https://keystone.example:5000/v3",
+            "https://10.0.0.5/identity",
+            "https://[2001:db8::1]/v3",
+            "https://[fd12:3456::1]/v3",
+            "https://notlocalhost.example",
+        ] {
+            assert!(STRICT.check(url).is_ok(), "{url}: {:?}", STRICT.check(url));
+        }
+    }
+
+    #[test]
+    fn insecure_means_http_and_this_machine_but_never_user_information() {
+        assert!(LAX.check("http://127.0.0.1:15000/v3").is_ok());
+        assert!(LAX.check("http://localhost:1").is_ok());
+        assert!(LAX.check("ftp://127.0.0.1").is_err());
+        let error = LAX.check("http://me:hunter2@127.0.0.1").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn one_forbidden_address_spoils_an_answer() {
+        let mixed = vec!["93.184.216.34:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
+        assert!(keep_allowed(STRICT, mixed.clone()).is_err());
+        assert_eq!(keep_allowed(LAX, mixed).unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_checked_after_it_is_resolved() {
+        use std::str::FromStr;
+        let name = Name::from_str("localhost").unwrap();
+        assert!(FilteringResolver::new(STRICT).resolve(name).await.is_err());
+        let name = Name::from_str("localhost").unwrap();
+        assert!(FilteringResolver::new(LAX).resolve(name).await.is_ok());
+    }
+}
