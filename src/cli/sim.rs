@@ -58,7 +58,9 @@ pub enum SimError {
 /// Listens, prints the address as a comment and the manifests as YAML, and answers until Ctrl-C.
 pub async fn run(args: SimArgs) -> Result<(), SimError> {
     let Cloud::Openstack(args) = args.cloud;
-    let listener = TcpListener::bind(args.listen).await.map_err(|e| SimError::Listen(args.listen, e))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|e| SimError::Listen(args.listen, e))?;
     let base = format!("http://{}", listener.local_addr()?);
     let mut config = SimConfig::default();
     config.timings.call = Duration::from_millis(args.call_ms);
@@ -66,10 +68,13 @@ pub async fn run(args: SimArgs) -> Result<(), SimError> {
     config.page_limit = args.page_limit.max(1);
     let sim = OpenStackSim::new(config);
     {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "# simulated OpenStack: {base}/identity/v3, faults and state: {base}/_sim/state")?;
-    write!(out, "{}", manifests(&base, &args.name, &args.namespace))?;
-    out.flush()?;
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "# simulated OpenStack: {base}/identity/v3, faults and state: {base}/_sim/state"
+        )?;
+        write!(out, "{}", manifests(&base, &args.name, &args.namespace))?;
+        out.flush()?;
     }
     tokio::select! {
         served = sim.serve(listener) => Ok(served?),

@@ -377,16 +377,32 @@ impl Listing {
     }
 
     fn pick(&self, ids: Option<&Vec<String>>) -> Vec<&Arc<ObservedServer>> {
-        ids.into_iter().flatten().filter_map(|id| self.servers.get(id)).collect()
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.servers.get(id))
+            .collect()
     }
 
-    fn indexed(asked_at: Option<Timestamp>, sequence: u64, servers: BTreeMap<String, Arc<ObservedServer>>) -> Self {
+    fn indexed(
+        asked_at: Option<Timestamp>,
+        sequence: u64,
+        servers: BTreeMap<String, Arc<ObservedServer>>,
+    ) -> Self {
         let (mut by_uid, mut by_object) = (HashMap::new(), HashMap::new());
         for (id, marks) in servers.iter().filter_map(|(id, s)| Some((id, s.marks.as_ref()?))) {
-            by_uid.entry(marks.uid.clone()).or_insert_with(Vec::new).push(id.clone());
+            by_uid
+                .entry(marks.uid.clone())
+                .or_insert_with(Vec::new)
+                .push(id.clone());
             let object = (marks.installation.clone(), marks.object.clone());
             by_object.entry(object).or_insert_with(Vec::new).push(id.clone());
         }
-        Self { asked_at, sequence, servers, by_uid, by_object }
+        Self {
+            asked_at,
+            sequence,
+            servers,
+            by_uid,
+            by_object,
+        }
     }
 }

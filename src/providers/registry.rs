@@ -35,7 +35,7 @@ pub struct Cloud {
 }
 
 /// Every cloud.
-pub const CLOUDS: &[Cloud] = &[];
+pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD];
 
 /// The cloud that a ProviderConfig names.
 ///

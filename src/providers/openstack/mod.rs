@@ -10,6 +10,7 @@ mod create;
 mod discovery;
 mod errors;
 mod paging;
+mod register;
 mod session;
 mod states;
 mod wire;
@@ -24,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub use capabilities::CAPABILITIES;
+pub use register::CLOUD;
 
 use self::auth::{Keystone, ServiceKind};
 use self::catalog::Catalog;
@@ -301,9 +303,10 @@ impl Provider for OpenStack {
         call: &'a CloudCall,
         user_data: Option<&'a SecretString>,
     ) -> BoxFuture<'a, Result<Accepted, CloudError>> {
-        // Names may have to be looked up and a turn waited for: the caller says until when it may be sent.
-        let send_before = SEND_BEFORE.try_with(|limit| *limit);
-        let send_before = send_before.unwrap_or_else(|_| Instant::now() + SEND_WITHIN);
+        // Counted from here: names may have to be looked up and a turn waited for.
+        let send_before = SEND_BEFORE
+            .try_with(|t| *t)
+            .unwrap_or_else(|_| Instant::now() + SEND_WITHIN);
         Box::pin(async move {
             match call {
                 CloudCall::Create(request) => self.create(request, user_data, send_before).await,

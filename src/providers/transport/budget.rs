@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::api::provider_config::Requests;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -26,6 +27,18 @@ pub struct Limits {
     pub burst: u32,
     /// Requests under way at the same time; at least 1.
     pub in_flight: u32,
+}
+
+impl Limits {
+    /// The limits that a ProviderConfig sets.
+    pub fn of(requests: &Requests) -> Self {
+        let at_least_one = |n: i32| u32::try_from(n).unwrap_or(1).max(1);
+        Self {
+            per_second: at_least_one(requests.per_second),
+            burst: at_least_one(requests.burst),
+            in_flight: at_least_one(requests.in_flight),
+        }
+    }
 }
 
 /// The longest pause that a cloud can ask for.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::action_table::{Course, HARD_FROM, HARD_TASKS, ROWS, Row};
 use super::keystone::Who;
 use super::nova::Microversion;
 use super::server::{Action, Lock, Server, Vm};
@@ -11,193 +12,7 @@ use super::timeline::{Effect, RUNNING, SHUTDOWN, Track};
 use super::wire::{Answer, Reply, nova_error};
 use super::world::{Image, World};
 
-/// What follows when an action is accepted.
-#[derive(Clone, Copy)]
-enum Course {
-    /// One call of the hypervisor, then this state and power; a failure leaves all as it was.
-    Simple(&'static str, Vm, u8),
-    /// The same, but a failure is ERROR with this code and a text before the message.
-    Fatal(&'static str, Vm, u8, u16),
-    Reboot,
-    Resize,
-    Confirm,
-    Revert,
-    Rebuild,
-    Shelve,
-    Unshelve,
-    Snapshot,
-}
-
-struct Row {
-    /// The key of the body.
-    key: &'static str,
-    /// Nova's name of it in messages and action records.
-    name: &'static str,
-    from: &'static [Vm],
-    /// Set before the answer; empty: nothing shows.
-    task: &'static str,
-    status: u16,
-    course: Course,
-}
-
-const fn row(
-    key: &'static str,
-    name: &'static str,
-    from: &'static [Vm],
-    task: &'static str,
-    status: u16,
-    course: Course,
-) -> Row {
-    Row {
-        key,
-        name,
-        from,
-        task,
-        status,
-        course,
-    }
-}
-
-use Vm::{Active, Error, Paused, Rescued, Resized, Shelved, ShelvedOffloaded, Stopped, Suspended};
-
-const PAUSED: u8 = 3;
-const SUSPENDED: u8 = 7;
-
-/// A reboot by pulling the plug has its own states, also while other tasks are under way.
-const HARD_FROM: &[Vm] = &[Active, Stopped, Paused, Suspended, Error];
-const HARD_TASKS: &[&str] = &[
-    "rebooting",
-    "rebooting_hard",
-    "reboot_started",
-    "resuming",
-    "unpausing",
-    "pausing",
-    "suspending",
-];
-
-const ROWS: &[Row] = &[
-    row(
-        "os-stop",
-        "stop",
-        &[Active, Error],
-        "powering-off",
-        202,
-        Course::Simple("power_off", Stopped, SHUTDOWN),
-    ),
-    row(
-        "os-start",
-        "start",
-        &[Stopped],
-        "powering-on",
-        202,
-        Course::Simple("power_on", Active, RUNNING),
-    ),
-    row(
-        "pause",
-        "pause",
-        &[Active],
-        "pausing",
-        202,
-        Course::Simple("pause", Paused, PAUSED),
-    ),
-    row(
-        "unpause",
-        "unpause",
-        &[Paused],
-        "unpausing",
-        202,
-        Course::Simple("unpause", Active, RUNNING),
-    ),
-    row(
-        "suspend",
-        "suspend",
-        &[Active],
-        "suspending",
-        202,
-        Course::Simple("suspend", Suspended, SUSPENDED),
-    ),
-    row(
-        "resume",
-        "resume",
-        &[Suspended],
-        "resuming",
-        202,
-        Course::Simple("resume", Active, RUNNING),
-    ),
-    row(
-        "rescue",
-        "rescue",
-        &[Active, Stopped, Error],
-        "rescuing",
-        200,
-        Course::Fatal("rescue", Rescued, RUNNING, 400),
-    ),
-    row(
-        "unrescue",
-        "unrescue",
-        &[Rescued],
-        "unrescuing",
-        202,
-        Course::Fatal("unrescue", Active, RUNNING, 500),
-    ),
-    row(
-        "shelve",
-        "shelve",
-        &[Active, Stopped, Paused, Suspended],
-        "shelving",
-        202,
-        Course::Shelve,
-    ),
-    row(
-        "unshelve",
-        "unshelve",
-        &[Shelved, ShelvedOffloaded],
-        "unshelving",
-        202,
-        Course::Unshelve,
-    ),
-    row("reboot", "reboot", &[Active], "rebooting", 202, Course::Reboot),
-    row(
-        "resize",
-        "resize",
-        &[Active, Stopped],
-        "resize_prep",
-        202,
-        Course::Resize,
-    ),
-    row(
-        "confirmResize",
-        "confirmResize",
-        &[Resized],
-        "",
-        204,
-        Course::Confirm,
-    ),
-    row(
-        "revertResize",
-        "revertResize",
-        &[Resized],
-        "resize_reverting",
-        202,
-        Course::Revert,
-    ),
-    row(
-        "rebuild",
-        "rebuild",
-        &[Active, Stopped, Error],
-        "rebuilding",
-        202,
-        Course::Rebuild,
-    ),
-    row(
-        "createImage",
-        "createImage",
-        &[Active, Stopped, Paused, Suspended],
-        "image_snapshot",
-        202,
-        Course::Snapshot,
-    ),
-];
+use Vm::{Active, Error, Stopped};
 
 /// The refusal of a call that the state forbids.
 pub(super) fn wrong_state(server: &Server, name: &str, what: &str, word: &str) -> Reply {
@@ -282,7 +97,7 @@ impl World {
             _ => false,
         };
         check_lock(server, who)?;
-        if row.key == "confirmResize" && server.confirming || row.key == "revertResize" && server.confirming {
+        if server.confirming && matches!(row.key, "confirmResize" | "revertResize") {
             return Err(nova_error(400, "Instance has not been resized."));
         }
         check_state(server, row, hard)?;

@@ -39,3 +39,32 @@ pub fn app_credential_manifests(base_url: &str, credential_id: &str, name: &str,
     );
     objects(&clouds, "demo", name, namespace)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::{app_credential_manifests, manifests};
+
+    #[test]
+    fn manifests_are_yaml_with_yaml_inside() {
+        for text in [
+            manifests("http://a:1", "n", "ns"),
+            app_credential_manifests("http://a:1", "id", "n", "ns"),
+        ] {
+            let (secret, config) = text.split_once("---\n").unwrap();
+            let secret: Value = serde_saphyr::from_str(secret).unwrap();
+            let config: Value = serde_saphyr::from_str(config).unwrap();
+            let clouds: Value =
+                serde_saphyr::from_str(secret["stringData"]["clouds.yaml"].as_str().unwrap()).unwrap();
+            let spec: crate::api::provider_config::ProviderConfigSpec =
+                serde_json::from_value(config["spec"].clone()).unwrap();
+            let account = spec.openstack.unwrap();
+            assert_eq!(account.secret_ref.name, secret["metadata"]["name"]);
+            assert_eq!(
+                clouds["clouds"][&account.cloud]["auth"]["auth_url"],
+                "http://a:1/identity/v3"
+            );
+        }
+    }
+}

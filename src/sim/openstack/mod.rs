@@ -9,6 +9,7 @@
 //!
 //! [`Transport`]: crate::providers::transport::Transport
 
+mod action_table;
 mod actions;
 mod config;
 mod faults;
@@ -26,6 +27,7 @@ mod nova_show;
 mod others;
 mod out_of_band;
 mod pattern;
+mod quota;
 mod receive;
 mod server;
 mod timeline;

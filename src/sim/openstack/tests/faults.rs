@@ -157,7 +157,7 @@ async fn lists_lag_leave_out_and_lose_cells() {
         })
         .times(1),
     );
-    assert_eq!(ids().await, [old.clone()]);
+    assert_eq!(ids().await, std::slice::from_ref(&old));
     client
         .sim
         .inject(FaultRule::new(FaultEffect::DownCell { server: "old".into() }));

@@ -1,5 +1,6 @@
 //! The simulator against what was seen of the real services.
 
+mod failures;
 mod faults;
 mod identity;
 mod lists;

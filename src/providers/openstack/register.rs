@@ -1,0 +1,54 @@
+//! How a ProviderConfig becomes an OpenStack project.
+
+use std::sync::Arc;
+
+use super::OpenStack;
+use crate::api::ProviderConfigSpec;
+use crate::api::provider_config::CatalogInterface;
+use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::Provider;
+use crate::providers::registry::{Build, Cloud};
+use crate::providers::transport::budget::{Budget, Limits};
+use crate::providers::transport::client::HttpClient;
+use crate::providers::transport::endpoint::EndpointRules;
+
+/// The key of the Secret with the credentials.
+const KEY: &str = "clouds.yaml";
+
+/// The line of the registry.
+pub const CLOUD: Cloud = Cloud {
+    name: "openstack",
+    secret,
+    build,
+};
+
+fn secret(spec: &ProviderConfigSpec) -> Option<&str> {
+    spec.openstack.as_ref().map(|o| o.secret_ref.name.as_str())
+}
+
+fn build(from: &Build<'_>) -> Result<Arc<dyn Provider>, CloudError> {
+    let Some(account) = &from.spec.openstack else {
+        return Err(CloudError::new(
+            ErrorClass::InvalidSpec,
+            "the ProviderConfig names no OpenStack project",
+        ));
+    };
+    let Some(clouds) = from.secret.get(KEY) else {
+        let words = format!("Secret {} has no key {KEY}", account.secret_ref.name);
+        return Err(CloudError::new(ErrorClass::NotFound, words));
+    };
+    let interface = account.interface.map(|i| match i {
+        CatalogInterface::Public => "public",
+        CatalogInterface::Internal => "internal",
+    });
+    let rules = EndpointRules {
+        allow_insecure: from.allow_insecure_endpoints,
+    };
+    let http = HttpClient::new(
+        Arc::clone(&from.transport),
+        Budget::new(Limits::of(&from.spec.requests)),
+        rules,
+    );
+    let project = OpenStack::new(clouds, &account.cloud, account.region.as_deref(), interface, http)?;
+    Ok(Arc::new(project))
+}
