@@ -1,7 +1,10 @@
 //! The commands.
 
 pub mod crds;
+pub mod docs;
 pub mod run;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 use clap::{Parser, Subcommand};
 
@@ -19,6 +22,12 @@ enum Command {
     Run(run::RunArgs),
     /// Prints the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
+    /// Prints the reference of fields, conditions and reasons as Markdown.
+    #[command(hide = true)]
+    Docs,
+    /// Runs a simulated cloud, for demos and tests.
+    #[cfg(feature = "sim")]
+    Sim(sim::SimArgs),
 }
 
 /// Why a command failed.
@@ -30,6 +39,13 @@ pub enum CliError {
     /// The definitions cannot be printed.
     #[error(transparent)]
     Crds(#[from] crds::PrintError),
+    /// The reference cannot be printed.
+    #[error("the reference: {0}")]
+    Docs(#[from] docs::DocsError),
+    /// The simulator ended.
+    #[cfg(feature = "sim")]
+    #[error(transparent)]
+    Sim(#[from] sim::SimError),
     /// There is no runtime to run in.
     #[error("the process cannot begin: {0}")]
     Runtime(std::io::Error),
@@ -44,6 +60,12 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.run(),
             Command::Crds(args) => Ok(args.run()?),
+            Command::Docs => Ok(docs::print()?),
+            #[cfg(feature = "sim")]
+            Command::Sim(args) => {
+                let runtime = tokio::runtime::Runtime::new().map_err(CliError::Runtime)?;
+                Ok(runtime.block_on(sim::run(args))?)
+            }
         }
     }
 }

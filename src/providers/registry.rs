@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Provider;
-use super::transport::Transport;
+use super::transport::endpoint::EndpointRules;
+use super::transport::reqwest::HttpConnect;
+use super::transport::{Connect, Transport};
 use crate::api::ProviderConfigSpec;
 use crate::planner::model::{CloudError, ErrorClass};
 
@@ -48,4 +50,11 @@ pub fn cloud_of<'a>(clouds: &'a [Cloud], spec: &ProviderConfigSpec) -> Result<&'
             "the ProviderConfig names no cloud that is known",
         )
     })
+}
+
+/// The way out that production uses: HTTPS, with the endpoint rules.
+pub fn connect(allow_insecure_endpoints: bool) -> Arc<dyn Connect> {
+    Arc::new(HttpConnect::new(EndpointRules {
+        allow_insecure: allow_insecure_endpoints,
+    }))
 }

@@ -451,7 +451,6 @@ mod tests {
         held(&a, true).await;
         assert!(a.claim.holds());
         // Nothing of this process runs while it is frozen; its clock does.
-        tokio::time::pause();
         let until = a.claim.until().unwrap();
         a.task.abort();
         tokio::time::sleep_until(until).await;
