@@ -14,7 +14,7 @@ build: ## the release binary, without simulators
 	$(CARGO) build --release --locked
 
 generate: ## write crds/ and docs/ anew from the code
-	$(CARGO) run --locked -q $(FEATURES) -- crds --directory crds
+	$(CARGO) run --locked -q $(FEATURES) -- crds --output crds
 	$(CARGO) run --locked -q $(FEATURES) -- docs > docs/reference.md
 
 lint: ## formatting and clippy, warnings denied

@@ -15,13 +15,14 @@ pub fn clouds_yaml(base_url: &str) -> String {
     text
 }
 
+/// Names are quoted: `n` and `1` would be no strings in YAML.
 fn objects(clouds: &str, cloud: &str, name: &str, namespace: &str) -> String {
     let indented: String = clouds.lines().map(|line| format!("    {line}\n")).collect();
     format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\nstringData:\n  \
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name:?}\n  namespace: {namespace:?}\nstringData:\n  \
          clouds.yaml: |\n{indented}---\napiVersion: evenkeel.dev/v1alpha1\nkind: ProviderConfig\nmetadata:\n  \
-         name: {name}\n  namespace: {namespace}\nspec:\n  openstack:\n    secretRef:\n      name: {name}\n    \
-         cloud: {cloud}\n"
+         name: {name:?}\n  namespace: {namespace:?}\nspec:\n  openstack:\n    secretRef:\n      name: {name:?}\n    \
+         cloud: {cloud:?}\n"
     )
 }
 

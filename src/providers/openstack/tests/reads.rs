@@ -53,6 +53,7 @@ async fn a_list_with_a_failed_page_is_an_error() {
         let fake = Fake::new(move |seen, _| match seen.line.as_str() {
             "GET /v2.1/servers/detail" => page(&["a", "b"], Some("b")),
             "GET /v2.1/servers/detail?marker=b" => answer(),
+            "GET /v2.1/servers/detail?marker=x" => page(&["z"], None),
             _ => None,
         });
         let error = provider(&fake).list().await.unwrap_err();
