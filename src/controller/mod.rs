@@ -12,7 +12,8 @@ pub mod ownership;
 mod queue;
 mod reconcile;
 mod store;
-#[cfg(all(test, feature = "sim"))]
+#[cfg(test)]
+#[cfg(feature = "sim")]
 mod tests;
 mod watching;
 
@@ -36,11 +37,11 @@ use crate::observer::sync::{Jitter, hash, lock};
 use crate::observer::{ObjectKey, Setup, Wake};
 use crate::planner::{EventDraft, Takes};
 use accounts::{Accounts, Settings};
+pub use context::{Context, Readiness};
 use events::Events;
 use limits::Limits;
 use objects::Objects;
 use queue::{Queue, Urgency};
-pub use context::{Context, Readiness};
 pub(crate) use reconcile::Error;
 use store::{Change, Store, What};
 
@@ -145,7 +146,8 @@ impl Shell {
             pace,
         });
         let (a, b) = (Arc::clone(&servers), Arc::clone(&configs));
-        ctx.readiness.ask(move || a.not_ready().into_iter().chain(b.not_ready()).collect());
+        ctx.readiness
+            .ask(move || a.not_ready().into_iter().chain(b.not_ready()).collect());
         let shell = Arc::new(Self {
             servers,
             configs,

@@ -321,4 +321,3 @@ impl Candidate {
 fn version(lease: Option<&Lease>) -> Option<&str> {
     lease?.metadata.resource_version.as_deref()
 }
-
