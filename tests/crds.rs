@@ -1,5 +1,6 @@
 //! What is written from the types and kept in the repository: definitions and reference.
 //! `make generate` (GENERATE=1 for this test) writes it anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 

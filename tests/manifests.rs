@@ -1,4 +1,5 @@
 //! What is installed and what is shown as examples, on a real API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -55,16 +56,25 @@ fn the_controller_may_do_what_it_needs_and_no_more() {
     let cluster = installed();
     let own = ["-n", "evenkeel-system"];
     let other = ["-n", "default"];
+    // `kind/name` is one object, `kind:part` a subresource.
     let cases: &[(&[&str], &str, &str, bool)] = &[
         (&other, "list", "servers.evenkeel.dev", true),
         (&other, "watch", "providerconfigs.evenkeel.dev", true),
         (&other, "patch", "servers.evenkeel.dev", true),
-        (&other, "update", "servers.evenkeel.dev/status", true),
-        (&other, "update", "providerconfigs.evenkeel.dev/status", true),
+        (&other, "update", "servers.evenkeel.dev:status", true),
+        (&other, "update", "providerconfigs.evenkeel.dev:status", true),
         (&other, "get", "secrets", true),
         (&other, "create", "events.events.k8s.io", true),
-        (&own, "update", "leases.coordination.k8s.io", true),
+        (
+            &own,
+            "update",
+            "leases.coordination.k8s.io/evenkeel-controller",
+            true,
+        ),
+        (&own, "create", "leases.coordination.k8s.io", true),
         (&own, "create", "configmaps", true),
+        (&own, "get", "configmaps/evenkeel-installation", true),
+        (&own, "get", "configmaps/kube-root-ca.crt", false),
         (&other, "create", "servers.evenkeel.dev", false),
         (&other, "delete", "servers.evenkeel.dev", false),
         (&other, "update", "providerconfigs.evenkeel.dev", false),
@@ -85,7 +95,7 @@ fn the_controller_may_do_what_it_needs_and_no_more() {
     ];
     let mut wrong = Vec::new();
     for (place, verb, what, expected) in cases {
-        let (resource, sub) = what.split_once('/').unwrap_or((what, ""));
+        let (resource, sub) = what.split_once(':').unwrap_or((what, ""));
         let sub = format!("--subresource={sub}");
         let out = cluster.kubectl(&[*place, &["auth", "can-i", verb, resource, &sub, ACCOUNT]].concat());
         if (out.out.trim() == "yes") != *expected {

@@ -1,26 +1,16 @@
 //! What users write and read: the custom resources, their conditions and reasons. Pure data.
+// KubeSchema copies each struct into the body of a function, and the columns of a table repeat their keys.
+#![allow(unreachable_pub, clippy::duplicated_attributes)]
 
 pub(crate) mod choice;
 pub mod conditions;
 pub mod crds;
 pub mod duration;
 pub mod keys;
-#[allow(
-    unreachable_pub,
-    reason = "KubeSchema copies each struct into the body of a function"
-)]
 pub mod provider_config;
 pub mod reasons;
 pub mod reference;
-#[allow(
-    unreachable_pub,
-    reason = "KubeSchema copies each struct into the body of a function"
-)]
 pub mod server;
-#[allow(
-    unreachable_pub,
-    reason = "KubeSchema copies each struct into the body of a function"
-)]
 pub mod server_status;
 pub(crate) mod server_words;
 

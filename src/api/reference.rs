@@ -16,8 +16,8 @@ const HEAD: &str = "\
 Every field, rule, annotation, condition and reason of the API `evenkeel.dev/v1alpha1`. This page is written from the
 code by `make generate`; change the code, not the page.
 
-In paths `[]` stands for an item of a list and `{}` for a value of a map. A field with `*` is required. Durations are
-written as hours, minutes and seconds: `90s`, `5m`, `1h30m`.
+In paths `[]` stands for an item of a list and `{}` for a value of a map. A field with `*` is required
+where the object that holds it is given. Durations are written as hours, minutes and seconds: `90s`, `5m`, `1h30m`.
 
 ";
 
@@ -190,20 +190,20 @@ fn type_of(schema: &Value) -> String {
 
 /// The bounds of a field, and of its items when it is a list or a map of plain values.
 fn bounds(schema: &Value) -> Vec<String> {
-    const BOUNDS: &[(&str, &str, &str)] = &[
-        ("minLength", "at least ", " characters"),
-        ("maxLength", "at most ", " characters"),
-        ("minimum", "from ", ""),
-        ("maximum", "to ", ""),
-        ("minItems", "at least ", " items"),
-        ("maxItems", "at most ", " items"),
-        ("maxProperties", "at most ", " keys"),
+    const RANGES: &[(&str, &str, &str)] = &[
+        ("minLength", "maxLength", " characters"),
+        ("minimum", "maximum", ""),
+        ("minItems", "maxItems", " items"),
+        ("minProperties", "maxProperties", " keys"),
     ];
-    let mut found: Vec<String> = BOUNDS
+    let number = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let mut found: Vec<String> = RANGES
         .iter()
-        .filter_map(|(key, before, after)| {
-            let bound = schema.get(key)?.as_f64()?;
-            Some(format!("{before}{bound}{after}"))
+        .filter_map(|(least, most, unit)| match (number(least), number(most)) {
+            (Some(least), Some(most)) => Some(format!("{least} to {most}{unit}")),
+            (Some(least), None) => Some(format!("at least {least}{unit}")),
+            (None, Some(most)) => Some(format!("at most {most}{unit}")),
+            (None, None) => None,
         })
         .collect();
     if schema.get("pattern").is_some() {
