@@ -1,0 +1,19 @@
+//! The scenarios that are also played on real parts.
+
+use crate::scenarios::common;
+use crate::world::Virtual;
+
+macro_rules! play {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[tokio::test(start_paused = true)]
+            async fn $name() {
+                let (world, stage) = Virtual::new().await;
+                common::$name(&stage).await;
+                world.judge().await;
+            }
+        )*
+    };
+}
+
+crate::for_each_scenario!(play);
