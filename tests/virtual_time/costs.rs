@@ -42,7 +42,10 @@ async fn an_hour_with(n: usize) {
     println!("{n} settled servers, one hour: {counts:?}; writes: 0; the cluster was asked: {reads:?}");
     let pages = n / 1000 + 1;
     assert!((220..=265).contains(&(lists / pages)), "{lists} lists");
-    assert!(counts.get("POST /v3/auth/tokens").is_none_or(|n| *n <= 2), "{counts:?}");
+    assert!(
+        counts.get("POST /v3/auth/tokens").is_none_or(|n| *n <= 2),
+        "{counts:?}"
+    );
     world.judge_what_was().await;
 }
 

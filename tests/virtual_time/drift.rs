@@ -43,7 +43,10 @@ async fn every_policy_and_every_deed() {
                     condition(x, ConditionType::DriftDetected).is_some_and(|c| c.status == "True")
                 })
                 .await;
-            assert!(ready(&left), "what policy forbids to change does not make it unready");
+            assert!(
+                ready(&left),
+                "what policy forbids to change does not make it unready"
+            );
             world.judge_quiet().await;
             assert_eq!(power_of(&s.get("web").await), *leads_to);
             // A new wish ends the respect for the stop.

@@ -97,8 +97,13 @@ async fn every_fault_of_lists() {
     let effects = [
         FaultEffect::ListLag { age_ms: 20_000 },
         all,
-        FaultEffect::DownCell { server: "*".to_owned() },
-        FaultEffect::Status { code: 503, body: None },
+        FaultEffect::DownCell {
+            server: "*".to_owned(),
+        },
+        FaultEffect::Status {
+            code: 503,
+            body: None,
+        },
         FaultEffect::Hang { wait_ms: 45_000 },
         FaultEffect::Reset,
     ];

@@ -40,7 +40,8 @@ async fn it_can_be_taken_over_by_its_id() {
     s.create("web", json!({})).await;
     let first = s.ready("web").await;
     world.api.force_delete(("servers", NAMESPACE, "web")).unwrap();
-    let import = json!({"import": {"id": id_of(&first)}, "powerState": "Running", "deletionPolicy": "Delete"});
+    let import =
+        json!({"import": {"id": id_of(&first)}, "powerState": "Running", "deletionPolicy": "Delete"});
     s.create("web", import).await;
     let second = s.ready("web").await;
     assert_eq!(id_of(&second), id_of(&first));
@@ -55,7 +56,8 @@ async fn a_server_has_one_living_owner() {
     let (world, s) = Virtual::new().await;
     s.create("web", json!({})).await;
     let owner = s.ready("web").await;
-    let import = json!({"import": {"id": id_of(&owner)}, "powerState": "Stopped", "deletionPolicy": "Delete"});
+    let import =
+        json!({"import": {"id": id_of(&owner)}, "powerState": "Stopped", "deletionPolicy": "Delete"});
     s.create("thief", import).await;
     let stalled = s
         .reason("thief", ConditionType::Stalled, "True", "OwnedByOther")

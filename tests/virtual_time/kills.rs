@@ -20,7 +20,12 @@ enum Place {
     AfterCall,
 }
 
-const PLACES: &[Place] = &[Place::BeforeWrite, Place::AfterWrite, Place::BeforeCall, Place::AfterCall];
+const PLACES: &[Place] = &[
+    Place::BeforeWrite,
+    Place::AfterWrite,
+    Place::BeforeCall,
+    Place::AfterCall,
+];
 /// No operation has so many steps.
 const MANY: u64 = 40;
 
@@ -130,7 +135,10 @@ async fn going_in_peace_loses_nothing() {
             tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
             let asked = tokio::time::Instant::now();
             first.stop().await;
-            assert!(asked.elapsed() < std::time::Duration::from_secs(21), "{step:?} {ms} ms");
+            assert!(
+                asked.elapsed() < std::time::Duration::from_secs(21),
+                "{step:?} {ms} ms"
+            );
             world.run();
             step.fulfilled(&s).await;
             step.check(&world);

@@ -28,7 +28,10 @@ async fn a_minute_without_nova_loses_nothing() {
                     let unknown = server.status.iter().flat_map(|s| &s.conditions);
                     let mut unknown = unknown.filter(|c| c.type_ == "Ready" && c.status == "Unknown");
                     let deleting = server.metadata.deletion_timestamp.is_some();
-                    assert!(deleting || unknown.next().is_none(), "an outage of a minute is no news");
+                    assert!(
+                        deleting || unknown.next().is_none(),
+                        "an outage of a minute is no news"
+                    );
                 }
                 world.sim.outage(None);
                 step.fulfilled(&s).await;
