@@ -247,7 +247,7 @@ impl Tender {
                 self.made = None;
                 let reason = match error.class {
                     ErrorClass::NotFound => Reason::CredentialsMissing,
-                    class => outage_reason(class),
+                    _ => outage_reason(&error),
                 };
                 self.refuse(&error, reason);
             }
@@ -291,7 +291,7 @@ impl Tender {
         match answer {
             Ok(account) => self.pin(config, account, provider),
             Err(error) => {
-                self.refuse(&error, outage_reason(error.class));
+                self.refuse(&error, outage_reason(&error));
                 let asked = error
                     .retry_after
                     .map(|s| Duration::from_secs(u64::from(s.min(600))));

@@ -206,6 +206,24 @@ async fn credentials_are_read_again_and_the_account_is_pinned() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_an_account_is_told_apart() {
+    let text = openstack::manifests("http://127.0.0.1:5000", "sim", "default");
+    for (from, to, reason) in [
+        ("cloud: \"demo\"", "cloud: \"nowhere\"", "CredentialsInvalid"),
+        ("http://127.0.0.1", "https://169.254.169.254", "EndpointRefused"),
+        ("clouds.yaml: |", "other.yaml: |", "CredentialsMissing"),
+        ("password: ", "password: not-", "CredentialsInvalid"),
+    ] {
+        let mut world = World::new();
+        world.insecure = reason != "EndpointRefused";
+        assert!(text.contains(from));
+        world.kube.apply_yaml(&text.replace(from, to)).unwrap();
+        let _running = world.start("p1");
+        world.reason(CONFIG, reason).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_config_may_come_late_and_its_going_harms_no_server() {
     let world = World::new();
     world.server("web");

@@ -37,6 +37,7 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) owner: Arc<Switch>,
     pub(super) metrics: Metrics,
+    pub(super) insecure: bool,
 }
 
 pub(super) struct Running {
@@ -63,6 +64,7 @@ impl World {
             clock,
             owner,
             metrics: Metrics::default(),
+            insecure: true,
         }
     }
 
@@ -80,7 +82,7 @@ impl World {
             namespaces: vec![],
             connect: Arc::new(openstack::Lines(self.cloud.clone())),
             clouds: CLOUDS,
-            allow_insecure_endpoints: true,
+            allow_insecure_endpoints: self.insecure,
             clock: self.clock,
             process: process.to_owned(),
             installation: "here".to_owned(),
