@@ -192,11 +192,15 @@ impl Tender {
     async fn read(&mut self, config: &ProviderConfig) -> Result<(), Error> {
         let cloud = match cloud_of(self.shell.ctx.clouds, &config.spec) {
             Ok(cloud) => cloud,
-            Err(error) => return Ok(self.refuse(&error, Reason::Unsupported)),
+            Err(error) => {
+                self.refuse(&error, Reason::Unsupported);
+                return Ok(());
+            }
         };
         let name = (cloud.secret)(&config.spec).unwrap_or_default();
         let Some(secret) = self.secret(name).await? else {
-            return Ok(self.missing(name, ""));
+            self.missing(name, "");
+            return Ok(());
         };
         let ca = match &config.spec.ca_secret_ref {
             None => None,
@@ -206,7 +210,10 @@ impl Tender {
                 .and_then(|mut d| d.remove(CA_KEY))
             {
                 Some(pem) => Some(pem),
-                None => return Ok(self.missing(&reference.name, " or lacks the key ca.crt")),
+                None => {
+                    self.missing(&reference.name, " or lacks the key ca.crt");
+                    return Ok(());
+                }
             },
         };
         let fingerprint = fingerprint(config, &secret, ca.as_deref());
@@ -224,6 +231,7 @@ impl Tender {
                     spec: &config.spec,
                     secret: &secret,
                     transport,
+                    recorder: Arc::new(shell.ctx.metrics.clone()),
                     allow_insecure_endpoints: shell.ctx.allow_insecure_endpoints,
                 })
             });
@@ -239,7 +247,7 @@ impl Tender {
                 self.made = None;
                 let reason = match error.class {
                     ErrorClass::NotFound => Reason::CredentialsMissing,
-                    class => outage_reason(class),
+                    _ => outage_reason(&error),
                 };
                 self.refuse(&error, reason);
             }
@@ -283,7 +291,7 @@ impl Tender {
         match answer {
             Ok(account) => self.pin(config, account, provider),
             Err(error) => {
-                self.refuse(&error, outage_reason(error.class));
+                self.refuse(&error, outage_reason(&error));
                 let asked = error
                     .retry_after
                     .map(|s| Duration::from_secs(u64::from(s.min(600))));

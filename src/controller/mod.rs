@@ -4,6 +4,7 @@ mod accounts;
 mod call;
 mod config;
 mod config_status;
+mod context;
 mod events;
 mod limits;
 mod objects;
@@ -12,6 +13,7 @@ mod queue;
 mod reconcile;
 mod store;
 #[cfg(test)]
+#[cfg(feature = "sim")]
 mod tests;
 mod watching;
 
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Client, Resource};
+use kube::Resource;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,18 +32,15 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api::conditions::{self, ConditionType};
 use crate::api::{ProviderConfig, Reason, Server, ServerStatus};
-use crate::observer::clock::Clock;
-use crate::observer::metrics::{Metrics, Outcome, ReadyLabels};
+use crate::observer::metrics::{Outcome, ReadyLabels};
 use crate::observer::sync::{Jitter, hash, lock};
 use crate::observer::{ObjectKey, Setup, Wake};
 use crate::planner::{EventDraft, Takes};
-use crate::providers::registry::Cloud;
-use crate::providers::transport::Connect;
 use accounts::{Accounts, Settings};
+pub use context::{Context, Readiness};
 use events::Events;
 use limits::Limits;
 use objects::Objects;
-use ownership::Ownership;
 use queue::{Queue, Urgency};
 pub(crate) use reconcile::Error;
 use store::{Change, Store, What};
@@ -52,51 +51,6 @@ const WORKERS: usize = 16;
 const DRAIN: Duration = Duration::from_secs(20);
 /// The longest wait after a failed turn.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
-
-/// Everything that the controller needs from its process.
-pub struct Context {
-    /// Watches: without a timeout for reads.
-    pub watch_client: Client,
-    /// All other requests: with one, and without retries.
-    pub client: Client,
-    /// The namespaces that are served; all if empty.
-    pub namespaces: Vec<String>,
-    /// Makes the way out to a cloud.
-    pub connect: Arc<dyn Connect>,
-    /// The clouds that can be spoken to.
-    pub clouds: &'static [Cloud],
-    /// Whether endpoints may be plain http or addresses of this machine.
-    pub allow_insecure_endpoints: bool,
-    /// The time.
-    pub clock: Clock,
-    /// Names this process; changes with every start.
-    pub process: String,
-    /// Names this installation; never changes.
-    pub installation: String,
-    /// Where jitter comes from.
-    pub seed: u64,
-    /// Who may act.
-    pub ownership: Arc<dyn Ownership>,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// What keeps the controller from being ready is written there.
-    pub readiness: Arc<Readiness>,
-}
-
-/// Whether the watches are synced.
-#[derive(Default)]
-pub struct Readiness(Mutex<Option<Arc<dyn Fn() -> Vec<String> + Send + Sync>>>);
-
-impl Readiness {
-    /// What is missing; empty when the controller is ready.
-    pub fn missing(&self) -> Vec<String> {
-        let ask = lock(&self.0).clone();
-        ask.map_or_else(
-            || vec!["the controller has not started yet".to_owned()],
-            |ask| ask(),
-        )
-    }
-}
 
 /// What all parts of the controller share.
 pub(crate) struct Shell {
@@ -192,8 +146,8 @@ impl Shell {
             pace,
         });
         let (a, b) = (Arc::clone(&servers), Arc::clone(&configs));
-        let missing = move || a.not_ready().into_iter().chain(b.not_ready()).collect();
-        *lock(&ctx.readiness.0) = Some(Arc::new(missing));
+        ctx.readiness
+            .ask(move || a.not_ready().into_iter().chain(b.not_ready()).collect());
         let shell = Arc::new(Self {
             servers,
             configs,

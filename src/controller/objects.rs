@@ -224,7 +224,7 @@ mod tests {
             outcome,
         };
         assert!(objects.deliver("u", Reply::Sent(sent.clone())));
-        assert_eq!(objects.undelivered(), [key.clone()]);
+        assert_eq!(objects.undelivered(), vec![key.clone()]);
         assert_eq!(objects.open("u", &key).sent, Some(sent.clone()));
         assert!(objects.undelivered().is_empty() && !objects.calling("u"));
         objects.forget("u");

@@ -1,13 +1,22 @@
 //! What the process counts. Labels come from closed sets only.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
+use http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::providers::transport::Stage;
+use crate::providers::transport::budget::Priority;
+use crate::providers::transport::client::{Outcome as Ended, Recorder};
+
+/// HTTP statuses by their hundreds.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// One label: how something ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +67,8 @@ pub struct Metrics {
     pub cloud_calls: Family<CloudCallLabels, Counter>,
     /// HTTP requests to the clouds, by route and outcome.
     pub cloud_requests: Family<RequestLabels, Counter>,
+    /// How long requests waited for the request budget, in seconds.
+    pub budget_wait_seconds: Histogram,
     /// How long a complete list of an account took, in seconds.
     pub list_seconds: Histogram,
     /// Objects that a list woke.
@@ -80,6 +91,7 @@ impl Default for Metrics {
             queue_depth: Gauge::default(),
             cloud_calls: Family::default(),
             cloud_requests: Family::default(),
+            budget_wait_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 9)),
             list_seconds: Histogram::new(exponential_buckets(0.05, 2.0, 10)),
             list_wakes: Counter::default(),
             servers: Family::default(),
@@ -87,6 +99,29 @@ impl Default for Metrics {
             status_writes: Family::default(),
             events_lost: Family::default(),
         }
+    }
+}
+
+impl Recorder for Metrics {
+    fn request(&self, method: &Method, route: &'static str, outcome: Ended, _: Duration) {
+        let outcome = match outcome {
+            Ended::Status(code @ 100..=599) => CLASSES[usize::from(code / 100) - 1],
+            Ended::Status(_) => "other",
+            Ended::Lost(Stage::Connect) => "connect",
+            Ended::Lost(Stage::Sent) => "lost",
+            Ended::Lost(Stage::Timeout) => "timeout",
+            Ended::Lost(Stage::Reply) => "reply",
+        };
+        let labels = RequestLabels {
+            method: method.to_string(),
+            route,
+            outcome,
+        };
+        self.cloud_requests.get_or_create(&labels).inc();
+    }
+
+    fn waited(&self, _: Priority, took: Duration) {
+        self.budget_wait_seconds.observe(took.as_secs_f64());
     }
 }
 
@@ -114,6 +149,11 @@ impl Metrics {
             "cloud_requests",
             "HTTP requests to clouds by route and outcome",
             self.cloud_requests.clone(),
+        );
+        r.register(
+            "budget_wait_seconds",
+            "Time that requests waited for the request budget",
+            self.budget_wait_seconds.clone(),
         );
         r.register(
             "list_seconds",

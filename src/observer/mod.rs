@@ -23,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::api::Reason;
 use crate::planner::model::{CloudError, ErrorClass, Listing};
 use crate::providers::Provider;
+use crate::providers::transport::endpoint::REFUSED;
 use clock::Clock;
 pub use interest::{Interest, ObjectKey};
 use metrics::Metrics;
@@ -213,12 +214,13 @@ impl Shared {
 }
 
 /// How an error of a whole account is called in conditions.
-pub const fn outage_reason(class: ErrorClass) -> Reason {
-    match class {
+pub fn outage_reason(error: &CloudError) -> Reason {
+    match error.class {
         ErrorClass::Unauthorized => Reason::CredentialsInvalid,
         ErrorClass::Forbidden => Reason::Forbidden,
         ErrorClass::RateLimited => Reason::RateLimited,
-        ErrorClass::InvalidSpec => Reason::EndpointRefused,
+        ErrorClass::InvalidSpec if error.code.as_deref() == Some(REFUSED) => Reason::EndpointRefused,
+        ErrorClass::InvalidSpec => Reason::CredentialsInvalid,
         _ => Reason::Unreachable,
     }
 }

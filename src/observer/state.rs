@@ -177,7 +177,7 @@ impl State {
 
     /// Publishes a failure; whom it concerns: everybody, when it is new or another one.
     pub(super) fn outage(&mut self, now: Timestamp, error: &CloudError) -> BTreeSet<ObjectKey> {
-        let reason = outage_reason(error.class);
+        let reason = outage_reason(error);
         if self.outage.as_ref().is_some_and(|o| o.reason == reason) {
             // The first words stay: clouds put times and request ids into theirs.
             return BTreeSet::new();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Provider;
+use super::transport::client::Recorder;
 use super::transport::endpoint::EndpointRules;
 use super::transport::reqwest::HttpConnect;
 use super::transport::{Connect, Transport};
@@ -18,6 +19,8 @@ pub struct Build<'a> {
     pub secret: &'a BTreeMap<String, Vec<u8>>,
     /// The way out, with the account's own certificate authorities.
     pub transport: Arc<dyn Transport>,
+    /// Where its requests are counted.
+    pub recorder: Arc<dyn Recorder>,
     /// Whether endpoints may be plain http or addresses of this machine.
     pub allow_insecure_endpoints: bool,
 }

@@ -10,6 +10,7 @@ mod scenarios;
 mod costs;
 mod drift;
 mod faults;
+mod fleet;
 mod incarnation;
 mod kills;
 mod logs;

@@ -272,7 +272,7 @@ impl Keystone {
                     .http
                     .rules()
                     .check(&url)
-                    .map_err(|e| invalid(format!("the catalog's {} service: {e}", kind.word())))?;
+                    .map_err(|e| e.refusal(&format!("the catalog's {} service", kind.word())))?;
                 found.push((kind, checked.as_str().trim_end_matches('/').to_owned()));
             }
         }

@@ -172,7 +172,7 @@ fn auth_url(text: Option<&str>, rules: EndpointRules) -> Result<String, CloudErr
     let text = text.ok_or_else(|| invalid("auth.auth_url is missing"))?;
     let url = rules
         .check(text)
-        .map_err(|e| invalid(format!("auth.auth_url: {e}")))?;
+        .map_err(|e| e.refusal("clouds.yaml: auth.auth_url"))?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(invalid("auth.auth_url has a query or a fragment: leave it out"));
     }

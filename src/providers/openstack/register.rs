@@ -48,7 +48,8 @@ fn build(from: &Build<'_>) -> Result<Arc<dyn Provider>, CloudError> {
         Arc::clone(&from.transport),
         Budget::new(Limits::of(&from.spec.requests)),
         rules,
-    );
+    )
+    .with_recorder(Arc::clone(&from.recorder));
     let project = OpenStack::new(clouds, &account.cloud, account.region.as_deref(), interface, http)?;
     Ok(Arc::new(project))
 }

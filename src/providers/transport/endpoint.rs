@@ -7,6 +7,8 @@ use std::sync::Arc;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::planner::model::{CloudError, ErrorClass};
+
 /// The rules for endpoints. Strict by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointRules {
@@ -37,6 +39,19 @@ pub enum EndpointError {
         /// What kind of address it is.
         what: &'static str,
     },
+}
+
+/// The code of a [`CloudError`] for a refused endpoint.
+pub const REFUSED: &str = "EndpointRefused";
+
+impl EndpointError {
+    /// As a refusal; `place` says where the endpoint stands.
+    pub fn refusal(&self, place: &str) -> CloudError {
+        CloudError {
+            code: Some(REFUSED.to_owned()),
+            ..CloudError::new(ErrorClass::InvalidSpec, format!("{place}: {self}"))
+        }
+    }
 }
 
 impl EndpointRules {

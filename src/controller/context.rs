@@ -1,0 +1,63 @@
+//! What the controller needs from the process around it.
+
+use std::sync::{Arc, Mutex};
+
+use kube::Client;
+
+use super::ownership::Ownership;
+use crate::observer::clock::Clock;
+use crate::observer::metrics::Metrics;
+use crate::observer::sync::lock;
+use crate::providers::registry::Cloud;
+use crate::providers::transport::Connect;
+
+/// Everything that the controller needs from its process.
+pub struct Context {
+    /// Watches: without a timeout for reads.
+    pub watch_client: Client,
+    /// All other requests: with one, and without retries.
+    pub client: Client,
+    /// The namespaces that are served; all if empty.
+    pub namespaces: Vec<String>,
+    /// Makes the way out to a cloud.
+    pub connect: Arc<dyn Connect>,
+    /// The clouds that can be spoken to.
+    pub clouds: &'static [Cloud],
+    /// Whether endpoints may be plain http or addresses of this machine.
+    pub allow_insecure_endpoints: bool,
+    /// The time.
+    pub clock: Clock,
+    /// Names this process; changes with every start.
+    pub process: String,
+    /// Names this installation; never changes.
+    pub installation: String,
+    /// Where jitter comes from.
+    pub seed: u64,
+    /// Who may act.
+    pub ownership: Arc<dyn Ownership>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What keeps the controller from being ready is written there.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Whether the watches are synced.
+#[derive(Default)]
+pub struct Readiness(Mutex<Option<Ask>>);
+
+type Ask = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+impl Readiness {
+    pub(super) fn ask(&self, missing: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        *lock(&self.0) = Some(Arc::new(missing));
+    }
+
+    /// What is missing; empty when the controller is ready.
+    pub fn missing(&self) -> Vec<String> {
+        let ask = lock(&self.0).clone();
+        ask.map_or_else(
+            || vec!["the controller has not started yet".to_owned()],
+            |ask| ask(),
+        )
+    }
+}
