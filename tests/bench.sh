@@ -2,6 +2,7 @@
 # The figures of the main job, on the real kube-apiserver and the real Nova: time to Ready for one server and for
 # many at once, cloud calls and API server writes for each, the cost of servers at rest, how long a stop from
 # outside stands, binary size and memory. Prints a table; asserts nothing.
+#   BINARY=FILE   measure this binary instead of building one
 #   MANY=50   how many at once       REST=60   seconds of watching servers at rest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,9 +28,11 @@ say "provisioning"
 eval "$(tests/env/provision.sh kubernetes openstack 2>/dev/null)"
 PATH=$EVENKEEL_KUBE_BIN:$PATH
 nova=$(dirname "$OS_CLIENT_CONFIG_FILE")
-say "building the release binary"
-cargo build --locked --release 2>/dev/null
-binary=${CARGO_TARGET_DIR:-target}/release/evenkeel
+binary=${BINARY:-${CARGO_TARGET_DIR:-target}/release/evenkeel}
+if [ -z "${BINARY:-}" ]; then
+  say "building the release binary"
+  cargo build --locked --release 2>/dev/null
+fi
 AUDIT_LOG=$run/audit.log tests/env/kubernetes/start.sh "$EVENKEEL_KUBE_BIN" "$run/kubernetes" >/dev/null 2>&1
 admin=$run/kubernetes/kubeconfig
 kube() { kubectl --kubeconfig "$admin" "$@"; }
@@ -75,7 +78,7 @@ Y
 now() { date +%s.%N; }
 since() { python3 -c "print(f'{$(now) - $1:.1f}')"; }
 # Calls to the cloud, from the controller's own count.
-calls() { curl -fsS "http://127.0.0.1:$port/metrics" | awk '/^evenkeel_cloud_requests_total/ {n += $NF} END {print n + 0}'; }
+calls() { curl -fsS "http://127.0.0.1:$port/metrics" | awk '/^evenkeel_cloud_requests/ {n += $NF} END {print n + 0}'; }
 # Changes at the API server by the controller's account; leases and events apart.
 writes() {
   grep '"stage":"ResponseComplete"' "$run/audit.log" | grep 'system:serviceaccount:evenkeel-system:evenkeel' |

@@ -147,6 +147,13 @@ impl State {
                 }
             }
         }
+        match (suspicious, self.absence.suspicious()) {
+            (false, true) => tracing::warn!(
+                "a large share of our servers vanished at once; their absence is not believed yet"
+            ),
+            (true, false) => tracing::info!("absences are believed again"),
+            _ => {}
+        }
         if recovered || suspicious != self.absence.suspicious() {
             wakes.extend(self.interests.all().cloned());
         }

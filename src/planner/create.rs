@@ -226,6 +226,15 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     }
 }
 
+/// A short wait that is not worth a write.
+fn quietly(d: &mut Draft<'_>) -> Verdict {
+    if d.status.failure.is_some() {
+        return refused(d);
+    }
+    d.status.power = d.old.power.clone();
+    Verdict::Keep
+}
+
 /// Waits out an attempt whose answer is not known. `None`: it is closed, nothing came of it.
 pub(super) fn open_attempt(
     d: &mut Draft<'_>,
@@ -369,6 +378,9 @@ pub(super) fn refused(d: &Draft<'_>) -> Verdict {
         );
     }
     let again = format!("{words} (tried again by itself)");
+    if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
+        return Verdict::Stalled(Reason::SecretRefused, again);
+    }
     match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class) {
         Some(ErrorClass::Quota) => Verdict::Stalled(Reason::QuotaExceeded, again),
         Some(ErrorClass::InvalidSpec | ErrorClass::Unsupported) => {

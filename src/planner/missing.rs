@@ -47,7 +47,13 @@ pub(super) fn look(d: &mut Draft<'_>, id: &str) {
 
 /// Whether the server is certainly gone. Asks by id where that is still open.
 pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denials: u32) -> bool {
-    if facts.mass_absence {
+    // What we ask the cloud to delete is expected to vanish.
+    let expected = d
+        .status
+        .operation
+        .as_ref()
+        .is_some_and(|o| o.kind == OperationKind::Delete);
+    if facts.mass_absence && !expected {
         d.again(d.after(30));
         return false;
     }
