@@ -71,7 +71,10 @@ fn judge(
     } else {
         d.again(op.deadline);
     }
-    let waits = seen.busy || seen.state.is_transitional() || op.kind == OperationKind::ConfirmResize;
+    // A call of which nothing is known, or whose answer was lost, may never have arrived.
+    let accepted = matches!(d.outcome(&key_of(op)), Some(Outcome::Accepted(..)));
+    let unseen = op.kind == OperationKind::ConfirmResize && accepted;
+    let waits = seen.busy || seen.state.is_transitional() || unseen;
     if waits || !late {
         return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
     }
@@ -90,7 +93,7 @@ fn judge(
     }
     // Nothing is under way and nothing came of it.
     match op.kind {
-        OperationKind::Resize => resize::without_effect(d, op),
+        OperationKind::Resize if accepted => resize::without_effect(d, op),
         OperationKind::Restart => restart::ended(d, facts, op),
         _ if no_longer_wanted(d, op) => close(d, op),
         _ => {

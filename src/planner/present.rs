@@ -243,6 +243,9 @@ fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
         return worse;
     }
     d.recovered();
-    d.memory.sent = None;
+    // A server can be found, and at rest, before the reply to its own create is there.
+    if !d.in_flight() {
+        d.memory.sent = None;
+    }
     verdict
 }

@@ -304,9 +304,6 @@ fn restore(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
 
 /// The cloud accepted a resize and ended it without a word.
 pub(super) fn without_effect(d: &mut Draft<'_>, op: &Operation) -> Progress {
-    if d.memory.sent.is_none() && op.attempt < 2 {
-        return Progress::Closed;
-    }
     let to = op.argument.clone().unwrap_or_default();
     let note = format!(
         "the cloud accepted the resize to {to} and ended it without effect: there may be no room for that size"

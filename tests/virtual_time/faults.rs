@@ -114,6 +114,7 @@ async fn every_fault_of_lists() {
             let rule = FaultRule::new(effect.clone()).on("GET /servers/detail");
             world.sim.inject(rule.skip(skip).times(20));
             live(&world, &s).await;
+            world.sim.clear_faults();
             world.judge().await;
         }
     }

@@ -68,5 +68,7 @@ async fn nothing_is_quoted_whatever_goes_wrong() {
     let touched = json!({"metadata": {"labels": {"touched": "1"}}, "stringData": {"more": "1"}});
     s.patch::<Secret>("cloud", touched).await;
     s.ready("web").await;
+    // The new Secret is read within half a minute, and the cloud is logged into anew.
+    tokio::time::sleep(std::time::Duration::from_secs(120)).await;
     world.judge().await;
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::world::{Fate, PLAIN, World};
 use crate::api::ConditionType as C;
 use crate::api::keys;
-use crate::planner::model::{ErrorClass, Marks, ServerState as S};
+use crate::planner::model::{Accepted, ErrorClass, Marks, ServerState as S};
 
 fn marks(uid: &str, installation: &str, object: &str) -> Option<Marks> {
     Some(Marks {
@@ -61,6 +61,27 @@ fn a_lost_reply_never_makes_two() {
         assert_eq!(w.most_alive, 1);
         assert_eq!(w.calls.len(), if applied { 1 } else { 2 });
     }
+}
+
+#[test]
+fn nothing_else_is_called_before_the_reply_to_the_create_is_there() {
+    let mut w = World::settled(json!({}));
+    let sent = |outcome| {
+        let key = "create-1".to_owned();
+        Some(crate::planner::memory::Sent { key, outcome })
+    };
+    // The list has shown the server already.
+    w.memory.sent = sent(crate::planner::memory::Outcome::InFlight);
+    w.run(5);
+    assert_eq!(w.ready(), "True/AsDeclared");
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(10);
+    assert!(w.calls.is_empty());
+    let id = w.id().map(str::to_owned);
+    let accepted = Accepted { id, request_id: None };
+    w.memory.sent = sent(crate::planner::memory::Outcome::Accepted(w.now, accepted));
+    w.until(30, "stopped", |w| w.state() == S::Stopped);
+    assert_eq!(w.calls, ["Stop"]);
 }
 
 #[test]
@@ -203,6 +224,33 @@ fn a_resize_without_effect_is_not_repeated() {
     assert_eq!(w.calls, ["Resize"]);
     w.annotate(keys::RETRY, "again");
     w.until(60, "resized", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
+fn a_resize_that_never_arrived_is_asked_for_again() {
+    for lost in ["Resize", "ConfirmResize"] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push((lost, Fate::LoseRequest));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(120, "resized", |w| {
+            w.ready() == "True/AsDeclared" && w.condition(C::SizeSynced) == "True/Synced"
+        });
+        assert_eq!(w.calls.iter().filter(|c| *c == lost).count(), 2, "{lost}");
+    }
+}
+
+#[test]
+fn a_crash_before_a_resize_or_its_confirmation_was_sent_loses_nothing() {
+    for lost in ["Resize", "ConfirmResize"] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push((lost, Fate::LoseRequest));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(60, "sent", |w| w.calls.iter().any(|c| c == lost));
+        w.restart_process();
+        w.until(120, "resized", |w| {
+            w.ready() == "True/AsDeclared" && w.condition(C::SizeSynced) == "True/Synced"
+        });
+    }
 }
 
 #[test]
