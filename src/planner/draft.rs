@@ -288,7 +288,7 @@ impl<'a> Draft<'a> {
             power.observed = Some(word.to_owned());
             power.last_transition_time = Some(conditions::to_seconds(self.input.now));
             power.raw = Some(bounded(&seen.raw, 256));
-        } else if !seen.busy {
+        } else if !seen.busy && !seen.state.is_transitional() {
             power.raw = Some(bounded(&seen.raw, 256));
         }
         if seen.busy || seen.state.is_transitional() {
