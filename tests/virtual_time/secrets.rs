@@ -70,5 +70,6 @@ async fn nothing_is_quoted_whatever_goes_wrong() {
     s.ready("web").await;
     // The new Secret is read within half a minute, and the cloud is logged into anew.
     tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    assert!(world.log.text().contains("the cloud refused"), "the log is read");
     world.judge().await;
 }

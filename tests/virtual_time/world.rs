@@ -11,7 +11,7 @@ use evenkeel::observer::metrics::Metrics;
 use evenkeel::providers::registry::CLOUDS;
 use evenkeel::sim::apiserver::{ApiServer, Verb, WriteRecord};
 use evenkeel::sim::openstack::{
-    HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, RequestRecord, SimConfig, clouds_yaml,
+    HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
 };
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -227,13 +227,6 @@ impl Virtual {
         all
     }
 
-    /// What changed something in the cloud, by whomever.
-    pub fn changes(&self) -> Vec<RequestRecord> {
-        let mut all = self.sim.requests();
-        all.retain(|r| r.method != "GET" && r.route != "/v3/auth/tokens");
-        all
-    }
-
     /// What must be true of every run, whatever happened in it. The world has to be at rest, or come to it.
     pub async fn judge(&self) {
         self.judge_what_was().await;
@@ -260,6 +253,7 @@ impl Virtual {
 
     fn judge_secrets(&self) {
         let mut secrets = self.tap.secrets();
+        assert!(!secrets.is_empty(), "no controller has logged in");
         secrets.extend(locked(&self.secrets).iter().cloned());
         let log = self.log.text();
         let shown: Vec<Value> = ["servers", "providerconfigs", "events"]
