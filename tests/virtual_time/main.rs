@@ -1,7 +1,7 @@
 //! Every scenario on simulators in virtual time: the real controller, planner and provider against a simulated
 //! cluster and a simulated OpenStack in one process. An hour costs milliseconds, and every run is the same.
 #![cfg(feature = "sim")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 #[path = "../scenarios/mod.rs"]

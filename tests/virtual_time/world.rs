@@ -11,7 +11,7 @@ use evenkeel::observer::metrics::Metrics;
 use evenkeel::providers::registry::CLOUDS;
 use evenkeel::sim::apiserver::{ApiServer, Verb, WriteRecord};
 use evenkeel::sim::openstack::{
-    HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, RequestRecord, SimConfig, clouds_yaml,
+    HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
 };
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -103,12 +103,6 @@ impl Process {
     pub async fn ended(&mut self) {
         // An abort is what is waited for here.
         let _ = (&mut self.task).await;
-    }
-
-    /// Ends it as SIGKILL does.
-    pub async fn kill(mut self) {
-        self.task.abort();
-        self.ended().await;
     }
 
     /// Ends it as SIGTERM does.
@@ -224,13 +218,6 @@ impl Virtual {
     pub fn written(&self) -> Vec<WriteRecord> {
         let mut all = self.api.writes();
         all.retain(|w| w.call.client.starts_with("evenkeel"));
-        all
-    }
-
-    /// What changed something in the cloud, by whomever.
-    pub fn changes(&self) -> Vec<RequestRecord> {
-        let mut all = self.sim.requests();
-        all.retain(|r| r.method != "GET" && r.route != "/v3/auth/tokens");
         all
     }
 
