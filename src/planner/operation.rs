@@ -8,7 +8,7 @@ use super::memory::Outcome;
 use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
 use super::{create, power, resize, restart};
 use crate::api::Reason;
-use crate::api::server_status::{Operation, OperationKind};
+use crate::api::server_status::{Failure, Operation, OperationKind};
 
 /// Seconds within which an accepted call must show in a list.
 const VISIBLE_WITHIN: i64 = 3;
@@ -73,7 +73,9 @@ fn judge(
     }
     // A call of which nothing is known, or whose answer was lost, may never have arrived.
     let accepted = matches!(d.outcome(&key_of(op)), Some(Outcome::Accepted(..)));
-    let unseen = op.kind == OperationKind::ConfirmResize && accepted;
+    // A confirmation shows nothing until it is done.
+    let confirms = op.kind == OperationKind::ConfirmResize;
+    let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
     let waits = seen.busy || seen.state.is_transitional() || unseen;
     if waits || !late {
         return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
@@ -139,11 +141,10 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
 }
 
 fn done(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
-    if d.status
-        .failure
-        .as_ref()
-        .is_some_and(|f| f.code.as_deref() != Some("onError"))
-    {
+    // The words of a resize that failed are still true when power is put back after it.
+    let resize_failed = d.status.resize.as_ref().is_some_and(|r| r.failed_size.is_some());
+    let on_error = |f: &Failure| f.code.as_deref() == Some("onError");
+    if !resize_failed && !d.status.failure.as_ref().is_some_and(on_error) {
         d.status.failure = None;
     }
     d.memory.backoff = None;

@@ -15,6 +15,7 @@ mod incarnation;
 mod kills;
 mod logs;
 mod outages;
+mod resizes;
 mod rivals;
 mod secrets;
 mod shared;
