@@ -105,6 +105,12 @@ impl Process {
         let _ = (&mut self.task).await;
     }
 
+    /// Ends it as SIGKILL does.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        self.ended().await;
+    }
+
     /// Ends it as SIGTERM does.
     pub async fn stop(mut self) {
         self.stop.cancel();
