@@ -14,8 +14,8 @@ build: ## the release binary, without simulators
 	$(CARGO) build --release --locked
 
 generate: ## write crds/ and docs/ anew from the code
-	$(CARGO) run --locked -q $(FEATURES) -- crds --output crds
-	$(CARGO) run --locked -q $(FEATURES) -- docs > docs/reference.md
+	GENERATE=1 $(CARGO) test --locked -q $(FEATURES) --test crds
+	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -q $(FEATURES) --lib planner::tests::policy_table
 
 lint: ## formatting and clippy, warnings denied
 	$(CARGO) fmt --check

@@ -182,3 +182,33 @@ fn a_fresh_object_is_not_done() {
         assert_eq!(status["default"], serde_json::json!({"observedGeneration": -1}));
     }
 }
+
+/// The most bytes that a value of a schema can have as JSON, each character counted as four.
+fn most_bytes(schema: &Value) -> usize {
+    let most = |key: &str| schema[key].as_u64().map(|n| usize::try_from(n).unwrap());
+    match schema["type"].as_str().unwrap_or("object") {
+        "string" => most("maxLength").unwrap_or(64) * 4 + 2,
+        "array" => most("maxItems").unwrap() * (most_bytes(&schema["items"]) + 1),
+        "object" => {
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            fields
+                .map(|(name, field)| name.len() + 4 + most_bytes(field))
+                .sum::<usize>()
+                + 2
+        }
+        _ => 24,
+    }
+}
+
+#[test]
+fn no_status_can_reach_the_size_that_etcd_refuses() {
+    for (name, crd) in crds::all().unwrap() {
+        let value = serde_json::to_value(&crd).unwrap();
+        let status = &value["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+        let most = most_bytes(status);
+        assert!(
+            (1_000..1_000_000).contains(&most),
+            "{name}: a status of {most} bytes is possible"
+        );
+    }
+}

@@ -173,16 +173,12 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let since = d.memory.first_seen.unwrap_or(d.now());
     if facts.listing.asked_at.is_none_or(|t| t <= since) || stale(d, facts) {
         d.list_after = Some(if stale(d, facts) { d.now() } else { since });
-        return if d.status.failure.is_some() {
-            refused(d)
-        } else {
-            Verdict::Keep
-        };
+        return quietly(d);
     }
     if !facts.creates_free {
         d.again(d.after(1));
         return if d.now() < later(since, QUIET_TURN) || d.status.failure.is_some() {
-            Verdict::Keep
+            quietly(d)
         } else {
             Verdict::Reconciling(
                 Reason::Creating,

@@ -14,7 +14,7 @@ use crate::api::{Reason, ServerStatus, keys};
 
 /// What is said about the whole object. `Keep` says nothing new.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// As declared, as far as policy allows.
     Ready(Reason, String),
     /// Under way.

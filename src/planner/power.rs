@@ -10,7 +10,7 @@ use crate::api::server_status::OperationKind;
 use jiff::SignedDuration;
 
 /// From a settled state towards a wish: the operation that leads there, by the shortest way.
-pub const STEPS: &[(ServerState, PowerWish, OperationKind)] = &[
+pub(super) const STEPS: &[(ServerState, PowerWish, OperationKind)] = &[
     (ServerState::Stopped, PowerWish::Running, OperationKind::Start),
     (ServerState::Running, PowerWish::Stopped, OperationKind::Stop),
     (ServerState::Paused, PowerWish::Running, OperationKind::Unpause),

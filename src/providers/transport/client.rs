@@ -91,6 +91,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The cloud's own id of the request, whatever its header is called.
+    pub fn request_id(&self) -> Option<&str> {
+        let named = |name: &http::HeaderName| name.as_str().ends_with("request-id");
+        self.headers.iter().find(|(name, _)| named(name))?.1.to_str().ok()
+    }
+
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -206,7 +212,7 @@ impl HttpClient {
         self.recorder
             .request(&ask.method, ask.route, Outcome::Status(status.as_u16()), took);
         tracing::debug!(method = %ask.method, route = ask.route, status = status.as_u16(),
-            request_id = reply.header("x-openstack-request-id"), ms = took.as_millis(), "asked");
+            request_id = reply.request_id(), ms = took.as_millis(), "asked");
         // A 429 without a word on when means soon, but not at once.
         let pause = match (status, retry_after) {
             (StatusCode::TOO_MANY_REQUESTS, seconds) => Some(seconds.unwrap_or(1)),

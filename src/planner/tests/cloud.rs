@@ -1,0 +1,262 @@
+//! The neutral cloud: what its calls do, and what they meet.
+
+use std::sync::Arc;
+
+use super::world::{Fate, World};
+use crate::api::server::{PowerOffMode, PowerWish};
+use crate::api::server_status::OperationKind;
+use crate::planner::draft::later;
+use crate::planner::memory::{Look, Outcome};
+use crate::planner::model::*;
+
+use ServerState::*;
+
+const SETTLED: &[ServerState] = &[
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Shelved,
+    Rescued,
+    AwaitingResizeConfirmation,
+];
+const LIVING: &[ServerState] = &[
+    Provisioning,
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Shelved,
+    Rescued,
+    Starting,
+    Stopping,
+    Rebooting,
+    Resizing,
+    AwaitingResizeConfirmation,
+    RevertingResize,
+    Rebuilding,
+    SettingPassword,
+    Maintenance,
+    Error,
+    Deleting,
+    SoftDeleted,
+    Unknown,
+];
+
+/// A cloud like Nova, in neutral words.
+pub(super) static CAPABILITIES: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    stop_kinds: &[StopKind::CloudEscalates],
+    restart_modes: PowerOffMode::ALL,
+    live_resize: false,
+    resize_stops_by_itself: true,
+    resize_confirm: true,
+    marks_mutable: true,
+    stopped_cost: "Unknown",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running, Error]),
+        (OperationKind::Restart, &[Running, Error]),
+        (OperationKind::Resize, &[Running, Stopped]),
+        (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::Unpause, &[Paused]),
+        (OperationKind::Resume, &[Suspended]),
+        (OperationKind::Unshelve, &[Shelved]),
+        (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::Delete, LIVING),
+        (OperationKind::DeleteFailed, LIVING),
+        (OperationKind::Mark, SETTLED),
+        (OperationKind::Unmark, SETTLED),
+    ],
+    create_settle_seconds: 30,
+    deadlines: &[],
+};
+
+/// A cloud that resizes only stopped servers, and stops in every way.
+pub(super) static PLAIN: Capabilities = Capabilities {
+    stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
+    resize_stops_by_itself: false,
+    resize_confirm: false,
+    ..NOVA_LIKE
+};
+const NOVA_LIKE: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    stop_kinds: &[StopKind::CloudEscalates],
+    restart_modes: PowerOffMode::ALL,
+    live_resize: false,
+    resize_stops_by_itself: true,
+    resize_confirm: true,
+    marks_mutable: true,
+    stopped_cost: "Unknown",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running]),
+        (OperationKind::Resize, &[Stopped]),
+        (OperationKind::Delete, LIVING),
+        (OperationKind::DeleteFailed, LIVING),
+    ],
+    create_settle_seconds: 30,
+    deadlines: &[],
+};
+
+impl World {
+    pub(super) fn look(&mut self, id: &str) {
+        let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
+        let before = self
+            .memory
+            .look
+            .as_ref()
+            .filter(|l| l.id == id)
+            .map_or(0, |l| l.absences);
+        let absences = if found.is_some() { 0 } else { before + 1 };
+        self.memory.look = Some(Look {
+            id: id.into(),
+            asked_at: self.now,
+            found,
+            absences,
+            error: None,
+        });
+    }
+
+    pub(super) fn call(&mut self, call: &CloudCall) -> Outcome {
+        let word = match call {
+            CloudCall::Create(_) => "Create",
+            CloudCall::Operate { kind, .. } => kind.as_str(),
+        };
+        self.calls.push(word.to_owned());
+        let fate = self
+            .fates
+            .iter()
+            .position(|(w, _)| *w == word)
+            .map(|i| self.fates.remove(i).1);
+        let lost = |class, maybe_applied| {
+            Outcome::Refused(
+                self.now,
+                CloudError {
+                    maybe_applied,
+                    ..CloudError::new(class, format!("{class} for {word}"))
+                },
+            )
+        };
+        let (refused, lost_reply) = (
+            lost(ErrorClass::Transient, true),
+            lost(ErrorClass::Ambiguous, true),
+        );
+        match &fate {
+            Some(Fate::Refuse(class)) => return lost(*class, false),
+            Some(Fate::LoseRequest) => return refused,
+            Some(Fate::ApplyLate) => {
+                self.late.push((later(self.now, 20), call.clone()));
+                return lost_reply;
+            }
+            Some(Fate::NoEffect) => return Outcome::Accepted(self.now, Accepted::default()),
+            _ => {}
+        }
+        let id = self.apply(call, matches!(fate, Some(Fate::Break)));
+        if matches!(fate, Some(Fate::LoseReply)) {
+            return lost_reply;
+        }
+        Outcome::Accepted(self.now, Accepted { id, request_id: None })
+    }
+
+    /// A call that was under way for long: the cloud judges it by the state of that moment.
+    pub(super) fn arrive(&mut self, call: &CloudCall) {
+        if let CloudCall::Operate { id, kind, .. } = call
+            && !self
+                .cloud
+                .get(id)
+                .is_some_and(|f| !f.seen.busy && self.can.allows(*kind, f.seen.state))
+        {
+            return;
+        }
+        self.apply(call, false);
+    }
+
+    fn apply(&mut self, call: &CloudCall, breaks: bool) -> Option<String> {
+        let done = later(self.now, 3);
+        match call {
+            CloudCall::Create(request) => {
+                self.made += 1;
+                let id = format!("id-{}", self.made);
+                self.put(&id, Provisioning, Some(request.marks.clone()));
+                let fake = self.cloud.get_mut(&id).unwrap();
+                fake.seen.busy = true;
+                fake.seen.launched = false;
+                fake.seen.size.name = request.spec.size.as_ref().map(|s| s.text());
+                fake.until = Some((done, if breaks { Error } else { Running }));
+                if breaks {
+                    let message = "No valid host was found.".to_owned();
+                    fake.seen.fault = Some(Fault {
+                        class: ErrorClass::Capacity,
+                        code: None,
+                        message,
+                    });
+                }
+                Some(id)
+            }
+            CloudCall::Operate { id, kind, how } => {
+                let confirms = self.can.resize_confirm;
+                let fake = self.cloud.get_mut(id).unwrap();
+                let before = fake.seen.state;
+                let (now, then) = match kind {
+                    OperationKind::Start => (Starting, Running),
+                    OperationKind::Stop => (Stopping, Stopped),
+                    OperationKind::Restart => (Rebooting, Running),
+                    OperationKind::Unpause
+                    | OperationKind::Resume
+                    | OperationKind::Unshelve
+                    | OperationKind::Unrescue => (Maintenance, Running),
+                    OperationKind::Resize => {
+                        fake.old_size = fake.seen.size.name.clone();
+                        if let Operate::Size(size) = how {
+                            fake.seen.size.name = Some(size.text());
+                        }
+                        fake.seen.guest_running = Some(before == Running);
+                        (
+                            Resizing,
+                            if confirms {
+                                AwaitingResizeConfirmation
+                            } else {
+                                before
+                            },
+                        )
+                    }
+                    OperationKind::ConfirmResize => {
+                        let running = fake.seen.guest_running == Some(true);
+                        (
+                            AwaitingResizeConfirmation,
+                            if running { Running } else { Stopped },
+                        )
+                    }
+                    OperationKind::RevertResize => {
+                        fake.seen.size.name = fake.old_size.clone();
+                        (
+                            RevertingResize,
+                            if fake.seen.guest_running == Some(true) {
+                                Running
+                            } else {
+                                Stopped
+                            },
+                        )
+                    }
+                    OperationKind::Delete | OperationKind::DeleteFailed => (Deleting, Absent),
+                    OperationKind::Mark => {
+                        if let Operate::Marks(marks) = how {
+                            fake.seen.marks = Some(marks.clone());
+                        }
+                        return None;
+                    }
+                    OperationKind::Unmark => {
+                        fake.seen.marks = None;
+                        return None;
+                    }
+                };
+                fake.seen.state = now;
+                fake.seen.busy = now != AwaitingResizeConfirmation;
+                fake.until = Some((done, if breaks { Error } else { then }));
+                None
+            }
+        }
+    }
+}

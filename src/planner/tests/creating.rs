@@ -1,0 +1,154 @@
+//! Creating: once, and never by name.
+
+use serde_json::json;
+
+use super::world::{Fate, World, marks};
+use crate::api::keys;
+use crate::planner::model::{Accepted, ErrorClass, ServerState as S};
+
+#[test]
+fn creates_once_with_four_writes_at_most() {
+    let mut w = World::new(json!({}));
+    w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Create"]);
+    assert!(w.writes.len() <= 3, "the finalizer and {:?}", w.writes);
+    let before = w.server.status.clone();
+    w.run(600);
+    assert_eq!(w.server.status, before, "status changed while nothing happened");
+    assert_eq!(w.calls, ["Create"]);
+}
+
+#[test]
+fn created_stopped_is_healthy() {
+    let mut w = World::new(json!({"powerState": "Stopped"}));
+    w.until(60, "stopped", |w| {
+        w.state() == S::Stopped && w.ready() == "True/AsDeclared"
+    });
+    assert_eq!(w.calls, ["Create", "Stop"]);
+}
+
+#[test]
+fn a_lost_reply_never_makes_two() {
+    for fate in [Fate::LoseReply, Fate::ApplyLate, Fate::LoseRequest] {
+        let applied = !matches!(fate, Fate::LoseRequest);
+        let mut w = World::new(json!({}));
+        w.fates.push(("Create", fate));
+        w.until(300, "ready", |w| w.ready() == "True/AsDeclared");
+        assert_eq!(w.most_alive, 1);
+        assert_eq!(w.calls.len(), if applied { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn nothing_else_is_called_before_the_reply_to_the_create_is_there() {
+    let mut w = World::settled(json!({}));
+    let sent = |outcome| {
+        let key = "create-1".to_owned();
+        Some(crate::planner::memory::Sent { key, outcome })
+    };
+    // The list has shown the server already.
+    w.memory.sent = sent(crate::planner::memory::Outcome::InFlight);
+    w.run(5);
+    assert_eq!(w.ready(), "True/AsDeclared");
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(10);
+    assert!(w.calls.is_empty());
+    let id = w.id().map(str::to_owned);
+    let accepted = Accepted { id, request_id: None };
+    w.memory.sent = sent(crate::planner::memory::Outcome::Accepted(w.now, accepted));
+    w.until(30, "stopped", |w| w.state() == S::Stopped);
+    assert_eq!(w.calls, ["Stop"]);
+}
+
+#[test]
+fn a_new_process_waits_out_the_attempt_of_the_old_one() {
+    let mut w = World::new(json!({}));
+    w.fates.push(("Create", Fate::LoseRequest));
+    w.until(30, "asked", |w| w.calls.len() == 1);
+    w.restart_process();
+    w.run(25);
+    assert_eq!(w.calls.len(), 1, "the old call could still arrive");
+    w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls.len(), 2);
+}
+
+#[test]
+fn an_object_deleted_while_an_attempt_is_open_leaves_nothing() {
+    for fate in [Fate::LoseReply, Fate::ApplyLate, Fate::LoseRequest] {
+        let mut w = World::new(json!({}));
+        w.fates.push(("Create", fate));
+        w.until(30, "asked", |w| w.calls.len() == 1);
+        w.delete();
+        w.until(300, "gone", |w| w.gone);
+        w.run(60);
+        assert!(w.cloud.is_empty());
+    }
+}
+
+#[test]
+fn never_takes_a_server_by_its_name() {
+    let mut w = World::new(json!({}));
+    w.put("stranger", S::Running, None);
+    w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_ne!(w.id(), Some("stranger"));
+    w.delete();
+    w.until(60, "gone", |w| w.gone);
+    assert_eq!(w.cloud.keys().collect::<Vec<_>>(), ["stranger"]);
+}
+
+#[test]
+fn two_with_our_mark_are_left_alone() {
+    let mut w = World::new(json!({}));
+    w.put("a", S::Running, marks("uid-1", "inst", "ns/web"));
+    w.put("b", S::Running, marks("uid-1", "inst", "ns/web"));
+    w.run(60);
+    assert_eq!(w.ready(), "False/AmbiguousCreate");
+    assert!(w.calls.is_empty());
+    w.edit(json!({"import": {"id": "a"}, "powerState": "Running", "deletionPolicy": "Delete"}));
+    w.until(30, "took a", |w| {
+        w.id() == Some("a") && w.ready() == "True/AsDeclared"
+    });
+}
+
+#[test]
+fn a_previous_incarnation_is_named() {
+    let mut w = World::new(json!({}));
+    w.put("old", S::Running, marks("uid-0", "inst", "ns/web"));
+    w.run(30);
+    assert_eq!(w.ready(), "False/PreviousIncarnation");
+    assert!(w.message().contains("old"));
+    w.annotate(keys::CREATE_ANYWAY, "uid-1");
+    w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.cloud.len(), 2);
+}
+
+#[test]
+fn quota_is_shown_and_cured_without_an_edit() {
+    let mut w = World::new(json!({}));
+    w.fates.push(("Create", Fate::Refuse(ErrorClass::Quota)));
+    w.fates.push(("Create", Fate::Refuse(ErrorClass::Quota)));
+    w.until(30, "shown", |w| w.ready() == "False/QuotaExceeded");
+    assert!(w.message().contains("Quota for Create"));
+    w.until(300, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls.len(), 3);
+}
+
+#[test]
+fn a_failed_build_is_replaced_or_held() {
+    let mut w = World::new(json!({}));
+    w.fates.push(("Create", Fate::Break));
+    w.fates.push(("Create", Fate::Break));
+    w.until(60, "shown", |w| w.ready() == "False/NoCapacity");
+    assert!(w.message().contains("No valid host"));
+    w.until(400, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.most_alive, 1);
+    assert_eq!(w.server.status.as_ref().unwrap().previous_ids, ["id-1", "id-2"]);
+
+    let mut w = World::new(json!({"onCreateError": "Hold"}));
+    w.fates.push(("Create", Fate::Break));
+    w.until(60, "held", |w| w.ready() == "False/CreateHeld");
+    w.run(600);
+    assert_eq!(w.calls, ["Create"]);
+    w.edit(json!({"onCreateError": "Retry"}));
+    w.until(120, "ready", |w| w.ready() == "True/AsDeclared");
+}

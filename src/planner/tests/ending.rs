@@ -1,0 +1,209 @@
+//! Imports, faults, outages, and the end.
+
+use serde_json::json;
+
+use super::world::{World, marks};
+use crate::api::ConditionType as C;
+use crate::api::keys;
+use crate::planner::model::ServerState as S;
+
+#[test]
+fn an_unknown_state_is_not_touched_but_can_be_deleted() {
+    let mut w = World::settled(json!({}));
+    w.the().seen.state = S::Unknown;
+    w.the().seen.raw = "FROBNICATED".into();
+    w.run(60);
+    assert_eq!(w.ready(), "False/UnknownState");
+    assert!(w.message().contains("FROBNICATED") && w.calls.is_empty());
+    w.delete();
+    w.until(60, "gone", |w| w.gone && w.cloud.is_empty());
+}
+
+#[test]
+fn a_missing_server_is_shown_or_made_again() {
+    let mut w = World::settled(json!({}));
+    w.cloud.clear();
+    w.run(10);
+    assert_ne!(
+        w.condition(C::Stalled),
+        "True/Missing",
+        "one empty list proves nothing"
+    );
+    w.until(60, "missing", |w| w.condition(C::Stalled) == "True/Missing");
+    w.run(300);
+    assert!(w.calls.is_empty());
+    w.edit(json!({"onMissing": "Recreate"}));
+    w.until(60, "again", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Create"]);
+}
+
+#[test]
+fn deletes_gracefully() {
+    let mut w = World::settled(json!({}));
+    w.delete();
+    w.until(60, "gone", |w| w.gone);
+    assert_eq!(w.calls, ["Stop", "Delete"]);
+    assert!(w.cloud.is_empty());
+    let mut w = World::settled(json!({"deletion": {"powerOff": "None"}}));
+    w.delete();
+    w.until(60, "gone", |w| w.gone);
+    assert_eq!(w.calls, ["Delete"]);
+    assert!(w.writes.len() <= 1, "{:?}", w.writes);
+}
+
+#[test]
+fn a_guest_that_does_not_stop_is_deleted_all_the_same() {
+    let mut w = World::settled(json!({"deletion": {"timeout": "20s"}}));
+    w.delete();
+    w.tick();
+    w.the().until = None;
+    w.until(60, "gone", |w| w.gone);
+    assert!(w.events.contains(&"DeletedWithoutPowerOff".to_owned()));
+}
+
+#[test]
+fn protection_and_locks_block_deletion() {
+    let mut w = World::settled(json!({"deletionProtection": true}));
+    w.delete();
+    w.run(60);
+    assert_eq!(
+        (w.condition(C::DeletionBlocked).as_str(), w.calls.len()),
+        ("True/DeletionProtected", 0)
+    );
+    w.the().seen.locked = Some("audit".into());
+    w.edit(json!({"deletionProtection": false}));
+    w.run(60);
+    assert_eq!(
+        (w.condition(C::DeletionBlocked).as_str(), w.calls.len()),
+        ("True/Locked", 0)
+    );
+    w.the().seen.locked = None;
+    w.until(60, "gone", |w| w.gone && w.cloud.is_empty());
+}
+
+#[test]
+fn an_orphan_loses_its_marks_and_stays() {
+    let mut w = World::settled(json!({"deletionPolicy": "Orphan"}));
+    w.delete();
+    w.until(60, "gone", |w| w.gone);
+    assert_eq!((w.state(), w.the().seen.marks.clone()), (S::Running, None));
+}
+
+#[test]
+fn abandon_releases_without_the_cloud() {
+    let mut w = World::settled(json!({}));
+    w.down_since = Some(w.now);
+    w.delete();
+    w.annotate(keys::ABANDON, "id-1");
+    let made = w.plan();
+    assert_eq!(made.step, crate::planner::Step::RemoveFinalizer);
+}
+
+#[test]
+fn imports_by_id_and_marks() {
+    let mut w =
+        World::new(json!({"import": {"id": "x"}, "powerState": "Stopped", "deletionPolicy": "Orphan"}));
+    w.put("x", S::Running, None);
+    w.until(60, "taken", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Stop", "Mark"]);
+    assert_eq!(w.the().seen.marks, marks("uid-1", "inst", "ns/web"));
+}
+
+#[test]
+fn a_living_owner_keeps_its_server() {
+    for (uid, installation, refused) in [
+        ("living", "inst", true),
+        ("dead", "inst", false),
+        ("x", "other", true),
+    ] {
+        let mut w =
+            World::new(json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": "Orphan"}));
+        w.put("x", S::Running, marks(uid, installation, "ns/other"));
+        w.run(60);
+        assert_eq!(
+            w.ready() == "False/OwnedByOther",
+            refused,
+            "{uid} {installation}: {}",
+            w.ready()
+        );
+    }
+}
+
+#[test]
+fn observe_never_writes_to_the_cloud() {
+    let mut w =
+        World::new(json!({"import": {"id": "x"}, "managementPolicy": "Observe", "deletionPolicy": "Orphan"}));
+    w.put("x", S::Stopped, None);
+    w.run(60);
+    assert!(w.ready().starts_with("True"), "{}", w.ready());
+    w.delete();
+    w.until(10, "gone", |w| w.gone);
+    assert!(w.calls.is_empty());
+}
+
+#[test]
+fn a_pause_reads_and_does_not_write() {
+    let mut w = World::settled(json!({}));
+    w.annotate(keys::PAUSED, "true");
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(60);
+    assert_eq!(
+        (w.ready().as_str(), w.condition(C::Paused).as_str()),
+        ("False/Paused", "True/Paused")
+    );
+    assert!(w.calls.is_empty());
+    w.annotate(keys::PAUSED, "false");
+    w.until(30, "stopped", |w| {
+        w.ready() == "True/AsDeclared" && w.condition(C::Paused) == "-"
+    });
+}
+
+#[test]
+fn an_outage_shows_late_and_goes() {
+    let mut w = World::settled(json!({}));
+    w.down_since = Some(w.now);
+    w.run(290);
+    assert_eq!(w.ready(), "True/AsDeclared");
+    w.run(20);
+    assert_eq!(w.ready(), "Unknown/Unreachable");
+    let writes = w.writes.len();
+    w.run(600);
+    assert_eq!(w.writes.len(), writes);
+    w.down_since = None;
+    w.run(2);
+    assert_eq!(
+        (w.ready().as_str(), w.condition(C::ProviderReachable).as_str()),
+        ("True/AsDeclared", "-")
+    );
+}
+
+#[test]
+fn a_crash_between_record_and_call_loses_nothing() {
+    for edit in [
+        json!({"powerState": "Stopped"}),
+        json!({"size": {"name": "large"}}),
+    ] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+        w.edit(edit.clone());
+        let made = w.plan();
+        assert!(matches!(made.step, crate::planner::Step::Call { .. }));
+        w.server.status = Some(made.status);
+        w.restart_process();
+        w.until(120, "converged", |w| {
+            w.ready() == "True/AsDeclared" && !w.calls.is_empty()
+        });
+        assert_eq!(w.most_alive, 1);
+    }
+}
+
+#[test]
+fn an_error_is_shown_or_rebooted_once() {
+    let mut w = World::settled(json!({}));
+    w.the().seen.state = S::Error;
+    w.run(60);
+    assert_eq!(w.ready(), "False/ServerError");
+    assert!(w.calls.is_empty());
+    w.edit(json!({"onError": "HardReboot"}));
+    w.until(60, "rebooted", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Restart"]);
+}

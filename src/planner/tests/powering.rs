@@ -1,0 +1,156 @@
+//! Power, restarts and drift.
+
+use serde_json::json;
+
+use super::world::{Fate, World};
+use crate::api::ConditionType as C;
+use crate::api::keys;
+use crate::planner::model::{ErrorClass, ServerState as S};
+
+#[test]
+fn stops_and_starts_on_a_wish() {
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"powerState": "Stopped"}));
+    w.until(30, "stopped", |w| {
+        w.ready() == "True/AsDeclared" && w.state() == S::Stopped
+    });
+    w.edit(json!({"powerState": "Running"}));
+    w.until(30, "running", |w| {
+        w.ready() == "True/AsDeclared" && w.state() == S::Running
+    });
+    assert_eq!(w.calls, ["Stop", "Start"]);
+    assert!(w.writes.len() <= 6, "three writes an operation: {:?}", w.writes);
+}
+
+#[test]
+fn restarts_once_for_each_token() {
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"restart": {"token": "a"}}));
+    w.until(60, "done", |w| {
+        w.events.contains(&"Restarted".to_owned()) && w.ready() == "True/AsDeclared"
+    });
+    w.restart_process();
+    w.run(120);
+    assert_eq!(w.calls, ["Restart"]);
+    w.fates.push(("Restart", Fate::Refuse(ErrorClass::Busy)));
+    w.edit(json!({"restart": {"token": "b"}}));
+    w.until(60, "done", |w| {
+        w.calls.len() == 3 && w.ready() == "True/AsDeclared"
+    });
+}
+
+#[test]
+fn a_restart_of_which_nothing_is_known_is_not_repeated() {
+    let mut w = World::settled(json!({}));
+    w.fates.push(("Restart", Fate::LoseRequest));
+    w.edit(json!({"restart": {"token": "a"}}));
+    w.until(60, "unverified", |w| {
+        w.events.contains(&"RestartUnverified".to_owned())
+    });
+    w.run(300);
+    assert_eq!(w.calls, ["Restart"]);
+}
+
+#[test]
+fn a_token_given_at_creation_does_not_restart() {
+    let mut w = World::settled(json!({"restart": {"token": "a"}}));
+    w.run(60);
+    assert!(w.calls.is_empty());
+}
+
+#[test]
+fn drift_follows_the_policy() {
+    for (policy, stopped, ready, calls) in [
+        ("Enforce", S::Stopped, "True/AsDeclared", vec!["Start"]),
+        ("RespectStop", S::Stopped, "True/StopRespected", vec![]),
+        ("Observe", S::Stopped, "True/PowerDrift", vec![]),
+        ("Enforce", S::Paused, "True/PowerDrift", vec![]),
+        ("EnforceAll", S::Paused, "True/AsDeclared", vec!["Unpause"]),
+    ] {
+        let mut w = World::settled(json!({"driftPolicy": policy}));
+        w.the().seen.state = stopped;
+        w.run(120);
+        assert_eq!(
+            (w.ready().as_str(), w.calls.clone()),
+            (ready, calls.iter().map(|s| s.to_string()).collect()),
+            "{policy} {stopped}"
+        );
+        let drift = if ready == "True/AsDeclared" {
+            "False/NoDrift"
+        } else {
+            ready
+        };
+        assert_eq!(w.condition(C::DriftDetected), *drift, "{policy} {stopped}");
+    }
+}
+
+#[test]
+fn a_respected_stop_ends_with_a_new_wish() {
+    let mut w = World::settled(json!({"driftPolicy": "RespectStop"}));
+    w.the().seen.state = S::Stopped;
+    w.run(60);
+    w.edit(json!({"powerState": "Stopped"}));
+    w.until(10, "agrees", |w| w.ready() == "True/AsDeclared");
+    w.edit(json!({"powerState": "Running"}));
+    w.until(30, "runs", |w| {
+        w.state() == S::Running && w.ready() == "True/AsDeclared"
+    });
+}
+
+#[test]
+fn a_fight_ends() {
+    let mut w = World::settled(json!({}));
+    for second in 0..400 {
+        if second % 10 == 0 && w.state() == S::Running && w.the().until.is_none() {
+            w.the().seen.state = S::Stopped;
+        }
+        w.tick();
+    }
+    assert_eq!(w.ready(), "False/Flapping");
+    assert_eq!(w.calls.len(), 4);
+    w.annotate(keys::RETRY, "x");
+    w.until(30, "runs", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
+fn a_stop_that_never_ends_says_so() {
+    let mut w = World::settled(json!({"powerOff": {"timeout": "2m"}}));
+    w.edit(json!({"powerState": "Stopped"}));
+    w.tick();
+    w.the().until = None;
+    w.run(60);
+    w.restart_process();
+    w.run(55);
+    assert_eq!(w.ready(), "False/Stopping");
+    w.run(15);
+    assert_eq!(w.ready(), "False/StopTimeout", "the deadline survives a restart");
+    let now = w.now;
+    w.the().until = Some((now, S::Stopped));
+    w.until(30, "stopped after all", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
+fn a_stop_without_effect_is_tried_again_until_its_deadline() {
+    let mut w = World::settled(json!({"powerOff": {"timeout": "2m"}}));
+    for _ in 0..20 {
+        w.fates.push(("Stop", Fate::NoEffect));
+    }
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(180);
+    assert_eq!(w.ready(), "False/StopTimeout");
+    assert!((3..8).contains(&w.calls.len()), "{:?}", w.calls);
+    w.fates.clear();
+    w.until(600, "stopped", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
+fn what_the_cloud_cannot_do_is_said_and_not_done() {
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"powerState": "Suspended"}));
+    w.run(30);
+    assert_eq!(w.ready(), "False/Unsupported");
+    w.edit(json!({"powerState": "Stopped", "powerOff": {"mode": "Hard"}}));
+    w.run(30);
+    assert_eq!(w.ready(), "False/Unsupported");
+    assert!(w.calls.is_empty());
+}
