@@ -6,7 +6,7 @@ pub const GROUP: &str = "evenkeel.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Keeps a `Server` until its cloud server is confirmed gone.
 pub const FINALIZER: &str = "evenkeel.dev/cloud-server";
-/// `"true"`: read only; nothing is written to the cloud for this object.
+/// Present with any value but `"false"`: read only; nothing is written to the cloud for this object.
 pub const PAUSED: &str = "evenkeel.dev/paused";
 /// A new token asks for a fresh look now; echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "evenkeel.dev/reconcile-requested-at";

@@ -73,7 +73,7 @@ reasons! {
     ImageDrift: "spec.image was changed after the server was made." =>
         "Set it back, or make a new Server: images are not changed in place in this version.",
     StopRespected: "The server was stopped from outside and is left alone (driftPolicy: RespectStop)." =>
-        "Change spec.powerState to start it.",
+        "Wish Stopped, and Running again, to start it; or set spec.driftPolicy to Enforce.",
     Unmanaged: "The power state is left as it is." => "",
     NoDrift: "Nothing was changed from outside." => "",
     Paused: "The annotation evenkeel.dev/paused stops all writes to the cloud." => "Remove the annotation.",

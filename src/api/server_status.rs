@@ -19,6 +19,10 @@ pub struct ServerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub id: Option<String>,
+    /// The cloud's id of the account that the server was made in. In another one nothing is asked, made or believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub account: Option<String>,
     /// The id in the form that the cloud's node provider uses.
     #[serde(default, rename = "providerID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

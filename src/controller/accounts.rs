@@ -278,6 +278,7 @@ impl Accounts {
                 Some(listing) => Snapshot::Usable(Box::new(Usable {
                     facts: AccountFacts {
                         capabilities: provider.capabilities(),
+                        account: account.id.clone(),
                         suspended: known.settings.suspended,
                         listing,
                         outage: view.outage.map(|o| (o.since, o.reason, o.message)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::planner::model::{Listing, ObservedServer};
+use crate::planner::model::{Listing, ObservedServer, ServerState};
 
 /// So many must vanish at once to be suspicious.
 const AT_LEAST: usize = 5;
@@ -40,7 +40,17 @@ impl Absence {
         ours: impl Fn(&ObservedServer) -> bool,
         expected: impl Fn(&ObservedServer) -> bool,
     ) {
-        let before: Vec<_> = previous.servers.values().filter(|s| ours(s)).collect();
+        // A server that is going is no hole when it has gone.
+        let going = [
+            ServerState::Absent,
+            ServerState::Deleting,
+            ServerState::SoftDeleted,
+        ];
+        let before: Vec<_> = previous
+            .servers
+            .values()
+            .filter(|s| ours(s) && !going.contains(&s.state))
+            .collect();
         let vanished: BTreeSet<String> = before
             .iter()
             .filter(|s| !next.servers.contains_key(&s.id) && !expected(s))

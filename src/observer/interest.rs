@@ -55,6 +55,8 @@ pub(crate) struct Interests {
     by_object: HashMap<String, String>,
     busy: BTreeSet<String>,
     wanting: BTreeMap<String, Timestamp>,
+    /// Servers that objects deleted before they were forgotten: a list may still hold them for a moment.
+    deleted: BTreeSet<String>,
 }
 
 impl Interests {
@@ -77,6 +79,9 @@ impl Interests {
         let Some(old) = self.by_uid.remove(uid) else {
             return;
         };
+        if old.deleting {
+            self.deleted.extend(old.ids.iter().cloned());
+        }
         for id in &old.ids {
             if let Some(uids) = self.by_id.get_mut(id) {
                 uids.remove(uid);
@@ -108,11 +113,19 @@ impl Interests {
 
     /// Whether one of our objects is deleting this server.
     pub(crate) fn deletes(&self, server: &ObservedServer) -> bool {
+        if self.deleted.contains(&server.id) {
+            return true;
+        }
         let by_id = self.by_id.get(&server.id).into_iter().flatten();
         let by_mark = server.marks.as_ref().map(|m| &m.uid);
         by_id
             .chain(by_mark)
             .any(|uid| self.by_uid.get(uid).is_some_and(|i| i.deleting))
+    }
+
+    /// Forgets deleted servers that no list holds any more.
+    pub(crate) fn settle(&mut self, listed: impl Fn(&str) -> bool) {
+        self.deleted.retain(|id| listed(id));
     }
 
     pub(crate) fn any_busy(&self) -> bool {

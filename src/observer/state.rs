@@ -154,6 +154,7 @@ impl State {
             (true, false) => tracing::info!("absences are believed again"),
             _ => {}
         }
+        self.interests.settle(|id| next.servers.contains_key(id));
         if recovered || suspicious != self.absence.suspicious() {
             wakes.extend(self.interests.all().cloned());
         }

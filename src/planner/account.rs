@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::AccountFacts;
 use super::draft::{Draft, Verdict, later};
+use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::ManagementPolicy;
-use crate::api::{Reason, keys};
 
 /// An outage is shown on its ProviderConfig at once and on servers only after this many seconds.
 const SHOWN_AFTER: i64 = 300;
@@ -18,6 +18,9 @@ const HUMAN: &[Reason] = &[
     Reason::EndpointRefused,
     Reason::AccountChanged,
 ];
+
+/// Reasons that are no outage: they are shown at once.
+const AT_ONCE: &[Reason] = &[Reason::AccountChanged, Reason::ProviderConfigNotFound];
 
 pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: Timestamp) -> Verdict {
     if reason == Reason::Connecting {
@@ -42,7 +45,8 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
             Verdict::Reconciling(reason, text)
         };
     }
-    let shown_at = later(since, SHOWN_AFTER);
+    let grace = if AT_ONCE.contains(&reason) { 0 } else { SHOWN_AFTER };
+    let shown_at = later(since, grace);
     if d.now() < shown_at {
         d.again(shown_at);
         return Verdict::Keep;
@@ -56,13 +60,40 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
     Verdict::Unknown(reason, text)
 }
 
+/// Whether the credentials now speak for another account than the one that the server was made in: an absence
+/// there proves nothing, and a server made there would be a second one.
+pub(super) fn another(d: &mut Draft<'_>, facts: &AccountFacts) -> Option<Verdict> {
+    let made_in = d.status.account.clone().filter(|a| *a != facts.account)?;
+    let text = format!(
+        "the server was made in account {made_in}, and ProviderConfig {} now speaks for account {}: put the old \
+         credentials back",
+        d.spec.provider_config_ref.name, facts.account
+    );
+    let reason = Reason::AccountChanged;
+    d.condition(
+        ConditionType::ProviderReachable,
+        ConditionStatus::False,
+        reason,
+        &text,
+    );
+    if d.deleting() {
+        d.condition(
+            ConditionType::DeletionBlocked,
+            ConditionStatus::True,
+            reason,
+            &text,
+        );
+    }
+    Some(Verdict::Stalled(reason, text))
+}
+
 pub(super) fn reachable_again(d: &mut Draft<'_>) {
     conditions::remove(&mut d.status.conditions, ConditionType::ProviderReachable);
 }
 
 /// Says that writes are switched off, while they are.
 pub(super) fn show_pause(d: &mut Draft<'_>, facts: &AccountFacts) {
-    let paused = d.annotation(keys::PAUSED) == Some("true");
+    let paused = d.paused();
     if paused || facts.suspended {
         let reason = if paused { Reason::Paused } else { Reason::Suspended };
         d.condition(

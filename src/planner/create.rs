@@ -94,7 +94,7 @@ pub(super) fn record(d: &mut Draft<'_>, id: &str) {
 /// Nothing is recorded: find what an earlier attempt made, or make one.
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     d.show_wish();
-    let mine = facts.listing.of_uid(d.uid());
+    let mine = d.marked(facts);
     match mine.as_slice() {
         [] => {}
         [one] => {
@@ -125,7 +125,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         .listing
         .of_object(d.input.installation, &object)
         .into_iter()
-        .filter(|s| s.marks.as_ref().is_some_and(|m| m.uid != d.uid()))
+        .filter(|s| s.state != ServerState::Absent && s.marks.as_ref().is_some_and(|m| m.uid != d.uid()))
         .map(|s| s.id.clone())
         .collect();
     if !previous.is_empty() && d.annotation(keys::CREATE_ANYWAY) != Some(d.uid()) {
@@ -171,6 +171,10 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     }
     // A list that was asked for before the object was first seen without an attempt proves nothing.
     let since = d.memory.first_seen.unwrap_or(d.now());
+    if facts.mass_absence {
+        d.again(d.after(30));
+        return quietly(d);
+    }
     if facts.listing.asked_at.is_none_or(|t| t <= since) || stale(d, facts) {
         d.list_after = Some(if stale(d, facts) { d.now() } else { since });
         return quietly(d);
@@ -189,6 +193,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let n = d.status.create_attempts.unwrap_or(0).saturating_add(1);
     let settle = i64::from(facts.capabilities.create_settle_seconds);
     d.status.create_attempts = Some(n);
+    d.status.account = Some(facts.account.clone());
     d.status.create_attempt = Some(CreateAttempt {
         n,
         holder: d.input.process.to_owned(),
@@ -277,7 +282,8 @@ pub(super) fn open_attempt(
     } else {
         later(watch.first_seen, span.saturating_add(1))
     };
-    let asked = facts.listing.asked_at;
+    // A list with a hole in it proves nothing.
+    let asked = facts.listing.asked_at.filter(|_| !facts.mass_absence);
     d.memory.attempt = Some(watch.clone());
     if now < expiry {
         d.again(expiry);

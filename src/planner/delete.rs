@@ -33,10 +33,11 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
         return Some(blocked(
             d,
             Reason::DeletionProtected,
-            Reason::DeletionProtected.meaning(),
+            "spec.deletionProtection is true: set it to false to let the deletion go on",
         ));
     }
-    if d.spec.management_policy != ManagementPolicy::Full {
+    // An attempt from before the policy was changed may still make a server.
+    if d.spec.management_policy != ManagementPolicy::Full && d.status.create_attempt.is_none() {
         return Some(release(d));
     }
     let untouched =
@@ -47,19 +48,21 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let now = d.now();
     let since = *d.memory.deleting_since.get_or_insert(now);
-    if let Some(reason) = d.gagged(facts) {
-        return blocked(d, reason, reason.meaning());
-    }
     if let Some(attempt) = d.status.create_attempt.clone()
-        && facts.listing.of_uid(d.uid()).is_empty()
+        && d.marked(facts).is_empty()
         && let Some(verdict) = create::open_attempt(d, facts, &attempt)
     {
         return verdict;
     }
+    if d.spec.management_policy != ManagementPolicy::Full {
+        return release(d);
+    }
+    if let Some(reason) = d.gagged(facts) {
+        return blocked(d, reason, reason.meaning());
+    }
     d.busy = true;
-    let marked: Vec<String> = facts
-        .listing
-        .of_uid(d.uid())
+    let marked: Vec<String> = d
+        .marked(facts)
         .into_iter()
         .filter(|s| s.state != ServerState::Absent && d.status.id.as_ref() != Some(&s.id))
         .map(|s| s.id.clone())
@@ -75,6 +78,10 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         }
     }
     let Some(id) = d.status.id.clone() else {
+        if facts.mass_absence {
+            d.again(d.after(30));
+            return deleting(d);
+        }
         if facts.listing.asked_at.is_none_or(|t| t <= since) {
             d.list_after = Some(since);
             return deleting(d);
@@ -135,7 +142,7 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         return release(d);
     }
     if waits(d, facts, seen, kind) {
-        return power::doing(kind);
+        return waiting(d, id, kind);
     }
     d.operate(
         id,
@@ -176,6 +183,7 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         o.kind == OperationKind::Delete || (o.kind == stop && o.argument.as_deref() == Some(BEFORE_DELETE))
     });
     let can = facts.capabilities;
+    let mut without_power_off = false;
     if let Some(op) = first {
         let refused =
             matches!(d.outcome(&key_of(&op)), Some(Outcome::Refused(_, e)) if e.class != ErrorClass::Busy);
@@ -183,10 +191,7 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
             d.again(op.deadline);
             return deleting(d);
         }
-        if seen.state != ServerState::Stopped {
-            let note = format!("server {id} did not stop in time; it is deleted all the same");
-            d.event(true, Reason::DeletedWithoutPowerOff, "Delete", note);
-        }
+        without_power_off = seen.state != ServerState::Stopped;
     } else if power_off != DeletionPowerOff::None
         && !asked_to_stop
         && !d.in_flight()
@@ -218,26 +223,22 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if waits(d, facts, seen, kind) {
         let op = d.status.operation.as_ref().filter(|o| o.kind == kind);
         if op.is_some_and(|o| o.deadline < d.now()) {
-            return blocked(
-                d,
-                Reason::OperationTimeout,
-                &format!("the cloud accepted to delete server {id} and has not done it"),
-            );
+            return overdue(d, id);
         }
-        return match d.status.failure.as_ref().map(|f| f.message.clone()) {
-            Some(words) => blocked(
-                d,
-                Reason::Recovering,
-                &format!("server {id}: {words} (tried again by itself)"),
-            ),
-            None => deleting(d),
-        };
+        return waiting(d, id, OperationKind::Delete);
     }
     if !can.allows(kind, seen.state) {
         let text = format!("the cloud does not delete server {id} in {}", seen.state);
         return blocked(d, Reason::DeletionWaits, &text);
     }
+    if without_power_off {
+        let note = format!("server {id} did not stop in time; it is deleted all the same");
+        d.event(true, Reason::DeletedWithoutPowerOff, "Delete", note);
+    }
     d.operate(id, kind, Operate::Plain, i64::from(can.deadline(kind)), None);
+    if d.status.operation.as_ref().is_some_and(|o| o.deadline < d.now()) {
+        return overdue(d, id);
+    }
     deleting(d)
 }
 
@@ -279,6 +280,25 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
         None if d.memory.backoff.is_some() => d.backing_off(),
         None => asked <= later(op.started_at, 10),
     }
+}
+
+/// What is said while the last call is waited for, or its refusal is waited out.
+fn waiting(d: &mut Draft<'_>, id: &str, kind: OperationKind) -> Verdict {
+    match d.status.failure.as_ref().map(|f| f.message.clone()) {
+        Some(words) => blocked(
+            d,
+            Reason::Recovering,
+            &format!("server {id}: {words} (tried again by itself)"),
+        ),
+        None if kind == OperationKind::Delete => deleting(d),
+        None => power::doing(kind),
+    }
+}
+
+fn overdue(d: &mut Draft<'_>, id: &str) -> Verdict {
+    let text =
+        format!("the cloud accepted to delete server {id} and has not done it; it is asked again and again");
+    blocked(d, Reason::OperationTimeout, &text)
 }
 
 /// The finalizer goes.

@@ -1,5 +1,7 @@
 //! The plan while it is being made: the status to write, beside the status that was read.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::memory::{Backoff, Memory, Outcome};
@@ -91,6 +93,20 @@ impl<'a> Draft<'a> {
         )
     }
 
+    /// The living servers in the last list that carry the mark of this object and of this installation. A server
+    /// that is known to be gone may still be listed for a moment.
+    pub(super) fn marked<'f>(&self, facts: &'f AccountFacts) -> Vec<&'f Arc<ObservedServer>> {
+        let mut all = facts.listing.of_uid(self.uid());
+        all.retain(|s| {
+            s.state != ServerState::Absent
+                && !self.status.previous_ids.contains(&s.id)
+                && s.marks
+                    .as_ref()
+                    .is_some_and(|m| m.installation == self.input.installation)
+        });
+        all
+    }
+
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
         self.input
             .server
@@ -115,11 +131,16 @@ impl<'a> Draft<'a> {
             .any(|f| f == keys::FINALIZER)
     }
 
+    /// Whether the annotation stops all writes. A brake fails safe: only its absence and `false` let it go.
+    pub(super) fn paused(&self) -> bool {
+        self.annotation(keys::PAUSED).is_some_and(|v| v != "false")
+    }
+
     /// Why nothing may be written to the cloud, if so.
     pub(super) fn gagged(&self, facts: &AccountFacts) -> Option<Reason> {
         if self.spec.management_policy == ManagementPolicy::Observe {
             Some(Reason::Observing)
-        } else if self.annotation(keys::PAUSED) == Some("true") {
+        } else if self.paused() {
             Some(Reason::Paused)
         } else if facts.suspended {
             Some(Reason::Suspended)

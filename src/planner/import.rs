@@ -27,8 +27,12 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
 
 /// Whether somebody else manages the server, as its marks say.
 pub(super) fn foreign(d: &Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
-    let marks = seen.marks.as_ref().filter(|m| m.uid != d.uid())?;
-    let theirs = marks.installation != d.input.installation;
+    let installation = d.input.installation;
+    let marks = seen
+        .marks
+        .as_ref()
+        .filter(|m| m.uid != d.uid() || m.installation != installation)?;
+    let theirs = marks.installation != installation;
     let living = !theirs && marks.object != d.object() && (d.input.lives)(&marks.uid);
     (theirs || living).then(|| {
         Verdict::Stalled(

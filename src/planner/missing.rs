@@ -52,7 +52,7 @@ pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denia
         .status
         .operation
         .as_ref()
-        .is_some_and(|o| o.kind == OperationKind::Delete);
+        .is_some_and(|o| matches!(o.kind, OperationKind::Delete | OperationKind::DeleteFailed));
     if facts.mass_absence && !expected {
         d.again(d.after(30));
         return false;

@@ -69,6 +69,8 @@ pub enum AccountView<'a> {
 /// What is known about an account that was listed.
 #[derive(Clone)]
 pub struct AccountFacts {
+    /// The cloud's id of the account.
+    pub account: String,
     /// What the cloud can do.
     pub capabilities: &'static Capabilities,
     /// `spec.suspend` of the ProviderConfig.
@@ -161,6 +163,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 
 fn decide(d: &mut Draft<'_>) -> Verdict {
     acknowledge(d);
+    let absorbed = create::absorb(d);
     if d.deleting() {
         if !d.has_finalizer() {
             return Verdict::Keep;
@@ -173,7 +176,6 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
         d.list_after = d.memory.first_seen;
         return Verdict::Keep;
     }
-    let absorbed = create::absorb(d);
     let facts = match d.input.account {
         AccountView::Usable(facts) => facts,
         AccountView::Unusable {
@@ -196,6 +198,9 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
         } else {
             verdict
         };
+    }
+    if let Some(verdict) = account::another(d, facts) {
+        return verdict;
     }
     account::reachable_again(d);
     if d.deleting() {

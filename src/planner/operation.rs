@@ -207,7 +207,14 @@ fn refused(
     }
     d.memory.sent = None;
     if op.kind == OperationKind::DeleteFailed && error.class == ErrorClass::NotFound {
+        super::missing::look(d, &seen.id);
         return Progress::Open(saying(d, op.kind));
+    }
+    if op.kind == OperationKind::Mark {
+        // The server is as declared all the same: its recorded id is proof enough.
+        d.delay(error.class, error.retry_after);
+        d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
+        return close(d, op);
     }
     match error.class {
         // Somebody was faster, or a task runs: look again, it is no failure.
@@ -218,6 +225,7 @@ fn refused(
             d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
         }
     }
+    d.backing_off();
     if let Some(resize) = &mut d.status.resize
         && matches!(
             op.kind,
@@ -279,7 +287,7 @@ pub(super) fn timeout(op: &Operation) -> Verdict {
     Verdict::Stalled(reason, text)
 }
 
-fn saying(d: &Draft<'_>, kind: OperationKind) -> Verdict {
+pub(super) fn saying(d: &Draft<'_>, kind: OperationKind) -> Verdict {
     match kind {
         OperationKind::DeleteFailed => create::refused(d),
         _ if d.status.failure.is_some() && kind != OperationKind::Restart => {

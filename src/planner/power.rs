@@ -174,10 +174,14 @@ fn act(
     d.memory.corrections.retain(|t| now.duration_since(*t) < window);
     if d.memory.corrections.len() >= FLAPS {
         d.again(d.after(60));
+        synced(d, ConditionStatus::False, Reason::Flapping, "");
+        d.drifts
+            .push((Reason::Flapping, Reason::Flapping.meaning().to_owned()));
         return Verdict::Stalled(
             Reason::Flapping,
             format!(
-                "power was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {} again",
+                "power was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {} again; \
+                 find out who changes it, then set the annotation evenkeel.dev/retry to a new value",
                 words(seen)
             ),
         );
@@ -207,7 +211,7 @@ fn act(
     }
     match &d.status.operation {
         Some(op) if op.deadline <= d.now() => operation::timeout(op),
-        _ => doing(kind),
+        _ => operation::saying(d, kind),
     }
 }
 

@@ -16,6 +16,14 @@ const BUILD_LIMIT: i64 = 1200;
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
     d.show_wish();
+    d.status.account.get_or_insert_with(|| facts.account.clone());
+    if let Some(import) = d.spec.import.as_ref().filter(|i| i.id != id) {
+        let text = format!(
+            "spec.import.id names {}, but this object has server {id} already: one object, one server",
+            import.id
+        );
+        return Verdict::Stalled(Reason::InvalidSpec, text);
+    }
     let Some(seen) = missing::find(d, facts, id) else {
         return missing::plan(d, facts, id);
     };
@@ -242,7 +250,11 @@ fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
     if let Some(worse) = d.size_verdict.take() {
         return worse;
     }
-    d.recovered();
+    d.status.failure = None;
+    // A mark that was refused waits for its turn.
+    if !d.backing_off() {
+        d.memory.backoff = None;
+    }
     // A server can be found, and at rest, before the reply to its own create is there.
     if !d.in_flight() {
         d.memory.sent = None;

@@ -152,3 +152,14 @@ fn a_failed_build_is_replaced_or_held() {
     w.edit(json!({"onCreateError": "Retry"}));
     w.until(120, "ready", |w| w.ready() == "True/AsDeclared");
 }
+
+#[test]
+fn the_same_uid_of_another_installation_is_a_stranger() {
+    let mut w = World::new(json!({}));
+    w.put("theirs", S::Running, marks("uid-1", "other", "ns/web"));
+    w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+    assert_ne!(w.id(), Some("theirs"));
+    w.delete();
+    w.until(60, "gone", |w| w.gone);
+    assert_eq!(w.cloud.keys().collect::<Vec<_>>(), ["theirs"]);
+}

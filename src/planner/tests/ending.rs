@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::world::{World, marks};
+use super::world::{Fate, World, marks};
 use crate::api::ConditionType as C;
 use crate::api::keys;
-use crate::planner::model::ServerState as S;
+use crate::planner::model::{ErrorClass, ServerState as S};
 
 #[test]
 fn an_unknown_state_is_not_touched_but_can_be_deleted() {
@@ -206,4 +206,64 @@ fn an_error_is_shown_or_rebooted_once() {
     w.edit(json!({"onError": "HardReboot"}));
     w.until(60, "rebooted", |w| w.ready() == "True/AsDeclared");
     assert_eq!(w.calls, ["Restart"]);
+}
+
+#[test]
+fn a_refused_mark_leaves_a_healthy_server_ready() {
+    let mut w =
+        World::new(json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": "Orphan"}));
+    w.put("x", S::Running, None);
+    for _ in 0..50 {
+        w.fates.push(("Mark", Fate::Refuse(ErrorClass::Forbidden)));
+    }
+    w.run(120);
+    let writes = w.writes.len();
+    w.run(50);
+    assert_eq!((w.ready().as_str(), w.writes.len()), ("True/AsDeclared", writes));
+    assert!(w.calls.len() <= 4, "{:?}", w.calls);
+}
+
+#[test]
+fn a_delete_that_never_ends_says_so_and_stays_so() {
+    let mut w = World::settled(json!({"deletion": {"powerOff": "None"}}));
+    for _ in 0..50 {
+        w.fates.push(("Delete", Fate::NoEffect));
+    }
+    w.delete();
+    w.run(700);
+    assert_eq!(w.condition(C::DeletionBlocked), "True/OperationTimeout");
+    for _ in 0..300 {
+        w.tick();
+        assert_eq!(w.condition(C::DeletionBlocked), "True/OperationTimeout");
+    }
+}
+
+#[test]
+fn another_account_behind_the_same_name_loses_nothing() {
+    let mut w = World::settled(json!({"onMissing": "Recreate"}));
+    let theirs = std::mem::take(&mut w.cloud);
+    w.account = "project-2".to_owned();
+    w.run(60);
+    assert_eq!((w.ready().as_str(), w.calls.len()), ("False/AccountChanged", 0));
+    w.delete();
+    w.run(60);
+    assert!(!w.gone, "an absence in another account is none");
+    assert_eq!(w.condition(C::DeletionBlocked), "True/AccountChanged");
+    (w.account, w.cloud) = ("project-1".to_owned(), theirs);
+    w.until(60, "gone", |w| w.gone && w.cloud.is_empty());
+}
+
+#[test]
+fn any_value_but_false_pauses() {
+    for value in ["True", "yes", ""] {
+        let mut w = World::settled(json!({}));
+        w.annotate(keys::PAUSED, value);
+        w.edit(json!({"powerState": "Stopped"}));
+        w.run(30);
+        assert_eq!(
+            (w.ready().as_str(), w.calls.len()),
+            ("False/Paused", 0),
+            "{value:?}"
+        );
+    }
 }

@@ -154,3 +154,22 @@ fn what_the_cloud_cannot_do_is_said_and_not_done() {
     assert_eq!(w.ready(), "False/Unsupported");
     assert!(w.calls.is_empty());
 }
+
+#[test]
+fn a_refused_call_is_tried_again_by_itself() {
+    for class in [
+        ErrorClass::Forbidden,
+        ErrorClass::RateLimited,
+        ErrorClass::Locked,
+        ErrorClass::Transient,
+    ] {
+        let mut w = World::settled(json!({}));
+        w.edit(json!({"powerState": "Stopped"}));
+        w.fates.push(("Stop", Fate::Refuse(class)));
+        w.once();
+        let made = w.plan();
+        assert!(made.again_at.is_some(), "{class}: nobody looks again");
+        w.until(600, "stopped", |w| w.ready() == "True/AsDeclared");
+        assert_eq!(w.calls, ["Stop", "Stop"], "{class}");
+    }
+}

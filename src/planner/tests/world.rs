@@ -57,6 +57,7 @@ pub(super) struct World {
     pub(super) events: Vec<String>,
     pub(super) gone: bool,
     pub(super) process: u32,
+    pub(super) account: String,
     pub(super) down_since: Option<Timestamp>,
     pub(super) most_alive: usize,
     pub(super) made: u32,
@@ -86,6 +87,7 @@ impl World {
             events: Vec::new(),
             gone: false,
             process: 1,
+            account: "project-1".to_owned(),
             down_since: None,
             most_alive: 0,
             made: 0,
@@ -215,6 +217,7 @@ impl World {
     pub(super) fn plan(&mut self) -> Plan {
         let listing = self.view();
         let facts = AccountFacts {
+            account: self.account.clone(),
             capabilities: self.can,
             suspended: false,
             listing,
@@ -276,6 +279,14 @@ impl World {
                 "a call without a write before it"
             );
         }
+        let under_way = conditions::get(&made.status.conditions, ConditionType::Reconciling)
+            .is_some_and(|c| c.status == "True");
+        let woken =
+            made.busy || made.again_at.is_some() || made.list_after.is_some() || made.step != Step::Wait;
+        assert!(
+            !under_way || woken || self.down_since.is_some(),
+            "under way, and nobody looks again"
+        );
         for c in &made.status.conditions {
             assert!(
                 !c.reason.is_empty() && !c.message.is_empty(),
