@@ -31,6 +31,7 @@ pub(crate) fn server(id: &str, raw: &str) -> ObservedServer {
         addresses: vec![],
         zone: None,
         host: None,
+        unreadable: false,
         locked: None,
         marks: Some(Marks {
             uid: format!("u-{id}"),

@@ -171,9 +171,10 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     }
     // A list that was asked for before the object was first seen without an attempt proves nothing.
     let since = d.memory.first_seen.unwrap_or(d.now());
-    if facts.mass_absence {
+    if facts.blind() {
         d.again(d.after(30));
-        return quietly(d);
+        let text = "the cloud's list has a hole in it; nothing is made until it is whole again";
+        return Verdict::Reconciling(Reason::WaitingForObservation, text.to_owned());
     }
     if facts.listing.asked_at.is_none_or(|t| t <= since) || stale(d, facts) {
         d.list_after = Some(if stale(d, facts) { d.now() } else { since });
@@ -283,7 +284,7 @@ pub(super) fn open_attempt(
         later(watch.first_seen, span.saturating_add(1))
     };
     // A list with a hole in it proves nothing.
-    let asked = facts.listing.asked_at.filter(|_| !facts.mass_absence);
+    let asked = facts.listing.asked_at.filter(|_| !facts.blind());
     d.memory.attempt = Some(watch.clone());
     if now < expiry {
         d.again(expiry);

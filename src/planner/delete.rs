@@ -78,7 +78,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         }
     }
     let Some(id) = d.status.id.clone() else {
-        if facts.mass_absence {
+        if facts.blind() {
             d.again(d.after(30));
             return deleting(d);
         }

@@ -87,6 +87,13 @@ pub struct AccountFacts {
     pub disruptions_free: bool,
 }
 
+impl AccountFacts {
+    /// Whether the last list may lack servers that exist: absence from it proves nothing.
+    pub(crate) fn blind(&self) -> bool {
+        self.mass_absence || self.listing.unreadable
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {

@@ -152,6 +152,8 @@ pub struct ObservedServer {
     pub zone: Option<String>,
     /// An opaque word for the host.
     pub host: Option<String>,
+    /// Whether the cloud could not describe it, its marks least of all (a Nova cell that is down).
+    pub unreadable: bool,
     /// Whether it is locked, and why.
     pub locked: Option<String>,
     /// Our marks, or those of another installation.
@@ -346,6 +348,8 @@ pub struct Listing {
     pub by_uid: HashMap<String, Vec<String>>,
     /// The ids of the servers that carry an (installation, object) in their marks, sorted.
     pub by_object: HashMap<(String, String), Vec<String>>,
+    /// Whether it has servers that the cloud could not describe: one of them may be anybody's.
+    pub unreadable: bool,
 }
 
 impl Listing {
@@ -397,12 +401,14 @@ impl Listing {
             let object = (marks.installation.clone(), marks.object.clone());
             by_object.entry(object).or_insert_with(Vec::new).push(id.clone());
         }
+        let unreadable = servers.values().any(|s| s.unreadable);
         Self {
             asked_at,
             sequence,
             servers,
             by_uid,
             by_object,
+            unreadable,
         }
     }
 }

@@ -18,6 +18,16 @@ const LOST_AFTER: i64 = 15;
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
 
+/// Operations whose wish lasts: they are tried again under the same record.
+const POWER: &[OperationKind] = &[
+    OperationKind::Start,
+    OperationKind::Stop,
+    OperationKind::Unpause,
+    OperationKind::Resume,
+    OperationKind::Unshelve,
+    OperationKind::Unrescue,
+];
+
 /// How an open operation stands.
 pub(super) enum Progress {
     /// It goes on; this is said of it.
@@ -49,6 +59,7 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
             }
             judge(d, facts, &op, seen, asked > later(at, VISIBLE_WITHIN))
         }
+        None if d.memory.backoff.is_some() && POWER.contains(&op.kind) => between_tries(d, facts, &op, seen),
         // Recorded by a process that is gone, or of which the answer was lost with it.
         None => judge(d, facts, &op, seen, asked > later(op.started_at, LOST_AFTER)),
     }
@@ -237,14 +248,39 @@ fn refused(
     if op.kind == OperationKind::Restart {
         restart::forget(d);
     }
+    if POWER.contains(&op.kind) {
+        // The record stays open, and with it the deadline of the first try.
+        d.busy = error.class == ErrorClass::Busy;
+        d.takes.disruption = false;
+        return Progress::Open(if d.now() >= op.deadline {
+            timeout(op)
+        } else {
+            saying(d, op.kind)
+        });
+    }
     let verdict = refusal(d);
-    let overdue = d.now() >= op.deadline;
     let _closed = close(d, op);
     d.busy = error.class == ErrorClass::Busy;
-    if overdue && op.kind == OperationKind::Stop {
-        return Progress::Open(timeout(op));
-    }
     Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)))
+}
+
+/// A power operation that was refused and waits for its next try.
+fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+    d.busy = false;
+    if reached(d, op, seen) && !seen.busy {
+        return done(d, facts, op, seen);
+    }
+    if no_longer_wanted(d, op) {
+        return close(d, op);
+    }
+    if !d.backing_off() {
+        return Progress::Closed;
+    }
+    Progress::Open(if d.now() >= op.deadline {
+        timeout(op)
+    } else {
+        saying(d, op.kind)
+    })
 }
 
 /// What is said of the last refusal while it is waited out.

@@ -53,7 +53,7 @@ async fn creation_takes_few_writes() {
     world.ready(WEB).await;
     let ours = |w: &WriteRecord| w.call.client == "p1" && w.call.plural == "servers";
     let writes: Vec<_> = world.kube.writes().into_iter().filter(ours).collect();
-    assert!(writes.len() <= 5, "{writes:#?}");
+    assert!(writes.len() <= 4, "{writes:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -163,3 +163,17 @@ fn the_same_uid_of_another_installation_is_a_stranger() {
     w.until(60, "gone", |w| w.gone);
     assert_eq!(w.cloud.keys().collect::<Vec<_>>(), ["theirs"]);
 }
+
+#[test]
+fn nothing_is_made_while_the_list_has_servers_that_nobody_can_read() {
+    let mut w = World::new(json!({}));
+    w.put("dark", S::Unknown, None);
+    w.cloud.get_mut("dark").unwrap().seen.unreadable = true;
+    w.run(300);
+    assert_eq!(
+        (w.ready().as_str(), w.calls.len()),
+        ("False/WaitingForObservation", 0)
+    );
+    w.cloud.clear();
+    w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+}

@@ -173,3 +173,18 @@ fn a_refused_call_is_tried_again_by_itself() {
         assert_eq!(w.calls, ["Stop", "Stop"], "{class}");
     }
 }
+
+#[test]
+fn a_stop_that_is_always_refused_runs_into_its_deadline() {
+    for class in [ErrorClass::Busy, ErrorClass::Transient] {
+        let mut w = World::settled(json!({"powerOff": {"timeout": "2m"}}));
+        for _ in 0..100 {
+            w.fates.push(("Stop", Fate::Refuse(class)));
+        }
+        w.edit(json!({"powerState": "Stopped"}));
+        w.run(200);
+        assert_eq!(w.ready(), "False/StopTimeout", "{class}");
+        w.fates.clear();
+        w.until(400, "stopped", |w| w.ready() == "True/AsDeclared");
+    }
+}

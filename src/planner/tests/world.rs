@@ -172,6 +172,7 @@ impl World {
             addresses: Vec::new(),
             zone: None,
             host: None,
+            unreadable: false,
             locked: None,
             marks,
             fault: None,
