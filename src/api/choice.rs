@@ -5,7 +5,7 @@ macro_rules! choice {
         $($(#[doc = $vdoc:literal])* $variant:ident),+ $(,)?
     }) => {
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[doc = $vdoc])* $variant),+ }
 
         impl $name {

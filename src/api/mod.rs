@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::duplicated_attributes)]
 
 pub(crate) mod choice;
+pub mod clouddc;
 pub mod conditions;
 pub mod crds;
 pub mod duration;
@@ -11,12 +12,16 @@ pub mod provider_config;
 pub mod reasons;
 pub mod reference;
 pub mod server;
+pub mod server_group;
 pub mod server_status;
 pub(crate) mod server_words;
+pub mod upcloud;
 
+pub use clouddc::{CloudDcAccount, CloudDcServer};
 pub use conditions::{ConditionStatus, ConditionType};
 pub use duration::Duration;
 pub use provider_config::{ProviderConfig, ProviderConfigSpec, ProviderConfigStatus};
 pub use reasons::Reason;
 pub use server::{Server, ServerSpec};
 pub use server_status::ServerStatus;
+pub use upcloud::{UpCloudAccount, UpCloudServer};

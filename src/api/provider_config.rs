@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
 use super::duration::{Duration, between};
+use super::{CloudDcAccount, UpCloudAccount};
 
 /// Which account servers live in, and how much it may be asked.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,11 +36,18 @@ use super::duration::{Duration, between};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.openstack)").message("a ProviderConfig names its cloud: give openstack"))]
+#[x_kube(validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() == 1")
+    .message("a ProviderConfig names its cloud: give exactly one of openstack, upcloud and cloudDC"))]
 pub struct ProviderConfigSpec {
     /// An OpenStack project: which credentials open it, and where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackAccount>,
+    /// An UpCloud account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcloud: Option<UpCloudAccount>,
+    /// A Huawei CloudDC project.
+    #[serde(default, rename = "cloudDC", skip_serializing_if = "Option::is_none")]
+    pub cloud_dc: Option<CloudDcAccount>,
     /// A Secret of this namespace whose key ca.crt holds the certificate authorities (PEM) that the cloud's
     /// endpoints are checked against, instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -53,6 +53,10 @@ reasons! {
     Restoring: "The server is being brought out of a state that is not wished for." => "",
     Deleting: "The server is being deleted." => "",
     Marking: "Our marks are being written or taken off." => "",
+    Modifying: "Settings are being changed in place." => "",
+    Cancelling: "The cloud is asked to cancel what it is doing." => "",
+    RetryingStep: "The cloud is asked to try again the step in which it gave up." => "",
+    RemovingParts: "What belonged to the server is being deleted." => "",
     WaitingForCloud: "The cloud is busy with this server." => "",
     Recovering: "Something failed and is being tried again." => "Nothing; the message has the cloud's words.",
     CreateFailed: "The creation failed and is tried again." =>

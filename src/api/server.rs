@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::duration::{Duration, between};
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
+use super::{CloudDcServer, UpCloudServer};
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +81,8 @@ pub use super::server_words::*;
         .message("userDataSecretRef is immutable: a cloud reads user data only when it creates a server"),
     validation = Rule::new("has(self.openstack) == has(oldSelf.openstack) && (!has(self.openstack) || self.openstack == oldSelf.openstack)")
         .message("openstack is immutable in this version: its settings are applied when the server is created"),
+    validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() <= 1")
+        .message("at most one of openstack, upcloud and cloudDC can be given: the one of the ProviderConfig's cloud"),
     validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
         .message("resize.soak is given with confirm: AfterSoak, and only then"),
     validation = Rule::new("!has(self.deletion) || !has(self.deletion.powerOff) || self.deletion.powerOff != 'None' || !has(self.deletion.timeout)")
@@ -141,9 +144,36 @@ pub struct ServerSpec {
     /// when the server is created. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_secret_ref: Option<SecretKeyRef>,
+    /// Public SSH keys for the guest's login user, at most 32, each as in authorized_keys; for clouds that take
+    /// keys when they create a server. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 8192)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub ssh_keys: Option<Vec<String>>,
+    /// A Secret of this namespace, labelled evenkeel.dev/allow: password, whose key is the administrator's
+    /// password of a new server, where the cloud takes one. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_password_secret_ref: Option<SecretKeyRef>,
+    /// The name of a Secret of this namespace that is made, owned by this object, for the user name and password
+    /// that the cloud tells once when it creates a server. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub credentials_secret_name: Option<String>,
+    /// The ServerGroup of this namespace that the server is a member of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_ref: Option<GroupRef>,
     /// What only OpenStack has. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackServer>,
+    /// What only UpCloud has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcloud: Option<UpCloudServer>,
+    /// What only Huawei CloudDC has.
+    #[serde(default, rename = "cloudDC", skip_serializing_if = "Option::is_none")]
+    pub cloud_dc: Option<CloudDcServer>,
     /// An existing server of the account to take over instead of creating one. With it, powerState and
     /// deletionPolicy have to be given. Immutable once set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,6 +207,18 @@ pub struct ProviderConfigRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ProviderConfigKind>,
     /// The name of a ProviderConfig in this namespace, at most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub name: String,
+}
+
+/// Names a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRef {
+    /// The name of a ServerGroup in this namespace, at most 253 characters.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")

@@ -191,6 +191,14 @@ choice! {
         Mark,
         /// Takes our marks off.
         Unmark,
+        /// Changes settings in place.
+        Modify,
+        /// Asks the cloud to cancel what it is doing to the server.
+        Cancel,
+        /// Asks the cloud to try the step again in which it gave up.
+        Retry,
+        /// Deletes a disk, a backup or an address that belonged to the server.
+        DeletePart,
     }
 }
 

@@ -13,11 +13,12 @@ use tokio::time::{Instant, timeout};
 use super::Shell;
 use super::objects::Reply;
 use super::queue::Urgency;
+use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
 use crate::planner::memory::{Outcome, Sent};
-use crate::planner::model::{Accepted, CloudCall, CloudError, CreateRequest, ErrorClass};
-use crate::providers::{Provider, SEND_BEFORE};
+use crate::planner::model::{Accepted, CloudCall, CloudError, ErrorClass};
+use crate::providers::{CallWith, Provider};
 
 /// A call that begins later than this after the write of its record began is not sent.
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
@@ -110,10 +111,19 @@ async fn send(
     call: &CloudCall,
     recorded: Instant,
 ) -> Result<Accepted, CloudError> {
-    let user_data = match call {
-        CloudCall::Create(request) => user_data(shell, &asker.key.namespace, request).await?,
-        CloudCall::Operate { .. } => None,
-    };
+    let (mut user_data, mut admin_password) = (None, None);
+    if let CloudCall::Create(request) = call {
+        let namespace = &asker.key.namespace;
+        let spec = &request.spec;
+        user_data = secret_text(shell, namespace, spec.user_data_secret_ref.as_ref(), "user-data").await?;
+        admin_password = secret_text(
+            shell,
+            namespace,
+            spec.admin_password_secret_ref.as_ref(),
+            "password",
+        )
+        .await?;
+    }
     if recorded.elapsed() >= FRESH {
         return Err(not_sent(
             "this process was held up for too long after it recorded the call",
@@ -122,13 +132,19 @@ async fn send(
     if !shell.ctx.ownership.owns(&asker.account) {
         return Err(not_sent("this process may no longer act on the account"));
     }
-    let sending = SEND_BEFORE.scope(recorded + FRESH, asker.provider.call(call, user_data.as_ref()));
-    timeout(CALL_DEADLINE, sending).await.unwrap_or_else(|_| {
+    let with = CallWith {
+        send_before: recorded + FRESH,
+        user_data: user_data.as_ref(),
+        admin_password: admin_password.as_ref(),
+    };
+    let sending = asker.provider.call(call, with);
+    let done = timeout(CALL_DEADLINE, sending).await.unwrap_or_else(|_| {
         Err(CloudError {
             maybe_applied: true,
             ..CloudError::new(ErrorClass::Ambiguous, "no answer in time")
         })
-    })
+    })?;
+    Ok(done.accepted)
 }
 
 fn not_sent(why: &str) -> CloudError {
@@ -154,16 +170,19 @@ const fn operation(call: &CloudCall) -> &'static str {
     match call {
         CloudCall::Create(_) => "create",
         CloudCall::Operate { kind, .. } => kind.as_str(),
+        CloudCall::CreateGroup(_) => "createGroup",
+        CloudCall::ChangeGroup { .. } => "changeGroup",
     }
 }
 
-/// The user data of a server, from a Secret whose owner allows that use.
-async fn user_data(
+/// A text that goes along with a create, from a Secret whose owner allows that use.
+async fn secret_text(
     shell: &Shell,
     namespace: &str,
-    request: &CreateRequest,
+    wanted: Option<&SecretKeyRef>,
+    allow: &str,
 ) -> Result<Option<SecretString>, CloudError> {
-    let Some(wanted) = &request.spec.user_data_secret_ref else {
+    let Some(wanted) = wanted else {
         return Ok(None);
     };
     let api: Api<Secret> = Api::namespaced(shell.ctx.client.clone(), namespace);
@@ -195,9 +214,9 @@ async fn user_data(
         }
     };
     let allowed = secret.metadata.labels.as_ref().and_then(|l| l.get(keys::ALLOW));
-    if allowed.map(String::as_str) != Some("user-data") {
+    if allowed.map(String::as_str) != Some(allow) {
         return Err(refused(format!(
-            "the Secret {} lacks the label {}: user-data",
+            "the Secret {} lacks the label {}: {allow}",
             wanted.name,
             keys::ALLOW
         )));

@@ -9,11 +9,16 @@ use super::*;
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, Marks, ObservedServer, ObservedSize, ServerState,
 };
-use crate::providers::Account;
+use crate::providers::{Account, CallWith, Done};
 
 /// A server with marks of the installation `here` for the object `n/<id>` with the uid `u-<id>`.
 pub(crate) fn server(id: &str, raw: &str) -> ObservedServer {
     ObservedServer {
+        failed_step: None,
+        detailed: true,
+        attributes: std::collections::BTreeMap::new(),
+        parts: Vec::new(),
+        group_id: None,
         id: id.to_owned(),
         name: id.to_owned(),
         provider_id: format!("fake:///{id}"),
@@ -53,6 +58,8 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     stopped_cost: "Unknown",
     preconditions: &[],
     create_settle_seconds: 60,
+    attributes: Capabilities::no_attributes,
+    groups: None,
     deadlines: &[],
 };
 
@@ -113,17 +120,14 @@ impl Provider for FakeCloud {
         Box::pin(async move { found.ok_or_else(|| CloudError::new(ErrorClass::NotFound, "no such server")) })
     }
 
-    fn call<'a>(
-        &'a self,
-        call: &'a CloudCall,
-        _: Option<&'a secrecy::SecretString>,
-    ) -> BoxFuture<'a, Result<Accepted, CloudError>> {
+    fn call<'a>(&'a self, call: &'a CloudCall, _: CallWith<'a>) -> BoxFuture<'a, Result<Done, CloudError>> {
         lock(&self.calls).push(call.clone());
         Box::pin(async {
             Ok(Accepted {
                 id: Some("new".into()),
                 request_id: None,
-            })
+            }
+            .into())
         })
     }
 }

@@ -203,6 +203,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     });
     let meta = &d.input.server.metadata;
     let request = CreateRequest {
+        group: None,
         name: d
             .spec
             .cloud_name

@@ -1,5 +1,8 @@
 //! The vocabulary between planner and providers: what a cloud reports, what it can do, what it is asked.
 
+mod group;
+mod part;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -8,6 +11,9 @@ use jiff::Timestamp;
 use crate::api::choice::choice;
 use crate::api::server::{PowerWish, ServerSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
+
+pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
+pub use part::{FailedStep, Part, PartKind, WantedAttribute};
 
 choice! {
     /// What a server is, in words that fit every cloud.
@@ -160,6 +166,16 @@ pub struct ObservedServer {
     pub marks: Option<Marks>,
     /// What went wrong.
     pub fault: Option<Fault>,
+    /// The step in which the cloud gave up, where it offers to try it again.
+    pub failed_step: Option<FailedStep>,
+    /// Whether everything is here. Some clouds leave addresses and disks out of their lists; one `get` has them.
+    pub detailed: bool,
+    /// Settings that can be changed in place, in the cloud's words.
+    pub attributes: BTreeMap<String, String>,
+    /// Its disks, backups and addresses, where they have ids of their own. Sorted.
+    pub parts: Vec<Part>,
+    /// The cloud's id of its group, where a server says so itself.
+    pub group_id: Option<String>,
 }
 
 choice! {
@@ -207,7 +223,7 @@ choice! {
 }
 
 /// What a cloud can do. Data, read beside the vendor's page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Capabilities {
     /// The power states that can be wished for.
     pub power_states: &'static [PowerWish],
@@ -229,11 +245,20 @@ pub struct Capabilities {
     pub preconditions: &'static [(OperationKind, &'static [ServerState])],
     /// How long a create call may still take effect after it was sent, in seconds.
     pub create_settle_seconds: u32,
+    /// The settings of a wish that this cloud can change on an existing server; none if it can change nothing.
+    pub attributes: fn(&ServerSpec) -> Vec<WantedAttribute>,
+    /// What it can do with groups, if it has any.
+    pub groups: Option<&'static GroupCapabilities>,
     /// How long an operation of each kind may take, in seconds.
     pub deadlines: &'static [(OperationKind, u32)],
 }
 
 impl Capabilities {
+    /// For [`Self::attributes`] of a cloud that can change nothing in place.
+    pub const fn no_attributes(_: &ServerSpec) -> Vec<WantedAttribute> {
+        Vec::new()
+    }
+
     /// Whether the cloud accepts a call in a state.
     pub fn allows(&self, kind: OperationKind, state: ServerState) -> bool {
         self.preconditions
@@ -261,6 +286,8 @@ pub struct CreateRequest {
     pub marks: Marks,
     /// The number of the attempt; written beside the marks.
     pub attempt: i32,
+    /// The cloud's id of the group that it is made in.
+    pub group: Option<String>,
 }
 
 /// One call that changes something in a cloud.
@@ -276,6 +303,15 @@ pub enum CloudCall {
         kind: OperationKind,
         /// How.
         how: Operate,
+    },
+    /// Creates a group.
+    CreateGroup(Box<CreateGroup>),
+    /// Changes an existing group.
+    ChangeGroup {
+        /// The cloud's id.
+        id: String,
+        /// How.
+        change: GroupChange,
     },
 }
 
@@ -295,6 +331,10 @@ pub enum Operate {
     Size(crate::api::server::Size),
     /// Marks to write.
     Marks(Marks),
+    /// Settings to change: names and values in the cloud's words.
+    Attributes(Vec<(&'static str, String)>),
+    /// A part to delete: its kind and id.
+    Part(PartKind, String),
 }
 
 /// What a cloud answered to a call that it accepted.

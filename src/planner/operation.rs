@@ -136,7 +136,13 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
     match op.kind {
         OperationKind::Start => seen.state == ServerState::Running,
         OperationKind::Stop => seen.state == ServerState::Stopped,
-        OperationKind::Restart | OperationKind::Delete | OperationKind::DeleteFailed => false,
+        OperationKind::Restart
+        | OperationKind::Delete
+        | OperationKind::DeleteFailed
+        | OperationKind::Modify
+        | OperationKind::Cancel
+        | OperationKind::Retry
+        | OperationKind::DeletePart => false,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation
                 || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))

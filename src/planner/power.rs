@@ -236,6 +236,10 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Delete => Reason::Deleting,
         OperationKind::DeleteFailed => Reason::CreateFailed,
         OperationKind::Mark | OperationKind::Unmark => Reason::Marking,
+        OperationKind::Modify => Reason::Modifying,
+        OperationKind::Cancel => Reason::Cancelling,
+        OperationKind::Retry => Reason::RetryingStep,
+        OperationKind::DeletePart => Reason::RemovingParts,
     }
 }
 

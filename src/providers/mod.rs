@@ -6,7 +6,10 @@ pub mod transport;
 
 use futures::future::BoxFuture;
 
-use crate::planner::model::{Accepted, Capabilities, CloudCall, CloudError, ObservedServer};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use crate::planner::model::{Accepted, Capabilities, CloudCall, CloudError, ObservedGroup, ObservedServer};
 
 /// The account behind a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +22,54 @@ pub struct Account {
     pub key: String,
 }
 
-tokio::task_local! {
-    /// Until when a call may be sent: what it rests on would be too old afterwards. Set around
-    /// [`Provider::call`]; a provider hands it to its transport, which knows when bytes leave.
-    pub static SEND_BEFORE: tokio::time::Instant;
+/// What goes along with a call.
+#[derive(Clone, Copy, Debug)]
+pub struct CallWith<'a> {
+    /// Until when it may be sent: what it rests on would be too old afterwards. A provider hands it to its
+    /// transport, which knows when bytes leave.
+    pub send_before: Instant,
+    /// The user data of a new server.
+    pub user_data: Option<&'a SecretString>,
+    /// The password of the administrator of a new server.
+    pub admin_password: Option<&'a SecretString>,
+}
+
+impl CallWith<'_> {
+    /// Nothing goes along.
+    pub const fn nothing(send_before: Instant) -> Self {
+        Self {
+            send_before,
+            user_data: None,
+            admin_password: None,
+        }
+    }
+}
+
+/// What a cloud answered to a call that it accepted.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What the planner may know.
+    pub accepted: Accepted,
+    /// What is told once and never again.
+    pub credentials: Option<Credentials>,
+}
+
+impl From<Accepted> for Done {
+    fn from(accepted: Accepted) -> Self {
+        Self {
+            accepted,
+            credentials: None,
+        }
+    }
+}
+
+/// What opens a new server.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The user, if the cloud names one.
+    pub username: Option<String>,
+    /// The password.
+    pub password: SecretString,
 }
 
 /// One cloud account, spoken to in the planner's words.
@@ -40,10 +87,12 @@ pub trait Provider: Send + Sync {
     fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ObservedServer, CloudError>>;
 
     /// One call that changes something. Never repeated in here, except after a 401 that proves that nothing
-    /// was done. `user_data` goes with a create.
-    fn call<'a>(
-        &'a self,
-        call: &'a CloudCall,
-        user_data: Option<&'a secrecy::SecretString>,
-    ) -> BoxFuture<'a, Result<Accepted, CloudError>>;
+    /// was done.
+    fn call<'a>(&'a self, call: &'a CloudCall, with: CallWith<'a>)
+    -> BoxFuture<'a, Result<Done, CloudError>>;
+
+    /// Every group of the account. Complete, or an error. Not asked where [`Capabilities::groups`] is none.
+    fn list_groups(&self) -> BoxFuture<'_, Result<Vec<ObservedGroup>, CloudError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 }

@@ -70,6 +70,8 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Unmark, SETTLED),
     ],
     create_settle_seconds: 30,
+    attributes: Capabilities::no_attributes,
+    groups: None,
     deadlines: &[],
 };
 
@@ -97,6 +99,8 @@ const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, LIVING),
     ],
     create_settle_seconds: 30,
+    attributes: Capabilities::no_attributes,
+    groups: None,
     deadlines: &[],
 };
 
@@ -123,6 +127,8 @@ impl World {
         let word = match call {
             CloudCall::Create(_) => "Create",
             CloudCall::Operate { kind, .. } => kind.as_str(),
+            CloudCall::CreateGroup(_) => "CreateGroup",
+            CloudCall::ChangeGroup { .. } => "ChangeGroup",
         };
         self.calls.push(word.to_owned());
         let fate = self
@@ -251,12 +257,17 @@ impl World {
                         fake.seen.marks = None;
                         return None;
                     }
+                    OperationKind::Modify
+                    | OperationKind::Cancel
+                    | OperationKind::Retry
+                    | OperationKind::DeletePart => return None,
                 };
                 fake.seen.state = now;
                 fake.seen.busy = now != AwaitingResizeConfirmation;
                 fake.until = Some((done, if breaks { Error } else { then }));
                 None
             }
+            CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => None,
         }
     }
 }

@@ -156,6 +156,11 @@ impl World {
 
     pub(super) fn put(&mut self, id: &str, state: ServerState, marks: Option<Marks>) {
         let seen = ObservedServer {
+            failed_step: None,
+            detailed: true,
+            attributes: std::collections::BTreeMap::new(),
+            parts: Vec::new(),
+            group_id: None,
             id: id.into(),
             name: "web".into(),
             provider_id: format!("cloud:///{id}"),

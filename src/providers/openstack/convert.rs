@@ -87,6 +87,11 @@ pub(super) fn observed(server: wire::Server) -> ObservedServer {
             memory_mib: f.ram,
         });
     ObservedServer {
+        failed_step: None,
+        detailed: true,
+        attributes: std::collections::BTreeMap::new(),
+        parts: Vec::new(),
+        group_id: None,
         // A server of a cell that is down has a status and an id, and not even a name.
         unreadable: state == crate::planner::model::ServerState::Unknown && server.name.is_empty(),
         provider_id: format!("openstack:///{}", server.id),

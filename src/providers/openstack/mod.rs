@@ -31,10 +31,10 @@ use self::auth::{Keystone, ServiceKind};
 use self::catalog::Catalog;
 use self::convert::{KEYS, UID, metadata_of, observed, tag};
 use self::errors::{Asked, unreadable};
-use self::session::{Request, SEND_WITHIN, Services};
+use self::session::{Request, Services};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
-use super::{Account, Provider, SEND_BEFORE};
+use super::{Account, CallWith, Done, Provider};
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedServer, Operate,
@@ -301,17 +301,19 @@ impl Provider for OpenStack {
     fn call<'a>(
         &'a self,
         call: &'a CloudCall,
-        user_data: Option<&'a SecretString>,
-    ) -> BoxFuture<'a, Result<Accepted, CloudError>> {
-        // Counted from here: names may have to be looked up and a turn waited for.
-        let send_before = SEND_BEFORE
-            .try_with(|t| *t)
-            .unwrap_or_else(|_| Instant::now() + SEND_WITHIN);
+        with: CallWith<'a>,
+    ) -> BoxFuture<'a, Result<Done, CloudError>> {
         Box::pin(async move {
-            match call {
-                CloudCall::Create(request) => self.create(request, user_data, send_before).await,
-                CloudCall::Operate { id, kind, how } => self.operate(id, *kind, how, send_before).await,
-            }
+            let accepted = match call {
+                CloudCall::Create(request) => self.create(request, with.user_data, with.send_before).await?,
+                CloudCall::Operate { id, kind, how } => {
+                    self.operate(id, *kind, how, with.send_before).await?
+                }
+                CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => {
+                    return Err(CloudError::new(ErrorClass::Unsupported, "no groups yet"));
+                }
+            };
+            Ok(accepted.into())
         })
     }
 }
@@ -365,5 +367,7 @@ fn word(how: &Operate) -> String {
         Operate::Restart { hard } => if *hard { "hard" } else { "soft" }.to_owned(),
         Operate::Size(size) => size.text(),
         Operate::Marks(_) => "marks".to_owned(),
+        Operate::Attributes(_) => "settings".to_owned(),
+        Operate::Part(kind, _) => kind.to_string(),
     }
 }

@@ -1,7 +1,5 @@
 //! Requests with a token: it is renewed and the request sent again once when a service refuses it.
 
-use std::time::Duration;
-
 use http::{HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
@@ -19,9 +17,6 @@ use crate::providers::transport::client::{Ask, HttpClient, Reply};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
-
-/// What a plan rests on is too old after this time: a call that changes something is then dropped, not sent.
-pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// One request to a service.
 pub(super) struct Request<'a> {

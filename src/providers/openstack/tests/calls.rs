@@ -15,7 +15,11 @@ async fn a_create_says_everything_in_one_request() {
                 {"name": "b", "network": "7f7b4c0e-2f7c-4c55-8f55-5a8a3a1f2b11"},
                 {"name": "c", "port": "port-1"}]}}));
     let user_data = SecretString::from("#!/bin/sh\necho hi\n");
-    let accepted = provider(&fake).call(&call, Some(&user_data)).await.unwrap();
+    let accepted = provider(&fake)
+        .call(&call, with(&user_data))
+        .await
+        .unwrap()
+        .accepted;
     assert_eq!(
         accepted,
         Accepted {
@@ -44,7 +48,7 @@ async fn a_create_says_everything_in_one_request() {
 async fn a_plain_create_has_no_networks() {
     let fake = Fake::new(|_, _| None);
     provider(&fake)
-        .call(&create(json!({"image": {"id": "img-9"}})), None)
+        .call(&create(json!({"image": {"id": "img-9"}})), bare())
         .await
         .unwrap();
     let seen = fake.last("POST /v2.1/servers");
@@ -80,7 +84,7 @@ async fn fifty_creates_at_once_look_each_name_up_once() {
     let fake = Fake::with(3600, Duration::from_millis(200), |_, _| None);
     let p = provider(&fake);
     let call = create(json!({"openstack": {"networks": [{"name": "a", "network": "demo-net"}]}}));
-    let all = join_all((0..50).map(|_| p.call(&call, None))).await;
+    let all = join_all((0..50).map(|_| p.call(&call, bare()))).await;
     assert!(all.iter().all(Result::is_ok));
     for line in [
         "POST /v3/auth/tokens",
@@ -91,7 +95,7 @@ async fn fifty_creates_at_once_look_each_name_up_once() {
         assert_eq!(fake.count(line), 1, "{line}");
     }
     tokio::time::advance(Duration::from_secs(301)).await;
-    p.call(&call, None).await.unwrap();
+    p.call(&call, bare()).await.unwrap();
     assert_eq!(fake.count("GET /v2/images"), 2, "and again after a while");
 }
 
@@ -125,7 +129,7 @@ async fn names_that_mean_several_things_or_nothing_are_refused() {
         (json!({"size": {"name": "m1.nope"}}), "no flavor \"m1.nope\""),
         (json!({"size": {"cores": 1, "memoryMiB": 512}}), "no free sizes"),
     ] {
-        let error = p.call(&create(spec), None).await.unwrap_err();
+        let error = p.call(&create(spec), bare()).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::InvalidSpec);
         assert!(error.message.contains(words), "{}", error.message);
         assert!(!error.maybe_applied);
@@ -143,12 +147,12 @@ async fn what_is_missing_is_looked_for_again_soon_and_what_is_refused_is_forgott
     });
     let p = provider(&fake);
     let call = create(json!({"image": {"name": "late"}}));
-    assert!(p.call(&call, None).await.is_err());
-    assert!(p.call(&call, None).await.is_err());
+    assert!(p.call(&call, bare()).await.is_err());
+    assert!(p.call(&call, bare()).await.is_err());
     assert_eq!(fake.count("GET /v2/images"), 1);
     tokio::time::advance(Duration::from_secs(11)).await;
-    assert!(p.call(&call, None).await.is_err(), "refused by Nova");
-    assert!(p.call(&call, None).await.is_ok());
+    assert!(p.call(&call, bare()).await.is_err(), "refused by Nova");
+    assert!(p.call(&call, bare()).await.is_ok());
     assert_eq!(fake.count("GET /v2/images"), 3);
 }
 
@@ -162,9 +166,9 @@ async fn a_flavor_made_since_is_found() {
         _ => None,
     });
     let p = provider(&fake);
-    p.call(&create(json!({})), None).await.unwrap();
+    p.call(&create(json!({})), bare()).await.unwrap();
     tokio::time::advance(Duration::from_secs(11)).await;
-    p.call(&create(json!({"size": {"name": "m1.new"}})), None)
+    p.call(&create(json!({"size": {"name": "m1.new"}})), bare())
         .await
         .unwrap();
     assert_eq!(fake.last("POST /v2.1/servers").body["server"]["flavorRef"], "9");
@@ -258,8 +262,8 @@ async fn every_action_has_its_body() {
                 .contains("/servers/s-1")
                 .then_some(Ok((202, Value::Null)))
         });
-        let accepted = provider(&fake).call(&operate(kind, how), None).await.unwrap();
-        assert_eq!(accepted.request_id.as_deref(), Some("req-7"));
+        let accepted = provider(&fake).call(&operate(kind, how), bare()).await.unwrap();
+        assert_eq!(accepted.accepted.request_id.as_deref(), Some("req-7"));
         assert_eq!(fake.lines().last().unwrap(), line, "{kind}");
         assert_eq!(fake.last(line).body, body, "{kind}");
     }
@@ -275,7 +279,10 @@ async fn what_nova_cannot_do_is_said_without_asking() {
         (OperationKind::Start, Operate::Restart { hard: true }),
         (OperationKind::Mark, Operate::Plain),
     ] {
-        let error = provider(&fake).call(&operate(kind, how), None).await.unwrap_err();
+        let error = provider(&fake)
+            .call(&operate(kind, how), bare())
+            .await
+            .unwrap_err();
         assert_eq!(error.class, ErrorClass::Unsupported, "{kind}");
     }
     assert!(fake.lines().is_empty());
@@ -296,7 +303,7 @@ async fn marks_are_added_and_taken_off_one_by_one() {
         }
     });
     let p = provider(&fake);
-    p.call(&operate(OperationKind::Mark, Operate::Marks(marks())), None)
+    p.call(&operate(OperationKind::Mark, Operate::Marks(marks())), bare())
         .await
         .unwrap();
     assert_eq!(
@@ -304,7 +311,7 @@ async fn marks_are_added_and_taken_off_one_by_one() {
         json!({"metadata": metadata(&marks())})
     );
     assert_eq!(fake.count("PUT /v2.1/servers/s-1/tags/evenkeel-u-1"), 1);
-    p.call(&operate(OperationKind::Unmark, Operate::Marks(marks())), None)
+    p.call(&operate(OperationKind::Unmark, Operate::Marks(marks())), bare())
         .await
         .unwrap();
     let deleted: Vec<String> = fake
@@ -326,7 +333,7 @@ async fn marks_are_added_and_taken_off_one_by_one() {
         uid: "u-2".into(),
         ..marks()
     };
-    p.call(&operate(OperationKind::Unmark, Operate::Marks(other)), None)
+    p.call(&operate(OperationKind::Unmark, Operate::Marks(other)), bare())
         .await
         .unwrap();
     assert_eq!(fake.count("DELETE"), 5, "another object's mark stays");
@@ -336,12 +343,15 @@ async fn marks_are_added_and_taken_off_one_by_one() {
 async fn a_change_that_cannot_be_sent_at_once_is_not_sent_at_all() {
     // Each answer takes 3 s: once the names are looked up the plan is too old.
     let slow = Fake::with(3600, Duration::from_secs(3), |_, _| None);
-    let error = provider(&slow).call(&create(json!({})), None).await.unwrap_err();
+    let error = provider(&slow)
+        .call(&create(json!({})), bare())
+        .await
+        .unwrap_err();
     assert!(!error.maybe_applied);
     assert!(error.message.contains("not sent"), "{}", error.message);
     assert_eq!(slow.count("POST /v2.1/servers"), 0);
     let quick = Fake::new(|_, _| None);
-    assert!(provider(&quick).call(&create(json!({})), None).await.is_ok());
+    assert!(provider(&quick).call(&create(json!({})), bare()).await.is_ok());
 }
 
 /// Collects what is traced.
@@ -396,7 +406,7 @@ async fn nothing_secret_is_ever_shown() {
     });
     let p = provider(&fake);
     let error = p
-        .call(&create(json!({})), Some(&SecretString::from(USER_DATA)))
+        .call(&create(json!({})), with(&SecretString::from(USER_DATA)))
         .await
         .unwrap_err();
     assert!(error.message.starts_with("Invalid input. Value:"));

@@ -45,12 +45,15 @@ async fn a_write_is_sent_again_after_a_401_and_only_then() {
         _ => None,
     });
     let p = provider(&fake);
-    let accepted = p.call(&create(json!({})), None).await.unwrap();
-    assert_eq!(accepted.id.as_deref(), Some("new-1"));
+    let accepted = p.call(&create(json!({})), bare()).await.unwrap();
+    assert_eq!(accepted.accepted.id.as_deref(), Some("new-1"));
     assert_eq!(fake.count("POST /v2.1/servers"), 2);
 
     let fake = Fake::new(|seen, _| (seen.line == "POST /v2.1/servers").then(|| lost(Stage::Sent)));
-    let error = provider(&fake).call(&create(json!({})), None).await.unwrap_err();
+    let error = provider(&fake)
+        .call(&create(json!({})), bare())
+        .await
+        .unwrap_err();
     assert_eq!((error.class, error.maybe_applied), (ErrorClass::Ambiguous, true));
     assert_eq!(fake.count("POST /v2.1/servers"), 1);
 }
@@ -143,7 +146,7 @@ async fn a_service_beside_nova_that_refuses_tokens_does_not_blind_the_account() 
     let p = provider(&fake);
     let call = create(json!({"openstack": {"networks": [{"name": "a", "network": "demo-net"}]}}));
     assert_eq!(
-        p.call(&call, None).await.unwrap_err().class,
+        p.call(&call, bare()).await.unwrap_err().class,
         ErrorClass::Forbidden
     );
     assert!(p.list().await.is_ok());

@@ -225,6 +225,7 @@ pub(super) fn spec(value: Value) -> Arc<crate::api::ServerSpec> {
 
 pub(super) fn create(value: Value) -> CloudCall {
     CloudCall::Create(Box::new(CreateRequest {
+        group: None,
         name: "web-1".into(),
         spec: spec(value),
         marks: marks(),
@@ -242,4 +243,17 @@ pub(super) fn operate(kind: OperationKind, how: Operate) -> CloudCall {
 
 pub(super) fn metadata(marks: &Marks) -> BTreeMap<String, String> {
     super::metadata_of(marks)
+}
+
+/// Nothing goes along with the call.
+fn bare() -> CallWith<'static> {
+    CallWith::nothing(tokio::time::Instant::now() + std::time::Duration::from_secs(5))
+}
+
+/// User data goes along.
+fn with(user_data: &SecretString) -> CallWith<'_> {
+    CallWith {
+        user_data: Some(user_data),
+        ..bare()
+    }
 }

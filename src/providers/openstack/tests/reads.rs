@@ -139,7 +139,7 @@ async fn the_cloud_is_asked_in_a_version_that_it_speaks() {
         // A host name needs 2.90: refused before anything is created.
         let call = create(json!({"hostname": "web"}));
         assert_eq!(
-            provider(&fake).call(&call, None).await.unwrap_err().class,
+            provider(&fake).call(&call, bare()).await.unwrap_err().class,
             ErrorClass::InvalidSpec
         );
         assert_eq!(fake.count("POST /v2.1/servers"), 0);

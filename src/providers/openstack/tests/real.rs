@@ -74,6 +74,7 @@ async fn the_life_of_a_server_on_a_real_nova() {
     };
     let request = |name: &str, spec: Arc<crate::api::ServerSpec>| {
         CloudCall::Create(Box::new(CreateRequest {
+            group: None,
             name: name.into(),
             spec,
             marks: mine.clone(),
@@ -84,7 +85,7 @@ async fn the_life_of_a_server_on_a_real_nova() {
         "evenkeel-probe",
         spec(json!({"openstack": {"availabilityZone": "nowhere"}})),
     );
-    let error = p.call(&refused, None).await.unwrap_err();
+    let error = p.call(&refused, bare()).await.unwrap_err();
     assert_eq!(
         (error.class, error.code.as_deref()),
         (ErrorClass::InvalidSpec, Some("400 badRequest"))
@@ -94,11 +95,11 @@ async fn the_life_of_a_server_on_a_real_nova() {
         "openstack": {"networks": [{"name": "a", "network": "demo-net"}], "configDrive": true, "tags": ["t1"]}}));
     let user_data = SecretString::from("#!/bin/sh\n");
     let made = p
-        .call(&request("evenkeel-probe", whole), Some(&user_data))
+        .call(&request("evenkeel-probe", whole), with(&user_data))
         .await
         .unwrap();
-    let id = made.id.unwrap();
-    assert!(made.request_id.is_some());
+    let id = made.accepted.id.unwrap();
+    assert!(made.accepted.request_id.is_some());
     assert!(
         p.list()
             .await
@@ -118,18 +119,18 @@ async fn the_life_of_a_server_on_a_real_nova() {
         how,
     };
     let plain = |kind| act(kind, Operate::Plain);
-    let error = p.call(&plain(OperationKind::Start), None).await.unwrap_err();
+    let error = p.call(&plain(OperationKind::Start), bare()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Busy, "{error}");
     p.call(
         &act(OperationKind::Restart, Operate::Restart { hard: false }),
-        None,
+        bare(),
     )
     .await
     .unwrap();
     settle(&p, &id, ServerState::Running).await;
     p.call(
         &act(OperationKind::Stop, Operate::Stop(StopKind::CloudEscalates, 60)),
-        None,
+        bare(),
     )
     .await
     .unwrap();
@@ -147,17 +148,19 @@ async fn the_life_of_a_server_on_a_real_nova() {
         })
     };
     let error = p
-        .call(&act(OperationKind::Resize, size("m1.tiny")), None)
+        .call(&act(OperationKind::Resize, size("m1.tiny")), bare())
         .await
         .unwrap_err();
     assert_eq!(error.class, ErrorClass::InvalidSpec, "{error}");
-    p.call(&act(OperationKind::Resize, size("m1.small")), None)
+    p.call(&act(OperationKind::Resize, size("m1.small")), bare())
         .await
         .unwrap();
     let waiting = settle(&p, &id, ServerState::AwaitingResizeConfirmation).await;
     assert_eq!(waiting.guest_running, Some(false));
-    p.call(&plain(OperationKind::ConfirmResize), None).await.unwrap();
-    let again = p.call(&plain(OperationKind::ConfirmResize), None).await;
+    p.call(&plain(OperationKind::ConfirmResize), bare())
+        .await
+        .unwrap();
+    let again = p.call(&plain(OperationKind::ConfirmResize), bare()).await;
     assert!(
         again.as_ref().is_err_and(|e| e.class == ErrorClass::Busy),
         "{again:?}"
@@ -165,7 +168,7 @@ async fn the_life_of_a_server_on_a_real_nova() {
     let server = settle(&p, &id, ServerState::Stopped).await;
     assert_eq!(server.size.name.as_deref(), Some("m1.small"));
 
-    p.call(&act(OperationKind::Unmark, Operate::Marks(mine.clone())), None)
+    p.call(&act(OperationKind::Unmark, Operate::Marks(mine.clone())), bare())
         .await
         .unwrap();
     let raw = p.fetch(&id).await.unwrap();
@@ -174,23 +177,23 @@ async fn the_life_of_a_server_on_a_real_nova() {
         BTreeMap::from([("team".to_owned(), "blue".to_owned())])
     );
     assert_eq!(raw.tags, ["t1"]);
-    p.call(&act(OperationKind::Mark, Operate::Marks(mine.clone())), None)
+    p.call(&act(OperationKind::Mark, Operate::Marks(mine.clone())), bare())
         .await
         .unwrap();
     let server = p.get(&id).await.unwrap();
     assert_eq!(server.marks, Some(mine.clone()));
 
-    p.call(&plain(OperationKind::Start), None).await.unwrap();
+    p.call(&plain(OperationKind::Start), bare()).await.unwrap();
     settle(&p, &id, ServerState::Running).await;
-    p.call(&act(OperationKind::Resize, size("m1.tiny")), None)
+    p.call(&act(OperationKind::Resize, size("m1.tiny")), bare())
         .await
         .unwrap();
     settle(&p, &id, ServerState::AwaitingResizeConfirmation).await;
-    p.call(&plain(OperationKind::RevertResize), None).await.unwrap();
+    p.call(&plain(OperationKind::RevertResize), bare()).await.unwrap();
     let server = settle(&p, &id, ServerState::Running).await;
     assert_eq!(server.size.name.as_deref(), Some("m1.small"));
 
-    p.call(&plain(OperationKind::Delete), None).await.unwrap();
+    p.call(&plain(OperationKind::Delete), bare()).await.unwrap();
     let gone = async {
         while p.get(&id).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -199,6 +202,6 @@ async fn the_life_of_a_server_on_a_real_nova() {
     };
     let error = tokio::time::timeout(PATIENCE, gone).await.unwrap();
     assert_eq!(error.class, ErrorClass::NotFound, "{error}");
-    let error = p.call(&plain(OperationKind::Delete), None).await.unwrap_err();
+    let error = p.call(&plain(OperationKind::Delete), bare()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::NotFound, "{error}");
 }

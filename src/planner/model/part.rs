@@ -1,0 +1,53 @@
+//! What belongs to a server and has an id of its own: disks, backups, addresses. And what can be changed in place.
+
+use crate::api::choice::choice;
+
+choice! {
+    /// Kinds of things that outlive a server in some clouds.
+    PartKind {
+        /// A disk.
+        Disk,
+        /// A backup of a disk.
+        Backup,
+        /// An address that was allocated.
+        Address,
+    }
+}
+
+/// One thing that is attached to a server, or was made from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Part {
+    /// What it is.
+    pub kind: PartKind,
+    /// The cloud's id.
+    pub id: String,
+    /// The cloud's name for it; shown only.
+    pub name: String,
+    /// Whether it carries our mark, or came with our own create call: only then may we delete it.
+    pub ours: bool,
+}
+
+/// A setting that can be changed on an existing server, as its owner wishes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedAttribute {
+    /// The cloud's word for it; the key in [`ObservedServer::attributes`](super::ObservedServer::attributes).
+    pub name: &'static str,
+    /// The value in the cloud's words.
+    pub value: String,
+    /// Whether the cloud changes it only while the server is stopped.
+    pub needs_stop: bool,
+}
+
+choice! {
+    /// The step in which a cloud gave up on a server, where it offers to try that step again.
+    FailedStep {
+        /// Its provisioning.
+        Create,
+        /// The installation of its operating system anew.
+        Reinstall,
+        /// Its deletion.
+        Delete,
+        /// Any other step.
+        Other,
+    }
+}
