@@ -10,13 +10,13 @@ many=${MANY:-50} rest=${REST:-60}
 run=$(mktemp -d "${TMPDIR:-/tmp}/evenkeel-bench.XXXXXX")
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*" >&2; }
 controller=
-# A watchman ends what was started when this script ends, however it ends, SIGKILL too: its pipe closes then.
+# A watchman ends what was started when this script ends, however it ends, SIGKILL too.
 # shellcheck disable=SC2016
-exec {alive}> >(exec setsid bash -c '
-  trap "" INT TERM HUP
-  cat >/dev/null
+setsid bash -c '
+  while kill -0 "$1"; do sleep 1; done
   [ ! -s "$0/controller.pid" ] || kill "$(cat "$0/controller.pid")"
-  tests/env/kubernetes/stop.sh "$0/kubernetes"' "$run" >/dev/null 2>&1)
+  tests/env/kubernetes/stop.sh "$0/kubernetes"' "$run" $$ >/dev/null 2>&1 </dev/null &
+watchman=$!
 cleanup() {
   local status=$?
   # Whoever is impatient must not leave a control plane behind: from here on nothing cuts in.
@@ -29,7 +29,7 @@ cleanup() {
     rm -f "$run/controller.pid"
   fi
   tests/env/kubernetes/stop.sh "$run/kubernetes" >/dev/null 2>&1 || true
-  exec {alive}>&- # the watchman has nothing left to do
+  kill "$watchman" 2>/dev/null || true
   [ "$status" = 0 ] && rm -rf "$run" || say "logs are in $run"
   exit "$status"
 }
@@ -51,7 +51,7 @@ admin=$run/kubernetes/kubeconfig
 kube() { kubectl --kubeconfig "$admin" "$@"; }
 tests/env/kubernetes/install.sh "$admin" "$run/controller.kubeconfig"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-KUBECONFIG=$run/controller.kubeconfig "$binary" run --allow-insecure-endpoints --admin-address "127.0.0.1:$port" >"$run/controller.log" 2>&1 {alive}>&- &
+KUBECONFIG=$run/controller.kubeconfig "$binary" run --allow-insecure-endpoints --admin-address "127.0.0.1:$port" >"$run/controller.log" 2>&1 &
 controller=$!
 echo "$controller" >"$run/controller.pid"
 
