@@ -12,7 +12,7 @@ use evenkeel::providers::transport::reqwest::{HttpConnect, install_crypto};
 use futures::future::BoxFuture;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::process::{Process, signal};
 use crate::scenarios::nova::Nova;
