@@ -415,3 +415,19 @@ async fn many_absences_at_once_are_not_believed_but_deletions_are() {
     s.lists(1).await;
     assert!(!s.observer.view().mass_absence);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_in_the_very_first_list_is_not_believed() {
+    let s = scene(14);
+    for i in 0..20 {
+        let id = format!("s{i:04}");
+        s.observer.expect(&format!("u-{id}"), settled(&id));
+    }
+    s.lists(1).await;
+    assert!(s.observer.view().mass_absence);
+    for i in 14..20 {
+        s.cloud.put(server(&format!("s{i:04}"), "ACTIVE"));
+    }
+    s.lists(1).await;
+    assert!(!s.observer.view().mass_absence);
+}

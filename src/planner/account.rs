@@ -20,7 +20,11 @@ const HUMAN: &[Reason] = &[
 ];
 
 /// Reasons that are no outage: they are shown at once.
-const AT_ONCE: &[Reason] = &[Reason::AccountChanged, Reason::ProviderConfigNotFound];
+const AT_ONCE: &[Reason] = &[
+    Reason::AccountChanged,
+    Reason::ProviderConfigNotFound,
+    Reason::CredentialsMissing,
+];
 
 pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: Timestamp) -> Verdict {
     if reason == Reason::Connecting {
@@ -37,7 +41,11 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
         );
         return Verdict::Unknown(reason, text);
     }
-    let text = format!("ProviderConfig {}: {message}", d.spec.provider_config_ref.name);
+    let text = match reason {
+        // Its words name it.
+        Reason::ProviderConfigNotFound => message.to_owned(),
+        _ => format!("ProviderConfig {}: {message}", d.spec.provider_config_ref.name),
+    };
     if conditions::get(&d.old.conditions, ConditionType::Ready).is_none() {
         return if HUMAN.contains(&reason) {
             Verdict::Stalled(reason, text)

@@ -12,7 +12,7 @@ use evenkeel::providers::transport::reqwest::{HttpConnect, install_crypto};
 use futures::future::BoxFuture;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::process::{Process, signal};
 use crate::scenarios::nova::Nova;
@@ -109,8 +109,6 @@ impl Parts {
         });
         install_crypto();
         let cluster = tokio::task::spawn_blocking(cluster).await.unwrap();
-        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/default");
-        cluster.kubectl(&["apply", "-k", deploy]).ok().unwrap();
         let options = KubeConfigOptions::default();
         let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -124,7 +122,7 @@ impl Parts {
             started: AtomicU32::new(0),
             controllers: Mutex::default(),
         };
-        parts.controller_kubeconfig();
+        parts.install();
         // The project that may have one server: what a run that died left in it would use that up.
         let quota = parts.nova("quota");
         for server in quota.list().await {
@@ -133,22 +131,19 @@ impl Parts {
         parts
     }
 
-    /// The administrator's kubeconfig with the token of the controller's own ServiceAccount.
-    fn controller_kubeconfig(&self) {
-        let view = ["config", "view", "--raw", "--flatten", "-o", "json"];
-        let mut config: Value = serde_json::from_str(&self.cluster.kubectl(&view).ok().unwrap()).unwrap();
-        let token = [
-            "-n",
-            "evenkeel-system",
-            "create",
-            "token",
-            "evenkeel",
-            "--duration",
-            "2h",
-        ];
-        let token = self.cluster.kubectl(&token).ok().unwrap();
-        config["users"][0]["user"] = json!({"token": token.trim()});
-        std::fs::write(self.kubeconfig(), config.to_string()).unwrap();
+    /// The rights of `deploy/default`, and a kubeconfig with a token of the controller's own ServiceAccount.
+    fn install(&self) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/env/kubernetes/install.sh");
+        let mut path = self.cluster.bin().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let done = Command::new(script)
+            .args([self.cluster.kubeconfig(), self.kubeconfig()])
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{script}: {said}");
     }
 
     fn kubeconfig(&self) -> PathBuf {
