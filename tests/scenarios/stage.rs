@@ -151,6 +151,21 @@ impl Stage {
         self.gone(name).await;
     }
 
+    /// Makes a Server go without its server in the cloud, as nobody should.
+    pub async fn force_delete(&self, name: &str) {
+        // A paused object is left alone by the controller, which would take the server along.
+        let pause = json!({"metadata": {"annotations": {"evenkeel.dev/paused": "true"}}});
+        self.patch::<Server>(name, pause).await;
+        self.wait(name, "Paused", |x| {
+            condition(x, ConditionType::Paused).is_some_and(|c| c.status == "True")
+        })
+        .await;
+        self.delete(name).await;
+        self.patch::<Server>(name, json!({"metadata": {"finalizers": null}}))
+            .await;
+        self.gone(name).await;
+    }
+
     /// Waits until a Server is gone.
     pub async fn gone(&self, name: &str) {
         let waiting = await_condition(self.api::<Server>(), name, |o: Option<&Server>| o.is_none());
