@@ -186,14 +186,16 @@ impl Parts {
             .with_file_name("fake.d")
             .join(format!("{namespace}.json"));
         Stage {
-            client: self.client(),
+            cluster: crate::scenarios::cluster::Cluster {
+                client: self.client(),
+                namespace,
+                patience: PATIENCE,
+            },
             nova: self.nova("demo"),
             world: Arc::new(Cloud {
                 clouds: self.clouds.clone(),
                 orders,
             }),
-            namespace,
-            patience: PATIENCE,
         }
     }
 

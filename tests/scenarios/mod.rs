@@ -1,6 +1,7 @@
 //! Scenarios that are told once and played on two stages: simulators in virtual time, and the real parts.
 #![allow(dead_code, reason = "each stage plays its own part of it")]
 
+pub mod cluster;
 pub mod common;
 pub mod nova;
 pub mod outside;

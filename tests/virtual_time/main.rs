@@ -14,6 +14,7 @@ mod fleet;
 mod incarnation;
 mod kills;
 mod logs;
+mod matrix;
 mod outages;
 mod resizes;
 mod rivals;
