@@ -30,7 +30,7 @@ use scenarios::stage::Stage;
 use scenarios::{common, outside};
 
 /// So many scenarios are played at once.
-const SIDE_BY_SIDE: usize = 12;
+const SIDE_BY_SIDE: usize = 10;
 
 type Scenario = for<'a> fn(&'a Stage) -> BoxFuture<'a, ()>;
 

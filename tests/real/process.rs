@@ -31,10 +31,11 @@ impl Process {
     /// How many of its calls the cloud has answered, by what it logged: those that change something.
     pub fn calls(&self) -> usize {
         let text = std::fs::read_to_string(&self.log).unwrap();
-        let words = ["the cloud answered", "the cloud refused"];
-        text.lines()
-            .filter(|l| words.iter().any(|w| l.contains(w)))
-            .count()
+        let answered = |l: &&str| {
+            let words = ["the cloud answered", "the cloud refused"];
+            words.iter().any(|w| l.contains(w)) && !l.contains("not sent: ")
+        };
+        text.lines().filter(answered).count()
     }
 
     /// Sends it a signal (`STOP`, `CONT`).

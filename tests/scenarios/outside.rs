@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use evenkeel::api::{ConditionType, Server};
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -29,6 +31,8 @@ pub const ROWS: &[Row] = &[
     ("Observe", "Running", "pause", "Paused", false),
 ];
 
+/// So many rows are played at once.
+const AT_ONCE: usize = 4;
 /// Longer than the interval between two lists.
 const A_LIST: Duration = Duration::from_secs(20);
 
@@ -85,7 +89,8 @@ pub async fn power_from_outside_under_every_policy(s: &Stage) {
         }
         s.remove(&name).await;
     };
-    join_all(ROWS.iter().enumerate().map(|(i, r)| row(i, r))).await;
+    let rows = stream::iter(ROWS.iter().enumerate());
+    rows.for_each_concurrent(AT_ONCE, |(i, r)| row(i, r)).await;
 }
 
 pub async fn a_deletion_from_outside_under_every_policy(s: &Stage) {

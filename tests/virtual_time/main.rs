@@ -7,6 +7,7 @@
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 
+mod bounds;
 mod costs;
 mod drift;
 mod faults;
