@@ -7,4 +7,6 @@ mod policy_table;
 mod powering;
 mod properties;
 mod resizing;
+mod stopping;
+mod telling;
 mod world;

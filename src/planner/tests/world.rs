@@ -9,11 +9,11 @@ use serde_json::json;
 use super::cloud::CAPABILITIES;
 use crate::api::conditions;
 use crate::api::server_status::OperationKind;
-use crate::api::{ConditionType, Server};
+use crate::api::{ConditionType, Reason, Server};
 use crate::planner::draft::later;
 use crate::planner::memory::{Memory, Sent};
 use crate::planner::model::*;
-use crate::planner::{AccountFacts, AccountView, Input, Plan, Step, plan};
+use crate::planner::{AccountFacts, AccountView, EventDraft, Input, Plan, Step, plan};
 
 use ServerState::*;
 
@@ -34,6 +34,8 @@ pub(super) enum Fate {
     LoseRequest,
     /// Accepted, and nothing comes of it.
     NoEffect,
+    /// Accepted, and nothing comes of it if it only asks the guest.
+    Ignore,
     /// Accepted; the server ends in an error.
     Break,
 }
@@ -62,6 +64,14 @@ pub(super) struct World {
     pub(super) most_alive: usize,
     pub(super) made: u32,
     pub(super) late: Vec<(Timestamp, CloudCall)>,
+    /// What was told, in full.
+    pub(super) told: Vec<EventDraft>,
+    /// `spec.suspend` of the ProviderConfig.
+    pub(super) suspended: bool,
+    /// So many servers vanished that none is believed to be gone.
+    pub(super) mass_absence: bool,
+    /// The account cannot be used, for this reason, in these words.
+    pub(super) unusable: Option<(Reason, &'static str)>,
 }
 
 impl World {
@@ -92,6 +102,10 @@ impl World {
             most_alive: 0,
             made: 0,
             late: Vec::new(),
+            told: Vec::new(),
+            suspended: false,
+            mass_absence: false,
+            unusable: None,
         }
     }
 
@@ -142,8 +156,18 @@ impl World {
     }
 
     pub(super) fn message(&self) -> String {
+        self.message_of(ConditionType::Ready)
+    }
+
+    pub(super) fn message_of(&self, kind: ConditionType) -> String {
         let status = self.server.status.as_ref().unwrap();
-        conditions::get(&status.conditions, ConditionType::Ready).map_or(String::new(), |c| c.message.clone())
+        conditions::get(&status.conditions, kind).map_or(String::new(), |c| c.message.clone())
+    }
+
+    /// What was told of a reason: warning or not, and the words.
+    pub(super) fn told_of(&self, reason: Reason) -> Vec<(bool, &str)> {
+        let of = self.told.iter().filter(|e| e.reason == reason);
+        of.map(|e| (e.warning, e.note.as_str())).collect()
     }
 
     pub(super) fn ready(&self) -> String {
@@ -220,19 +244,26 @@ impl World {
         let facts = AccountFacts {
             account: self.account.clone(),
             capabilities: self.can,
-            suspended: false,
+            suspended: self.suspended,
             listing,
             outage: self
                 .down_since
                 .map(|t| (t, crate::api::Reason::Unreachable, "no route".to_owned())),
-            mass_absence: false,
+            mass_absence: self.mass_absence,
             creates_free: true,
             disruptions_free: true,
         };
         let process = format!("process-{}", self.process);
         let input = Input {
             server: &self.server,
-            account: AccountView::Usable(&facts),
+            account: match self.unusable {
+                Some((reason, message)) => AccountView::Unusable {
+                    reason,
+                    message,
+                    since: time(0),
+                },
+                None => AccountView::Usable(&facts),
+            },
             memory: &self.memory,
             process: &process,
             installation: "inst",
@@ -319,6 +350,7 @@ impl World {
         self.memory = made.memory.clone();
         self.events
             .extend(made.events.iter().map(|e| e.reason.to_string()));
+        self.told.extend(made.events.iter().cloned());
     }
 
     pub(super) fn once(&mut self) {
