@@ -166,11 +166,29 @@ impl World {
             Some(Fate::NoEffect | Fate::Ignore) => return Outcome::Accepted(self.now, Accepted::default()),
             _ => {}
         }
+        if let Some(refusal) = self.judge(call) {
+            return Outcome::Refused(self.now, refusal);
+        }
         let id = self.apply(call, matches!(fate, Some(Fate::Break)));
         if matches!(fate, Some(Fate::LoseReply)) {
             return lost_reply;
         }
         Outcome::Accepted(self.now, Accepted { id, request_id: None })
+    }
+
+    /// The cloud's own view, which may be newer than the list that a plan rests on.
+    fn judge(&self, call: &CloudCall) -> Option<CloudError> {
+        let CloudCall::Operate { id, kind, .. } = call else {
+            return None;
+        };
+        let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+        match self.cloud.get(id) {
+            None => Some(CloudError::new(ErrorClass::NotFound, "no such server")),
+            Some(f) if (f.seen.busy && !delete) || !self.can.allows(*kind, f.seen.state) => Some(
+                CloudError::new(ErrorClass::Busy, format!("not in {}", f.seen.state)),
+            ),
+            Some(_) => None,
+        }
     }
 
     /// A call that was under way for long: the cloud judges it by the state of that moment.

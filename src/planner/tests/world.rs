@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::cloud::CAPABILITIES;
+use super::sleep::Sleep;
 use crate::api::conditions;
-use crate::api::server_status::OperationKind;
 use crate::api::{ConditionType, Reason, Server};
 use crate::planner::draft::later;
 use crate::planner::memory::{Memory, Sent};
@@ -72,6 +72,10 @@ pub(super) struct World {
     pub(super) mass_absence: bool,
     /// The account cannot be used, for this reason, in these words.
     pub(super) unusable: Option<(Reason, &'static str)>,
+    /// The memory of a second process, which plans now and then.
+    pub(super) rival: Memory,
+    /// Plans only when something wakes it, as the real queue does; else every second.
+    pub(super) sleep: Option<Sleep>,
 }
 
 impl World {
@@ -106,6 +110,8 @@ impl World {
             suspended: false,
             mass_absence: false,
             unusable: None,
+            rival: Memory::default(),
+            sleep: None,
         }
     }
 
@@ -136,6 +142,7 @@ impl World {
     pub(super) fn restart_process(&mut self) {
         self.process += 1;
         self.memory = Memory::default();
+        self.wake();
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -240,12 +247,15 @@ impl World {
     }
 
     pub(super) fn plan(&mut self) -> Plan {
-        let listing = self.view();
+        let listing = match self.sleep.as_ref().and_then(|s| s.listing.clone()) {
+            Some(listing) => listing,
+            None => self.view(),
+        };
         let facts = AccountFacts {
             account: self.account.clone(),
             capabilities: self.can,
             suspended: self.suspended,
-            listing,
+            listing: Arc::clone(&listing),
             outage: self
                 .down_since
                 .map(|t| (t, crate::api::Reason::Unreachable, "no route".to_owned())),
@@ -273,67 +283,25 @@ impl World {
         };
         let made = plan(&input);
         assert_eq!(made, plan(&input), "a plan must depend on its input alone");
-        self.check(&made);
+        self.check(&made, &listing);
         made
     }
 
-    /// What must hold of every plan.
-    fn check(&self, made: &Plan) {
-        if let Step::Call {
-            call: CloudCall::Operate { id, kind, .. },
-            ..
-        } = &made.step
-        {
-            let fake = &self.cloud[id];
-            let state = fake.seen.state;
-            assert!(self.can.allows(*kind, state), "{kind} was sent in {state}");
-            let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
-            assert!(!fake.seen.busy || delete, "{kind} was sent to a busy server");
-            assert!(
-                state != Unknown || self.server.metadata.deletion_timestamp.is_some(),
-                "acted on an unknown state"
-            );
-            if *kind == OperationKind::Delete {
-                assert!(
-                    self.server.metadata.deletion_timestamp.is_some(),
-                    "deleted without being asked"
-                );
-            }
-            let foreign = fake.seen.marks.as_ref().is_some_and(|m| m.uid != "uid-1");
-            assert!(
-                !foreign || self.server.spec.import.is_some(),
-                "{kind} on a stranger"
-            );
-            assert!(made.status.operation.is_some(), "a call without its record");
-            assert_ne!(
-                Some(&made.status),
-                self.server.status.as_ref(),
-                "a call without a write before it"
-            );
+    /// One turn of another process.
+    pub(super) fn rival(&mut self) {
+        let own = self.process;
+        std::mem::swap(&mut self.memory, &mut self.rival);
+        self.process = 1_000_000;
+        if !self.gone {
+            self.once();
         }
-        let under_way = conditions::get(&made.status.conditions, ConditionType::Reconciling)
-            .is_some_and(|c| c.status == "True");
-        let woken =
-            made.busy || made.again_at.is_some() || made.list_after.is_some() || made.step != Step::Wait;
-        assert!(
-            !under_way || woken || self.down_since.is_some(),
-            "under way, and nobody looks again"
-        );
-        for c in &made.status.conditions {
-            assert!(
-                !c.reason.is_empty() && !c.message.is_empty(),
-                "{} says nothing",
-                c.type_
-            );
-        }
-        let truth = |kind| conditions::get(&made.status.conditions, kind).is_some_and(|c| c.status == "True");
-        assert!(!(truth(ConditionType::Ready) && truth(ConditionType::Stalled)));
-        assert!(!(truth(ConditionType::Reconciling) && truth(ConditionType::Stalled)));
+        self.process = own;
+        std::mem::swap(&mut self.memory, &mut self.rival);
     }
 
     /// One second: plan, write, act.
     pub(super) fn tick(&mut self) {
-        if !self.gone {
+        if !self.gone && self.awake() {
             self.once();
         }
         self.now = later(self.now, 1);
@@ -356,6 +324,7 @@ impl World {
     pub(super) fn once(&mut self) {
         let made = self.plan();
         self.write(&made);
+        self.fall_asleep(&made);
         let silent = self.down_since.is_none() || !matches!(made.step, Step::Call { .. } | Step::Look { .. });
         assert!(silent, "asked the cloud during an outage");
         match made.step {
