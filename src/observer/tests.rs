@@ -50,6 +50,7 @@ pub(crate) fn server(id: &str, raw: &str) -> ObservedServer {
 pub(crate) static NOTHING: Capabilities = Capabilities {
     power_states: &[],
     stop_kinds: &[],
+    soft_stop_limit: None,
     restart_modes: &[],
     live_resize: false,
     resize_stops_by_itself: true,

@@ -9,6 +9,7 @@ pub mod backoff;
 mod create;
 mod delete;
 mod draft;
+mod finish;
 mod import;
 pub mod memory;
 mod missing;
@@ -18,6 +19,7 @@ mod power;
 mod present;
 mod resize;
 mod restart;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -239,6 +241,7 @@ fn acknowledge(d: &mut Draft<'_>) {
         d.status.failure = None;
         d.memory.backoff = None;
         d.memory.corrections.clear();
+        power::respect_no_more(d);
         if let Some(resize) = &mut d.status.resize {
             resize.failed_size = None;
         }

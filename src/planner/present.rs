@@ -97,6 +97,7 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
 
 /// A server that the cloud gave up on.
 fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    d.broken = true;
     let (class, code, fault) = match &seen.fault {
         Some(f) => (f.class, f.code.clone(), f.message.clone()),
         None => (ErrorClass::Transient, None, "the cloud gives no cause".to_owned()),

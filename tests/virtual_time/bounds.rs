@@ -39,7 +39,7 @@ async fn a_cloud_that_talks_for_a_mebibyte_is_cut_short() {
 async fn hours_of_failed_creations_do_not_pile_up() {
     let world = Virtual::with(SimConfig::default(), tracing::Level::WARN);
     let mut s = world.stage().await;
-    s.patience = Duration::from_secs(24 * 3600);
+    s.cluster.patience = Duration::from_secs(24 * 3600);
     world.run();
     s.world.hypervisor(&[Order {
         call: "spawn",

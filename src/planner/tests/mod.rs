@@ -1,5 +1,6 @@
 //! The planner against a small neutral cloud, without any I/O.
 
+mod check;
 mod cloud;
 mod creating;
 mod ending;
@@ -7,4 +8,7 @@ mod policy_table;
 mod powering;
 mod properties;
 mod resizing;
+mod sleep;
+mod stopping;
+mod telling;
 mod world;
