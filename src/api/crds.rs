@@ -10,6 +10,9 @@ use super::server::{
     PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
 use super::server_status::{OperationKind, ResizePhase};
+use super::upcloud::{
+    UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
+};
 use super::{ProviderConfig, Server};
 
 /// Why a definition cannot be printed; a fault of the types in this crate, never of a user.
@@ -103,6 +106,12 @@ fn words() -> Vec<(Value, String)> {
         ResizeOnFailure,
         ResizePhase,
         ResizeWhen,
+        UpCloudBootDevice,
+        UpCloudDiskAction,
+        UpCloudNetworkType,
+        UpCloudNicModel,
+        UpCloudTier,
+        UpCloudVideoModel,
     ]
 }
 
