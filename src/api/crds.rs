@@ -10,6 +10,9 @@ use super::server::{
     PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
 use super::server_status::{OperationKind, ResizePhase};
+use super::upcloud::{
+    UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
+};
 use super::{ProviderConfig, Server};
 
 /// What a server is made from: free to be corrected until one is asked for, fixed from then on. Rules on the
@@ -148,6 +151,12 @@ fn words() -> Vec<(Value, String)> {
         ResizeOnFailure,
         ResizePhase,
         ResizeWhen,
+        UpCloudBootDevice,
+        UpCloudDiskAction,
+        UpCloudNetworkType,
+        UpCloudNicModel,
+        UpCloudTier,
+        UpCloudVideoModel,
     ]
 }
 

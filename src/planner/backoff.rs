@@ -16,6 +16,7 @@ const WAITS: &[(ErrorClass, i64, i64)] = &[
     (ErrorClass::Locked, 60, 300),
     (ErrorClass::NotFound, 5, 300),
     (ErrorClass::Unsupported, 300, 1800),
+    (ErrorClass::NeedsStop, 60, 1800),
 ];
 
 /// The wait before try `count + 1`, in seconds, with up to a fifth more by the seed. What the cloud asks for

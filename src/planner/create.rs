@@ -165,7 +165,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             "a server is created only with managementPolicy Full".to_owned(),
         );
     }
-    if d.spec.size.is_none() || d.spec.image.is_none() {
+    if d.spec.size.is_none() || !d.spec.has_source() {
         return Verdict::Stalled(
             Reason::InvalidSpec,
             "size and image are needed to create a server".to_owned(),

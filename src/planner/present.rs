@@ -6,7 +6,7 @@ use super::operation::Progress;
 use super::{AccountFacts, account, create, import, missing, operation, power, resize, restart};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
-use crate::api::server::{ManagementPolicy, OnCreateError, OnError};
+use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
 use crate::api::server_status::OperationKind;
 
 /// A list older than this many seconds is renewed before anything is changed.
@@ -157,7 +157,10 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         d.operate(
             id,
             OperationKind::Restart,
-            Operate::Restart { hard: true },
+            Operate::Restart {
+                mode: PowerOffMode::Hard,
+                seconds: 0,
+            },
             seconds,
             None,
         );
