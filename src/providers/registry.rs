@@ -40,7 +40,7 @@ pub struct Cloud {
 }
 
 /// Every cloud.
-pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD];
+pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD, super::clouddc::CLOUD];
 
 /// The cloud that a ProviderConfig names.
 ///
