@@ -1,15 +1,36 @@
 //! What only Huawei CloudDC has: of a server, and of an account.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::provider_config::SecretRef;
 
+/// What a created instance needs: no system is installed without a password.
+pub(super) fn creation() -> Rule {
+    Rule::new("!has(self.cloudDC) || has(self.__import__) || has(self.adminPasswordSecretRef)").message(
+        "cloudDC needs adminPasswordSecretRef to create a server: it installs no system without a password",
+    )
+}
+
+/// What an instance cannot be given, and how many labels it has beside ours.
+pub(super) fn lacking() -> Rule {
+    Rule::new(
+        "!has(self.cloudDC) || has(self.__import__) || !(has(self.size) || has(self.userDataSecretRef) || has(self.sshKeys) \
+         || has(self.credentialsSecretName) || (has(self.labels) && self.labels.size() > 5))",
+    )
+    .message(
+        "a server in cloudDC has no size, userDataSecretRef, sshKeys and credentialsSecretName, and at most 5 labels",
+    )
+}
+
 /// What only Huawei CloudDC has: an instance is an operating system on one physical server. It takes its image by
 /// image.id and has no size; cloudName, at most 63 characters, is its host name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf")
+    .message("cloudDC is immutable: its settings are applied when the server is created"))]
 pub struct CloudDcServer {
     /// The id of the VPC that all interfaces are in, 1 to 64 characters.
     #[serde(rename = "vpcID")]

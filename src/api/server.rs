@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::duration::{Duration, between};
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
-use super::{CloudDcServer, UpCloudServer};
+use super::{CloudDcServer, UpCloudServer, clouddc};
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,16 +61,16 @@ use super::{CloudDcServer, UpCloudServer};
         .message("providerConfigRef is immutable: make a new Server on the other account"),
     validation = Rule::new("self.managementPolicy == 'Full' || has(self.__import__)")
         .message("managementPolicy PowerOnly and Observe need import.id: they never create a server"),
-    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.size) && has(self.image))")
-        .message("size and image are needed to create a server; give both, or import.id to take over an existing one"),
+    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.image) && (has(self.size) || has(self.cloudDC)))")
+        .message("size and image are needed to create a server (no size in cloudDC); give both, or import.id to take over an existing one"),
     validation = Rule::new("!has(self.__import__) || self.managementPolicy == 'Observe' || has(self.powerState)")
         .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
     validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
-    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && has(self.size) && has(self.image))")
-        .message("onMissing: Recreate needs managementPolicy Full, size and image: the server would have to be created again"),
+    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && has(self.image) && (has(self.size) || has(self.cloudDC)))")
+        .message("onMissing: Recreate needs managementPolicy Full, size (but in cloudDC) and image: the server would have to be created again"),
     validation = Rule::new("has(self.cloudName) == has(oldSelf.cloudName) && (!has(self.cloudName) || self.cloudName == oldSelf.cloudName)")
         .message("cloudName is immutable"),
     validation = Rule::new("has(self.hostname) == has(oldSelf.hostname) && (!has(self.hostname) || self.hostname == oldSelf.hostname)")
@@ -83,6 +83,8 @@ use super::{CloudDcServer, UpCloudServer};
         .message("openstack is immutable in this version: its settings are applied when the server is created"),
     validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() <= 1")
         .message("at most one of openstack, upcloud and cloudDC can be given: the one of the ProviderConfig's cloud"),
+    validation = clouddc::creation(),
+    validation = clouddc::lacking(),
     validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
         .message("resize.soak is given with confirm: AfterSoak, and only then"),
     validation = Rule::new("!has(self.deletion) || !has(self.deletion.powerOff) || self.deletion.powerOff != 'None' || !has(self.deletion.timeout)")
@@ -95,9 +97,8 @@ pub struct ServerSpec {
     /// then leaves the server alone.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// The power state that the server is kept in. Absent means Running for a server that was created here.
-    /// It has to be given
-    /// with import. A state that the cloud does not have is reported as Unsupported and nothing is done.
+    /// The power state that the server is kept in. Absent means Running for a server that was created here. It has
+    /// to be given with import. A state that the cloud does not have is reported as Unsupported and nothing is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerWish>,
     /// How the server is powered off when spec.powerState or a resize asks for it.

@@ -6,7 +6,7 @@ use super::operation::{Progress, close};
 use super::{AccountFacts, power, present};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
-use crate::api::server::PowerOffMode;
+use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
 const RECORDED: &str = "Recorded";
@@ -80,6 +80,15 @@ pub(super) fn ended(d: &mut Draft<'_>, _facts: &AccountFacts, op: &Operation) ->
         d.event(false, Reason::Restarted, "Restart", "the server was restarted");
     }
     close(d, op)
+}
+
+/// Whether a restart is on its way through `Stopped`, as some clouds show it: no drift, and not the end of it.
+pub(super) fn passing(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    op.kind == OperationKind::Restart
+        && seen.state == ServerState::Stopped
+        && power::wish(d.spec).0 == PowerWish::Running
+        && d.now() < op.deadline
+        && !d.deleting()
 }
 
 /// Nobody can know whether the restart happened: it is not repeated.

@@ -2,4 +2,5 @@
 
 pub mod apiserver;
 pub mod cloud;
+pub mod clouddc;
 pub mod openstack;

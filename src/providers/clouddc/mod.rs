@@ -100,9 +100,7 @@ impl CloudDc {
     /// In the planner's words; none for what is gone.
     fn translate(&self, instance: Instance, server: Option<&PhysicalServer>) -> Option<ObservedServer> {
         let words = convert::words(&instance, server, None);
-        let pending = self
-            .pending
-            .of(&instance.id, words.instance, words.switching);
+        let pending = self.pending.of(&instance.id, words.instance, words.switching);
         let seen = convert::observed(instance, server, pending);
         (seen.state != ServerState::Absent).then_some(seen)
     }
@@ -171,7 +169,10 @@ impl CloudDc {
             return Err(gone(id));
         }
         instance.server_id.ok_or_else(|| {
-            CloudError::new(ErrorClass::Busy, format!("instance {id} has no physical server yet"))
+            CloudError::new(
+                ErrorClass::Busy,
+                format!("instance {id} has no physical server yet"),
+            )
         })
     }
 
@@ -248,7 +249,9 @@ impl CloudDc {
     /// Tries the step again in which the cloud gave up, as it is now and not as it was in the last list.
     async fn retry(&self, id: &str, with: CallWith<'_>) -> Result<Accepted, CloudError> {
         let (instance, server) = self.fetch(id).await?;
-        let seen = self.translate(instance, server.as_ref()).ok_or_else(|| gone(id))?;
+        let seen = self
+            .translate(instance, server.as_ref())
+            .ok_or_else(|| gone(id))?;
         match seen.failed_step {
             Some(FailedStep::Create | FailedStep::Reinstall) => self.reinstall(id, with).await,
             Some(FailedStep::Delete) => self.delete(id, with.send_before).await,

@@ -114,6 +114,9 @@ mod tests {
         pending.accepted("a", Power::Reboot);
         assert!(seen("stopped", "reboot-processing"));
         tokio::time::advance(AFTER).await;
-        assert!(!seen("stopped", ""), "it did not come up: that is for the planner");
+        assert!(
+            !seen("stopped", ""),
+            "it did not come up: that is for the planner"
+        );
     }
 }

@@ -16,10 +16,7 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> R
 fn pairs<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, String>, D::Error> {
     let maps = match Option::<Value>::deserialize(d)? {
         Some(Value::Object(map)) => vec![map],
-        Some(Value::Array(list)) => list
-            .into_iter()
-            .filter_map(|v| v.as_object().cloned())
-            .collect(),
+        Some(Value::Array(list)) => list.into_iter().filter_map(|v| v.as_object().cloned()).collect(),
         _ => Vec::new(),
     };
     let text = |(key, value): (String, Value)| Some((key, value.as_str()?.to_owned()));
