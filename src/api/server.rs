@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::duration::{Duration, between};
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
-use super::{CloudDcServer, UpCloudServer};
+use super::{CloudDcServer, UpCloudServer, clouddc};
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,8 +61,8 @@ use super::{CloudDcServer, UpCloudServer};
         .message("providerConfigRef is immutable: make a new Server on the other account"),
     validation = Rule::new("self.managementPolicy == 'Full' || has(self.__import__)")
         .message("managementPolicy PowerOnly and Observe need import.id: they never create a server"),
-    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.size) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
-        .message("size and image (or upcloud.disks) are needed to create a server; give both, or import.id to take over an existing one"),
+    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || ((has(self.size) || has(self.cloudDC)) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
+        .message("size and image are needed to create a server (cloudDC: no size; upcloud: disks may replace the image); give both, or import.id to take over an existing one"),
     validation = Rule::new("!has(self.__import__) || self.managementPolicy == 'Observe' || has(self.powerState)")
         .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
     validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
@@ -71,12 +71,14 @@ use super::{CloudDcServer, UpCloudServer};
         .message("managementPolicy PowerOnly and Observe never delete a server: deletionPolicy must be Orphan"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
-    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && has(self.size) && has(self.image))")
-        .message("onMissing: Recreate needs managementPolicy Full, size and image: the server would have to be created again"),
+    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && (has(self.size) || has(self.cloudDC)) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
+        .message("onMissing: Recreate needs managementPolicy Full, and size and image as for a creation: the server would have to be created again"),
     validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() <= 1")
         .message("at most one of openstack, upcloud and cloudDC can be given: the one of the ProviderConfig's cloud"),
     validation = Rule::new("!has(self.upcloud) || !has(self.upcloud.loginUser) || !has(self.upcloud.loginUser.createPassword) || !self.upcloud.loginUser.createPassword || !has(self.sshKeys)")
         .message("upcloud.loginUser.createPassword cannot be true with sshKeys: a user has keys or a password"),
+    validation = clouddc::creation(),
+    validation = clouddc::lacking(),
     validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
         .message("resize.soak is given with confirm: AfterSoak, and only then"),
     validation = Rule::new("!has(self.deletion) || !has(self.deletion.powerOff) || self.deletion.powerOff != 'None' || !has(self.deletion.timeout)")

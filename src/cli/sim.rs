@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use tokio::net::TcpListener;
 
+use crate::sim::clouddc::{self, CloudDcSim};
 use crate::sim::openstack::{OpenStackSim, SimConfig, manifests};
 
 /// Runs a simulated cloud over HTTP until it is interrupted.
@@ -20,6 +21,27 @@ pub struct SimArgs {
 enum Cloud {
     /// Keystone, Nova, and what a server needs of Glance and Neutron.
     Openstack(OpenStackArgs),
+    /// Huawei CloudDC, and what it needs of the identity service.
+    Clouddc(CloudDcArgs),
+}
+
+#[derive(Args, Debug)]
+struct CloudDcArgs {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The name of the printed Secret and ProviderConfig.
+    #[arg(long, default_value = "sim")]
+    name: String,
+    /// Their namespace.
+    #[arg(long, default_value = "default")]
+    namespace: String,
+    /// How long an installation takes, in milliseconds; power and the rest take a quarter of it.
+    #[arg(long, default_value_t = 20_000)]
+    install_ms: u64,
+    /// How many physical servers there are.
+    #[arg(long, default_value_t = 8)]
+    machines: usize,
 }
 
 #[derive(Args, Debug)]
@@ -57,7 +79,43 @@ pub enum SimError {
 
 /// Listens, prints the address as a comment and the manifests as YAML, and answers until Ctrl-C.
 pub async fn run(args: SimArgs) -> Result<(), SimError> {
-    let Cloud::Openstack(args) = args.cloud;
+    match args.cloud {
+        Cloud::Openstack(args) => openstack(args).await,
+        Cloud::Clouddc(args) => clouddc(args).await,
+    }
+}
+
+async fn clouddc(args: CloudDcArgs) -> Result<(), SimError> {
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|e| SimError::Listen(args.listen, e))?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let install = Duration::from_millis(args.install_ms);
+    let sim = CloudDcSim::new(clouddc::SimConfig {
+        timings: clouddc::Timings {
+            install,
+            ..clouddc::Timings::quick(install / 4)
+        },
+        machines: args.machines,
+        ..clouddc::SimConfig::default()
+    });
+    {
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "# simulated CloudDC: {base}/v1/{}, faults and state: {base}/_sim/state",
+            clouddc::PROJECT
+        )?;
+        write!(out, "{}", clouddc::manifests(&base, &args.name, &args.namespace))?;
+        out.flush()?;
+    }
+    tokio::select! {
+        served = sim.serve(listener) => Ok(served?),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+async fn openstack(args: OpenStackArgs) -> Result<(), SimError> {
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|e| SimError::Listen(args.listen, e))?;

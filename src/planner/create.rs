@@ -9,7 +9,7 @@ use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
 use super::{AccountFacts, Step, account, power, present};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
-use crate::api::server_status::{CreateAttempt, ImageStatus, PowerStatus, RestartStatus};
+use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
 use crate::api::{Reason, keys};
 
 /// Seconds between the two looks that close an attempt whose answer was lost.
@@ -165,11 +165,19 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             "a server is created only with managementPolicy Full".to_owned(),
         );
     }
-    if d.spec.size.is_none() || !d.spec.has_source() {
-        return Verdict::Stalled(
-            Reason::InvalidSpec,
-            "size and image are needed to create a server".to_owned(),
-        );
+    // A cloud that resizes nothing has no sizes: a machine is as large as it is.
+    let sizes = facts.capabilities.has(OperationKind::Resize);
+    if !sizes && d.spec.size.is_some() {
+        let text = "this cloud has no sizes: leave spec.size out".to_owned();
+        return Verdict::Stalled(Reason::Unsupported, text);
+    }
+    if (sizes && d.spec.size.is_none()) || !d.spec.has_source() {
+        let text = if sizes {
+            "size and image are"
+        } else {
+            "an image is"
+        };
+        return Verdict::Stalled(Reason::InvalidSpec, format!("{text} needed to create a server"));
     }
     if let Some(verdict) = power::unsupported(d.spec, facts.capabilities) {
         return verdict;

@@ -271,6 +271,11 @@ impl Capabilities {
             .any(|(k, states)| *k == kind && states.contains(&state))
     }
 
+    /// Whether there is such an operation at all.
+    pub fn has(&self, kind: OperationKind) -> bool {
+        self.preconditions.iter().any(|(k, _)| *k == kind)
+    }
+
     /// How long an operation may take, in seconds.
     pub fn deadline(&self, kind: OperationKind) -> u32 {
         self.deadlines

@@ -97,7 +97,7 @@ fn judge(
     // A confirmation shows nothing until it is done.
     let confirms = op.kind == OperationKind::ConfirmResize;
     let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
-    let waits = seen.busy || seen.state.is_transitional() || unseen;
+    let waits = seen.busy || seen.state.is_transitional() || unseen || restart::passing(d, op, seen);
     let asked = accepted && !no_longer_wanted(d, op);
     if let Some(until) = stop::guest_has_until(d, facts, op).filter(|_| asked && !waits) {
         if d.now() < until {
@@ -239,7 +239,7 @@ fn refused(
         if asked <= at {
             return Progress::Open(saying(d, op.kind));
         }
-        if op.kind == OperationKind::Restart && !seen.busy {
+        if op.kind == OperationKind::Restart && !seen.busy && !restart::passing(d, op, seen) {
             return restart::unverified(d, op);
         }
         return judge(d, facts, op, seen, asked > later(at, LOST_AFTER));

@@ -59,10 +59,17 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
             .as_ref()
             .and_then(|p| p.last_transition_time)
             .filter(|_| created);
-        if since.is_some_and(|t| super::draft::later(t, BUILD_LIMIT) < d.now()) {
+        // Where provisioning can be tried again, the time for that is known.
+        let retry = OperationKind::Retry;
+        let limit = if facts.capabilities.has(retry) {
+            BUILD_LIMIT.max(i64::from(facts.capabilities.deadline(retry)))
+        } else {
+            BUILD_LIMIT
+        };
+        if since.is_some_and(|t| super::draft::later(t, limit) < d.now()) {
             let text = format!(
                 "server {id} is still being built after {} minutes: {}",
-                BUILD_LIMIT / 60,
+                limit / 60,
                 seen.raw
             );
             return Some(Verdict::Stalled(Reason::OperationTimeout, text));

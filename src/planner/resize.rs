@@ -47,6 +47,11 @@ pub(super) fn adjust(
         return Ok(());
     };
     let text = size.text();
+    if !facts.capabilities.has(OperationKind::Resize) {
+        let note = format!("size {text} is declared, but this cloud has no sizes");
+        synced(d, ConditionStatus::False, Reason::Unsupported, &note);
+        return Ok(());
+    }
     let failed = d
         .status
         .resize

@@ -6,6 +6,7 @@ use super::operation::{Progress, close};
 use super::{AccountFacts, power, present};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
+use crate::api::server::PowerWish;
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
 const RECORDED: &str = "Recorded";
@@ -85,6 +86,15 @@ pub(super) fn ended(d: &mut Draft<'_>, op: &Operation) -> Progress {
         d.event(false, Reason::Restarted, "Restart", text);
     }
     close(d)
+}
+
+/// Whether a restart is on its way through `Stopped`, as some clouds show it: no drift, and not the end of it.
+pub(super) fn passing(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    op.kind == OperationKind::Restart
+        && seen.state == ServerState::Stopped
+        && power::wish(d.spec).0 == PowerWish::Running
+        && d.now() < op.deadline
+        && !d.deleting()
 }
 
 /// Nobody can know whether the restart happened: it is not repeated.

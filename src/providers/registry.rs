@@ -43,7 +43,11 @@ pub struct Cloud {
 }
 
 /// Every cloud.
-pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD, super::upcloud::CLOUD];
+pub const CLOUDS: &[Cloud] = &[
+    super::openstack::CLOUD,
+    super::upcloud::CLOUD,
+    super::clouddc::CLOUD,
+];
 
 /// The cloud that a ProviderConfig names.
 ///

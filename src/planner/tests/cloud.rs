@@ -108,6 +108,21 @@ const NOVA_LIKE: Capabilities = Capabilities {
     deadlines: &[],
 };
 
+/// A cloud of machines: no sizes, and marks that stay as they were made.
+pub(super) static MACHINES: Capabilities = Capabilities {
+    marks_mutable: false,
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running]),
+        (OperationKind::Restart, &[Running]),
+        (OperationKind::Delete, &[Stopped, Error, Provisioning]),
+        (OperationKind::DeleteFailed, &[Stopped, Error, Provisioning]),
+        (OperationKind::Retry, &[Error]),
+    ],
+    deadlines: &[(OperationKind::Retry, 3600)],
+    ..NOVA_LIKE
+};
+
 impl World {
     pub(super) fn look(&mut self, id: &str) {
         let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));

@@ -31,6 +31,7 @@ static GROUPS: GroupCapabilities = GroupCapabilities {
 pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
+    soft_stop_limit: Some(600),
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
     // Upward, where the account and the host allow it; what they refuse needs a stop.
     live_resize: true,

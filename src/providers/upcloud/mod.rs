@@ -153,6 +153,7 @@ impl UpCloud {
             name: Some(user.clone()),
             id: user,
         };
+        self.service.join(&account.key);
         *known = Some(account.clone());
         Ok(account)
     }

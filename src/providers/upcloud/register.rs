@@ -32,12 +32,10 @@ fn build(from: &Build<'_>) -> Result<Arc<dyn Provider>, CloudError> {
     let rules = EndpointRules {
         allow_insecure: from.allow_insecure_endpoints,
     };
-    let http = HttpClient::new(
-        Arc::clone(&from.transport),
-        Budget::new(Limits::of(&from.spec.requests)),
-        rules,
-    )
-    .with_recorder(Arc::clone(&from.recorder));
+    let limits = Limits::of(&from.spec.requests);
+    let http = HttpClient::new(Arc::clone(&from.transport), Budget::new(limits), rules)
+        .with_budgets(Arc::clone(from.budgets), limits)
+        .with_recorder(Arc::clone(&from.recorder));
     Ok(Arc::new(UpCloud::new(
         from.secret,
         account.zone.as_deref(),

@@ -89,6 +89,11 @@ impl Service {
         }
     }
 
+    /// Says whose account this is: from now on its requests come out of the budget of all who use it.
+    pub(super) fn join(&self, account: &str) {
+        self.http.join(account);
+    }
+
     /// Where the service is.
     pub(super) fn base(&self) -> &str {
         &self.credential.base
