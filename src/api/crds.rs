@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::provider_config::CatalogInterface;
 use super::server::{
-    DeletionPolicy, DeletionPowerOff, DriftPolicy, ManagementPolicy, OnCreateError, OnError, OnMissing,
-    PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
+    DeletionAddresses, DeletionBackups, DeletionDisks, DeletionPolicy, DeletionPowerOff, DriftPolicy,
+    ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
+    ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
-use super::server_status::{OperationKind, ResizePhase};
+use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::{ProviderConfig, Server};
 
 /// Why a definition cannot be printed; a fault of the types in this crate, never of a user.
@@ -88,6 +89,9 @@ fn words() -> Vec<(Value, String)> {
     }
     explain![
         CatalogInterface,
+        DeletionAddresses,
+        DeletionBackups,
+        DeletionDisks,
         DeletionPolicy,
         DeletionPowerOff,
         DriftPolicy,
@@ -96,6 +100,7 @@ fn words() -> Vec<(Value, String)> {
         OnError,
         OnMissing,
         OperationKind,
+        PartKind,
         PowerOffMode,
         PowerWish,
         ProviderConfigKind,

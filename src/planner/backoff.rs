@@ -5,6 +5,7 @@ use super::model::ErrorClass;
 /// Class, first wait and longest wait in seconds. Each wait is twice the one before.
 const WAITS: &[(ErrorClass, i64, i64)] = &[
     (ErrorClass::Busy, 3, 30),
+    (ErrorClass::NeedsStop, 30, 300),
     (ErrorClass::Transient, 5, 300),
     (ErrorClass::Ambiguous, 5, 300),
     (ErrorClass::RateLimited, 30, 300),

@@ -1,5 +1,8 @@
 //! The object is being deleted: its server goes first, by id, and certainly.
 
+mod parts;
+mod unready;
+
 use jiff::Timestamp;
 
 use super::draft::{Draft, Verdict, key_of, later};
@@ -42,7 +45,7 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
     }
     let untouched =
         d.status.id.is_none() && d.status.create_attempts.is_none() && d.status.create_attempt.is_none();
-    untouched.then(|| release(d))
+    (untouched && d.status.parts.is_empty()).then(|| release(d))
 }
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
@@ -86,7 +89,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             d.list_after = Some(since);
             return deleting(d);
         }
-        return release(d);
+        return parts::sweep(d, facts).unwrap_or_else(|| release(d));
     };
     let orphan = d.spec.deletion_policy == Some(DeletionPolicy::Orphan)
         || (d.spec.deletion_policy.is_none() && d.spec.import.is_some());
@@ -110,7 +113,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                     "Delete",
                     format!("server {id} is gone{rest}"),
                 );
-                return release(d);
+                return parts::begin(d, facts, &id).unwrap_or_else(|| release(d));
             }
             deleting(d)
         }
@@ -167,6 +170,9 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
             &format!("server {id} is locked in the cloud{why}; unlock it there"),
         );
     }
+    if let Some(verdict) = unready::handle(d, facts, id, seen) {
+        return verdict;
+    }
     let stop = OperationKind::Stop;
     let first = d
         .status
@@ -178,7 +184,7 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .spec
         .deletion
         .as_ref()
-        .map_or(DeletionPowerOff::default(), |x| x.power_off);
+        .map_or(DeletionPowerOff::default(), crate::api::server::Deletion::how);
     let asked_to_stop = d.status.operation.as_ref().is_some_and(|o| {
         o.kind == OperationKind::Delete || (o.kind == stop && o.argument.as_deref() == Some(BEFORE_DELETE))
     });
@@ -230,6 +236,9 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if !can.allows(kind, seen.state) {
         let text = format!("the cloud does not delete server {id} in {}", seen.state);
         return blocked(d, Reason::DeletionWaits, &text);
+    }
+    if let Some(verdict) = parts::note(d, facts, id, seen) {
+        return verdict;
     }
     if without_power_off {
         let note = format!("server {id} did not stop in time; it is deleted all the same");

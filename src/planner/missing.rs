@@ -165,6 +165,9 @@ fn forget(d: &mut Draft<'_>, id: &str) {
     d.status.operation = None;
     d.status.resize = None;
     d.status.addresses.clear();
+    d.status.applied = None;
+    d.status.details_of = None;
+    d.status.parts.clear();
     d.status.placement = None;
     d.memory.look = None;
     d.memory.sent = None;

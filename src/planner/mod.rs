@@ -8,6 +8,7 @@ mod account;
 pub mod backoff;
 mod create;
 mod delete;
+mod details;
 mod draft;
 mod import;
 pub mod memory;
@@ -18,6 +19,8 @@ mod power;
 mod present;
 mod resize;
 mod restart;
+mod retry;
+mod settings;
 #[cfg(test)]
 mod tests;
 

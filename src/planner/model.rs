@@ -183,6 +183,8 @@ choice! {
     ErrorClass {
         /// The server is in another state or has a task; not a failure.
         Busy,
+        /// It must be stopped for this.
+        NeedsStop,
         /// A passing fault: 5xx, a broken connection.
         Transient,
         /// Asked too much.

@@ -106,6 +106,7 @@ const NOVA_LIKE: Capabilities = Capabilities {
 
 impl World {
     pub(super) fn look(&mut self, id: &str) {
+        self.knobs.looks += 1;
         let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
         let before = self
             .memory
@@ -131,6 +132,7 @@ impl World {
             CloudCall::ChangeGroup { .. } => "ChangeGroup",
         };
         self.calls.push(word.to_owned());
+        self.knobs.heard(call);
         let fate = self
             .fates
             .iter()
@@ -201,6 +203,10 @@ impl World {
                 }
                 Some(id)
             }
+            CloudCall::Operate {
+                kind: OperationKind::DeletePart,
+                ..
+            } => None,
             CloudCall::Operate { id, kind, how } => {
                 let confirms = self.can.resize_confirm;
                 let fake = self.cloud.get_mut(id).unwrap();
@@ -257,10 +263,13 @@ impl World {
                         fake.seen.marks = None;
                         return None;
                     }
-                    OperationKind::Modify
-                    | OperationKind::Cancel
-                    | OperationKind::Retry
-                    | OperationKind::DeletePart => return None,
+                    OperationKind::Modify => {
+                        super::clouds::modify(&mut fake.seen, how);
+                        return None;
+                    }
+                    OperationKind::Cancel => (Maintenance, Stopped),
+                    OperationKind::Retry => super::clouds::retried(&fake.seen),
+                    OperationKind::DeletePart => return None,
                 };
                 fake.seen.state = now;
                 fake.seen.busy = now != AwaitingResizeConfirmation;

@@ -62,6 +62,7 @@ pub(super) struct World {
     pub(super) most_alive: usize,
     pub(super) made: u32,
     pub(super) late: Vec<(Timestamp, CloudCall)>,
+    pub(super) knobs: super::clouds::Knobs,
 }
 
 impl World {
@@ -92,6 +93,7 @@ impl World {
             most_alive: 0,
             made: 0,
             late: Vec::new(),
+            knobs: super::clouds::Knobs::default(),
         }
     }
 
@@ -216,7 +218,7 @@ impl World {
         Arc::new(Listing::new(
             now,
             1,
-            self.cloud.values().map(|f| f.seen.clone()).collect(),
+            self.cloud.values().map(|f| self.knobs.listed(&f.seen)).collect(),
         ))
     }
 
@@ -257,11 +259,15 @@ impl World {
             call: CloudCall::Operate { id, kind, .. },
             ..
         } = &made.step
+            && *kind != OperationKind::DeletePart
         {
             let fake = &self.cloud[id];
             let state = fake.seen.state;
             assert!(self.can.allows(*kind, state), "{kind} was sent in {state}");
-            let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+            let delete = matches!(
+                kind,
+                OperationKind::Delete | OperationKind::DeleteFailed | OperationKind::Cancel
+            );
             assert!(!fake.seen.busy || delete, "{kind} was sent to a busy server");
             assert!(
                 state != Unknown || self.server.metadata.deletion_timestamp.is_some(),
