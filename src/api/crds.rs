@@ -13,6 +13,31 @@ use super::server::{
 use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::{ProviderConfig, Server};
 
+/// What a server is made from: free to be corrected until one is asked for, fixed from then on. Rules on the
+/// whole object, since those on its spec do not see its status.
+const MADE_FROM: &[(&str, &str)] = &[
+    (
+        "cloudName",
+        "cloudName is immutable once a server exists or is being created",
+    ),
+    (
+        "hostname",
+        "hostname is immutable once a server exists or is being created",
+    ),
+    (
+        "labels",
+        "labels are immutable once a server exists or is being created: they are written when it is created",
+    ),
+    (
+        "userDataSecretRef",
+        "userDataSecretRef is immutable once a server exists or is being created: a cloud reads user data only then",
+    ),
+    (
+        "openstack",
+        "openstack is immutable once a server exists or is being created: its settings are applied when it is created",
+    ),
+];
+
 /// Why a definition cannot be printed; a fault of the types in this crate, never of a user.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdError {
@@ -27,10 +52,10 @@ pub enum CrdError {
 /// Every definition, with the name of its file.
 pub fn all() -> Result<Vec<(&'static str, CustomResourceDefinition)>, CrdError> {
     Ok(vec![
-        ("evenkeel.dev_servers.yaml", finish(Server::crd())?),
+        ("evenkeel.dev_servers.yaml", finish(Server::crd(), MADE_FROM)?),
         (
             "evenkeel.dev_providerconfigs.yaml",
-            finish(ProviderConfig::crd())?,
+            finish(ProviderConfig::crd(), &[])?,
         ),
     ])
 }
@@ -44,14 +69,34 @@ pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, CrdError> {
 
 /// What the derived schema cannot say: an object that nobody looked at yet is not "done" (kstatus), and an
 /// absent optional field is absent, never null (`has()` in CEL is true for null).
-fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, CrdError> {
+fn finish(
+    crd: CustomResourceDefinition,
+    made_from: &[(&str, &str)],
+) -> Result<CustomResourceDefinition, CrdError> {
     let mut value = serde_json::to_value(crd)?;
     let words = words();
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         tidy(schema, &words);
         schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
+        if !made_from.is_empty() {
+            schema["x-kubernetes-validations"] = made_from.iter().map(fixed_once_made).collect();
+        }
     }
     Ok(serde_json::from_value(value)?)
+}
+
+/// The rule for one field of the spec that is fixed while the status has a server, or an attempt to make one. A
+/// write of the status leaves the spec as it is, and passes.
+fn fixed_once_made((field, message): &(&str, &str)) -> Value {
+    let (new, old) = (format!("self.spec.{field}"), format!("oldSelf.spec.{field}"));
+    json!({
+        "rule": format!(
+            "!has(self.status) || !(has(self.status.id) || has(self.status.createAttempt)) || \
+             (has({new}) == has({old}) && (!has({new}) || {new} == {old}))"
+        ),
+        "message": message,
+        "fieldPath": format!(".spec.{field}"),
+    })
 }
 
 /// Makes a schema read well: no `nullable`, no hard line breaks, and the words of an enum explained.

@@ -68,20 +68,12 @@ use super::{CloudDcServer, UpCloudServer};
         .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
     validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
+    validation = Rule::new("self.managementPolicy == 'Full' || !has(self.deletionPolicy) || self.deletionPolicy == 'Orphan'")
+        .message("managementPolicy PowerOnly and Observe never delete a server: deletionPolicy must be Orphan"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
     validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && has(self.size) && has(self.image))")
         .message("onMissing: Recreate needs managementPolicy Full, size and image: the server would have to be created again"),
-    validation = Rule::new("has(self.cloudName) == has(oldSelf.cloudName) && (!has(self.cloudName) || self.cloudName == oldSelf.cloudName)")
-        .message("cloudName is immutable"),
-    validation = Rule::new("has(self.hostname) == has(oldSelf.hostname) && (!has(self.hostname) || self.hostname == oldSelf.hostname)")
-        .message("hostname is immutable"),
-    validation = Rule::new("has(self.labels) == has(oldSelf.labels) && (!has(self.labels) || self.labels == oldSelf.labels)")
-        .message("labels are immutable in this version: they are written when the server is created"),
-    validation = Rule::new("has(self.userDataSecretRef) == has(oldSelf.userDataSecretRef) && (!has(self.userDataSecretRef) || self.userDataSecretRef == oldSelf.userDataSecretRef)")
-        .message("userDataSecretRef is immutable: a cloud reads user data only when it creates a server"),
-    validation = Rule::new("has(self.openstack) == has(oldSelf.openstack) && (!has(self.openstack) || self.openstack == oldSelf.openstack)")
-        .message("openstack is immutable in this version: its settings are applied when the server is created"),
     validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() <= 1")
         .message("at most one of openstack, upcloud and cloudDC can be given: the one of the ProviderConfig's cloud"),
     validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
@@ -122,12 +114,12 @@ pub struct ServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
     /// The server's name in the cloud, 1 to 255 characters; the object's name if absent. It never identifies a
-    /// server. Immutable.
+    /// server. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^\S(.*\S)?$"))]
     pub cloud_name: Option<String>,
     /// The host name that the guest is given, at most 63 letters, digits and hyphens; the cloud makes one if
-    /// absent. Immutable.
+    /// absent. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
@@ -135,14 +127,15 @@ pub struct ServerSpec {
     )]
     pub hostname: Option<String>,
     /// Labels (metadata in OpenStack) written to the cloud server: at most 64, keys of 1 to 200 characters, values
-    /// of at most 255. Keys that begin with evenkeel are reserved. Immutable.
+    /// of at most 255. Keys that begin with evenkeel are reserved. Immutable once a server is
+    /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 255}))]
     #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 200 && !k.startsWith('evenkeel'))")
         .message("label keys have 1 to 200 characters and do not begin with evenkeel"))]
     pub labels: Option<BTreeMap<String, String>>,
     /// A Secret of this namespace, labelled evenkeel.dev/allow: user-data, whose key is handed to the guest
-    /// when the server is created. Immutable.
+    /// when the server is created. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_secret_ref: Option<SecretKeyRef>,
     /// Public SSH keys for the guest's login user, at most 32, each as in authorized_keys; for clouds that take
@@ -166,7 +159,7 @@ pub struct ServerSpec {
     /// The ServerGroup of this namespace that the server is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_ref: Option<GroupRef>,
-    /// What only OpenStack has. Immutable.
+    /// What only OpenStack has. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackServer>,
     /// What only UpCloud has.
@@ -189,7 +182,7 @@ pub struct ServerSpec {
     #[serde(default)]
     pub on_missing: OnMissing,
     /// What becomes of the cloud server when this object is deleted. Absent means Delete for a server that was
-    /// created here; it has to be given with import.
+    /// created here; it has to be given with import, and can only be Orphan with PowerOnly and Observe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// While true, deletion of this object is blocked and touches nothing, power included.

@@ -267,7 +267,8 @@ pub struct CreateAttempt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartStatus {
-    /// Its token.
+    /// Its token; absent when none was given yet as the server was recorded.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub token: String,
     /// Recorded (seen first, not acted on), Restarting, Done, Unverified, NotApplicable or Failed.

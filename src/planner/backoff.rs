@@ -9,7 +9,7 @@ const WAITS: &[(ErrorClass, i64, i64)] = &[
     (ErrorClass::Transient, 5, 300),
     (ErrorClass::Ambiguous, 5, 300),
     (ErrorClass::RateLimited, 30, 300),
-    (ErrorClass::Capacity, 15, 300),
+    (ErrorClass::Capacity, 30, 600),
     (ErrorClass::Quota, 30, 300),
     (ErrorClass::Unauthorized, 60, 300),
     (ErrorClass::Forbidden, 60, 1800),

@@ -34,7 +34,13 @@ pub(super) fn absorb(d: &mut Draft<'_>) -> Verdict {
             let power = d.status.power.get_or_insert_with(PowerStatus::default);
             power.observed = Some(ServerState::Provisioning.as_str().to_owned());
             power.last_transition_time = Some(to_seconds(d.input.now));
-            d.recovered();
+            d.status.failure = None;
+            // A cloud without room accepts, and fails later: the next wait is the longer one all the same.
+            d.memory.backoff = d
+                .memory
+                .backoff
+                .take()
+                .filter(|b| b.class == ErrorClass::Capacity);
             d.event(
                 false,
                 Reason::Created,
@@ -397,7 +403,7 @@ pub(super) fn refused(d: &Draft<'_>) -> Verdict {
             format!("{words} (held by onCreateError: Hold)"),
         );
     }
-    let again = format!("{words} (tried again by itself)");
+    let again = format!("{words} {}", d.next_try());
     if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
         return Verdict::Stalled(Reason::SecretRefused, again);
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::memory::{Backoff, Memory, Outcome};
 use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, EventDraft, Input, Plan, Step, Takes, backoff, details, power};
+use super::{AccountFacts, EventDraft, Input, Step, Takes, backoff, details, power};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish, ServerSpec};
 use crate::api::server_status::{Failure, Operation, OperationKind, PowerStatus};
@@ -29,6 +29,20 @@ pub(super) enum Verdict {
     Keep,
 }
 
+impl Verdict {
+    /// Its reason and its words, where it has some.
+    pub(super) fn words(&self) -> Option<(Reason, String)> {
+        match self {
+            Self::Ready(r, m)
+            | Self::Reconciling(r, m)
+            | Self::Stalled(r, m)
+            | Self::Held(r, m)
+            | Self::Unknown(r, m) => Some((*r, m.clone())),
+            Self::Keep => None,
+        }
+    }
+}
+
 /// The plan while it is being made.
 pub(super) struct Draft<'a> {
     pub(super) input: &'a Input<'a>,
@@ -48,6 +62,10 @@ pub(super) struct Draft<'a> {
     pub(super) compared: bool,
     /// What the size has to say when power has nothing.
     pub(super) size_verdict: Option<Verdict>,
+    /// Whether the server is in a state in which nothing can be compared.
+    pub(super) broken: bool,
+    /// The conditions that this plan has spoken of.
+    pub(super) said: Vec<ConditionType>,
 }
 
 impl<'a> Draft<'a> {
@@ -70,6 +88,8 @@ impl<'a> Draft<'a> {
             drifts: Vec::new(),
             compared: false,
             size_verdict: None,
+            broken: false,
+            said: Vec::new(),
         }
     }
 
@@ -242,6 +262,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// When a refusal is tried again, in words that stay the same until it is.
+    pub(super) fn next_try(&self) -> String {
+        self.memory.backoff.as_ref().map_or_else(
+            || "(tried again by itself)".to_owned(),
+            |b| format!("(tried again by itself at {})", conditions::to_seconds(b.until)),
+        )
+    }
+
     /// Everything went well: forgets the refusal.
     pub(super) fn recovered(&mut self) {
         self.status.failure = None;
@@ -276,7 +304,7 @@ impl<'a> Draft<'a> {
             ),
             kind,
             started_at: conditions::to_seconds(self.now()),
-            escalate_at: None,
+            escalate_at: previous.as_ref().and_then(|o| o.escalate_at),
             deadline: previous
                 .as_ref()
                 .map_or_else(|| conditions::to_seconds(self.after(seconds)), |o| o.deadline),
@@ -327,8 +355,16 @@ impl<'a> Draft<'a> {
     pub(super) fn show_wish(&mut self) -> PowerWish {
         let (wish, from) = power::wish(self.spec);
         let power = self.status.power.get_or_insert_with(PowerStatus::default);
+        let new = power.desired.as_deref().is_some_and(|d| d != wish.as_str());
         power.desired = Some(wish.as_str().to_owned());
         power.desired_from = Some(from.to_owned());
+        if new && self.was(ConditionType::PowerSynced).is_some() {
+            // That the old wish was fulfilled says nothing of the new one.
+            let text = format!("{wish} is declared now and was not compared yet");
+            let waits = Reason::WaitingForObservation;
+            self.condition(ConditionType::PowerSynced, ConditionStatus::False, waits, &text);
+            self.said.clear();
+        }
         wish
     }
 
@@ -340,6 +376,7 @@ impl<'a> Draft<'a> {
         message: &str,
     ) {
         let generation = self.input.server.metadata.generation;
+        self.said.push(kind);
         conditions::set(
             &mut self.status.conditions,
             kind,
@@ -358,60 +395,6 @@ impl<'a> Draft<'a> {
             .iter()
             .copied()
             .find(|s| s.as_str() == condition.status)
-    }
-
-    /// Finishes: writes the verdict into the conditions.
-    pub(super) fn finish(mut self, verdict: Verdict) -> Plan {
-        use ConditionStatus::{False, True, Unknown};
-        let (ready, reconciling, stalled, reason, message) = match verdict {
-            Verdict::Ready(r, m) => (True, False, False, r, m),
-            Verdict::Reconciling(r, m) => (False, True, False, r, m),
-            Verdict::Stalled(r, m) => (False, False, True, r, m),
-            Verdict::Held(r, m) => (False, False, False, r, m),
-            Verdict::Unknown(r, m) => (Unknown, False, False, r, m),
-            Verdict::Keep => return self.into_plan(),
-        };
-        self.status.observed_generation = self.input.server.metadata.generation;
-        match std::mem::take(&mut self.drifts).into_iter().next() {
-            Some((r, m)) => self.condition(ConditionType::DriftDetected, True, r, &m),
-            None if self.compared && self.was(ConditionType::DriftDetected).is_some() => {
-                let none = Reason::NoDrift;
-                self.condition(ConditionType::DriftDetected, False, none, none.meaning());
-            }
-            None => {}
-        }
-        let message = if message.is_empty() {
-            reason.meaning().to_owned()
-        } else {
-            message
-        };
-        self.condition(ConditionType::Ready, ready, reason, &message);
-        let (r, m) = if reconciling == True {
-            (reason, message.as_str())
-        } else {
-            (Reason::Idle, Reason::Idle.meaning())
-        };
-        self.condition(ConditionType::Reconciling, reconciling, r, m);
-        let (r, m) = if stalled == True {
-            (reason, message.as_str())
-        } else {
-            (Reason::NotStalled, Reason::NotStalled.meaning())
-        };
-        self.condition(ConditionType::Stalled, stalled, r, m);
-        self.into_plan()
-    }
-
-    fn into_plan(self) -> Plan {
-        Plan {
-            status: self.status,
-            memory: self.memory,
-            step: self.step,
-            events: self.events,
-            again_at: self.again_at,
-            list_after: self.list_after,
-            busy: self.busy,
-            takes: self.takes,
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod details;
 mod draft;
+mod finish;
 mod import;
 pub mod memory;
 mod missing;
@@ -21,6 +22,7 @@ mod resize;
 mod restart;
 mod retry;
 mod settings;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -242,6 +244,7 @@ fn acknowledge(d: &mut Draft<'_>) {
         d.status.failure = None;
         d.memory.backoff = None;
         d.memory.corrections.clear();
+        power::respect_no_more(d);
         if let Some(resize) = &mut d.status.resize {
             resize.failed_size = None;
         }

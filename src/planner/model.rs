@@ -231,6 +231,9 @@ pub struct Capabilities {
     pub power_states: &'static [PowerWish],
     /// The ways to power off.
     pub stop_kinds: &'static [StopKind],
+    /// The longest time in seconds that the cloud itself gives a guest in `SoftThenHard`; any, if absent. A longer
+    /// one is kept by the planner's own clock.
+    pub soft_stop_limit: Option<u32>,
     /// The ways to restart.
     pub restart_modes: &'static [crate::api::server::PowerOffMode],
     /// Whether the size of a running guest can be changed without stopping it.

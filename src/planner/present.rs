@@ -102,6 +102,7 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
 
 /// A server that the cloud gave up on.
 fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    d.broken = true;
     let (class, code, fault) = match &seen.fault {
         Some(f) => (f.class, f.code.clone(), f.message.clone()),
         None => (ErrorClass::Transient, None, "the cloud gives no cause".to_owned()),
@@ -143,6 +144,7 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             return stalled(text);
         }
         if d.gagged(facts).is_some() || not_now(d, facts, seen, OperationKind::DeleteFailed, "").is_some() {
+            d.again(d.after(60));
             return verdict;
         }
         let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));

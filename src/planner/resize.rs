@@ -6,7 +6,7 @@ mod hot;
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
-use super::{AccountFacts, account, power, present};
+use super::{AccountFacts, account, power, present, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
@@ -145,11 +145,11 @@ pub(super) fn adjust(
         OperationKind::Resize
     };
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &format!("size {text} is declared")) {
-        return Err(if verdict == Verdict::Keep {
-            power::doing(OperationKind::Resize)
-        } else {
-            verdict
-        });
+        let Some((reason, text)) = verdict.words() else {
+            return Err(power::doing(OperationKind::Resize));
+        };
+        synced(d, ConditionStatus::False, reason, &text);
+        return Err(verdict);
     }
     let restore_to = d.status.resize.take().and_then(|r| r.restore_to);
     let restore_to = if running && !hot {
@@ -171,14 +171,10 @@ pub(super) fn adjust(
     });
     if stop_first {
         power::synced(d, ConditionStatus::False, Reason::Resizing, "");
-        let timeout = d.spec.power_off.timeout.as_secs();
-        let Some(stop) = power::stop_kind(d.spec.power_off.mode, facts.capabilities) else {
-            return Err(Verdict::Stalled(
-                Reason::Unsupported,
-                "this powerOff.mode cannot be had from this cloud".to_owned(),
-            ));
-        };
-        d.operate(id, kind, Operate::Stop(stop, timeout), i64::from(timeout), None);
+        let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
+        if !stop::send(d, facts.capabilities, id, mode, timeout, None) {
+            return Err(stop::unsupported(mode, facts.capabilities));
+        }
     } else {
         let seconds = i64::from(facts.capabilities.deadline(kind));
         d.operate(id, kind, Operate::Size(size), seconds, Some(text));
@@ -189,6 +185,7 @@ pub(super) fn adjust(
 /// The cloud waits for a yes or no.
 fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
     d.compared = true;
+    power::glance(d, seen);
     let note = "the cloud waits for the new size to be confirmed or reverted".to_owned();
     if !ours(d) {
         synced(d, ConditionStatus::False, Reason::AwaitingConfirm, &note);
@@ -254,7 +251,7 @@ fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSe
 }
 
 /// An operation of a resize has ended: what it means for the resize.
-pub(super) fn advance(d: &mut Draft<'_>, _facts: &AccountFacts, op: &Operation, seen: &ObservedServer) {
+pub(super) fn advance(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) {
     let Some(resize) = d.status.resize.clone() else {
         return;
     };
@@ -333,7 +330,7 @@ pub(super) fn without_effect(d: &mut Draft<'_>, op: &Operation) -> Progress {
     d.memory.backoff = None;
     d.event(true, Reason::ResizeFailed, "Resize", note);
     give_up(d, &to);
-    close(d, op)
+    close(d)
 }
 
 /// A refusal that trying again does not cure. `false`: it may be tried again.

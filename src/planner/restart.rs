@@ -45,13 +45,17 @@ pub(super) fn handle(
             false,
             Reason::RestartUnverified,
             "Restart",
-            format!("not restarted: the server is {}", seen.state),
+            format!(
+                "token {:?}: not restarted, the server is {}",
+                wanted.token, seen.state
+            ),
         );
         return Ok(());
     }
     if d.gagged(facts).is_some() {
         return Ok(());
     }
+    power::glance(d, seen);
     if !facts.capabilities.restart_modes.contains(&wanted.mode) {
         let text = format!("restart.mode {} cannot be had from this cloud", wanted.mode);
         return Err(Verdict::Stalled(Reason::Unsupported, text));
@@ -70,16 +74,17 @@ pub(super) fn handle(
 }
 
 /// The restart was accepted and nothing is under way any more.
-pub(super) fn ended(d: &mut Draft<'_>, _facts: &AccountFacts, op: &Operation) -> Progress {
+pub(super) fn ended(d: &mut Draft<'_>, op: &Operation) -> Progress {
     if d.memory.sent.is_none() {
         return unverified(d, op);
     }
     if is_token(d, op) {
         let token = op.argument.clone().unwrap_or_default();
         note(d, &token, DONE);
-        d.event(false, Reason::Restarted, "Restart", "the server was restarted");
+        let text = format!("the server was restarted for token {token:?}");
+        d.event(false, Reason::Restarted, "Restart", text);
     }
-    close(d, op)
+    close(d)
 }
 
 /// Nobody can know whether the restart happened: it is not repeated.
@@ -91,10 +96,10 @@ pub(super) fn unverified(d: &mut Draft<'_>, op: &Operation) -> Progress {
             true,
             Reason::RestartUnverified,
             "Restart",
-            Reason::RestartUnverified.meaning(),
+            format!("token {token:?}: {}", Reason::RestartUnverified.meaning()),
         );
     }
-    close(d, op)
+    close(d)
 }
 
 /// The cloud certainly did not do it: the token may be tried again.

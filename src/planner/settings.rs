@@ -2,12 +2,12 @@
 //! touched. What was changed from outside is shown.
 
 use super::draft::{Draft, Verdict};
-use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState, StopKind, WantedAttribute};
+use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState, WantedAttribute};
 use super::operation::{Progress, close};
-use super::{AccountFacts, power, present};
+use super::{AccountFacts, power, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
-use crate::api::server::{ManagementPolicy, PowerOffMode, PowerWish, ResizeWhen};
+use crate::api::server::{ManagementPolicy, PowerWish, ResizeWhen};
 use crate::api::server_status::{AppliedStatus, Operation, OperationKind, SettingStatus};
 
 /// What marks a stop as the one before settings are changed.
@@ -186,7 +186,7 @@ pub(super) fn before_power(
         };
     }
     if stops {
-        return Err(stop(d, facts, id));
+        return Err(stop_first(d, facts, id));
     }
     let names: Vec<_> = changed.iter().map(|w| w.name).collect();
     // The record comes before the call: what is being sent counts as carried out, until it is known not to be.
@@ -209,27 +209,12 @@ pub(super) fn before_power(
     Err(power::doing(kind))
 }
 
-fn stop(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
-    let has = |kind: &StopKind| facts.capabilities.stop_kinds.contains(kind);
-    let kinds: &[StopKind] = match d.spec.power_off.mode {
-        PowerOffMode::Soft => &[StopKind::Soft],
-        PowerOffMode::Hard => &[StopKind::Hard],
-        PowerOffMode::SoftThenHard => &[StopKind::SoftThenHard, StopKind::CloudEscalates, StopKind::Soft],
-    };
-    let Some(kind) = kinds.iter().find(|k| has(k)) else {
-        let text = "this powerOff.mode cannot be had from this cloud".to_owned();
-        return Verdict::Stalled(Reason::Unsupported, text);
-    };
+fn stop_first(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
+    if !stop::send(d, facts.capabilities, id, mode, timeout, Some(STOP.to_owned())) {
+        return stop::unsupported(mode, facts.capabilities);
+    }
     power::synced(d, ConditionStatus::False, Reason::Modifying, "");
-    let timeout = d.spec.power_off.timeout.as_secs();
-    let how = Operate::Stop(*kind, timeout);
-    d.operate(
-        id,
-        OperationKind::Stop,
-        how,
-        i64::from(timeout),
-        Some(STOP.to_owned()),
-    );
     power::doing(OperationKind::Modify)
 }
 
@@ -260,7 +245,7 @@ pub(super) fn ended(d: &mut Draft<'_>, op: &Operation, accepted: bool) -> Progre
     } else {
         sent(d, op).for_each(|s| s.text = None);
     }
-    close(d, op)
+    close(d)
 }
 
 /// A refusal. `true`: it is not tried again by itself.

@@ -7,6 +7,7 @@
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 
+mod bounds;
 mod costs;
 mod drift;
 mod faults;
@@ -14,6 +15,7 @@ mod fleet;
 mod incarnation;
 mod kills;
 mod logs;
+mod matrix;
 mod outages;
 mod resizes;
 mod rivals;

@@ -13,10 +13,12 @@ use crate::planner::{AccountFacts, create};
 
 /// What marks the hard stop that follows one without effect.
 const CUT: &str = "deletion-hard";
+/// What marks any other step on the way.
+const STEP: &str = "deletion-step";
 /// Seconds after which a call of which nothing is known, or a hard stop without effect, is made again.
 const LOST_AFTER: i64 = 15;
-/// Seconds that a hard stop has before it is said that it does not come.
-const CUT_WITHIN: i64 = 120;
+/// Seconds that cutting the power may take.
+const CUT_WITHIN: i64 = 60;
 /// How often a stop of which nothing is known is sent.
 const SENDS: i32 = 3;
 /// The ways to stop, by how they treat the guest.
@@ -110,7 +112,7 @@ fn ask(
     } else {
         d.delay(ErrorClass::Busy, None);
     }
-    d.operate(id, kind, Operate::Plain, seconds, Some(BEFORE_DELETE.to_owned()));
+    d.operate(id, kind, Operate::Plain, seconds, Some(STEP.to_owned()));
     deleting(d)
 }
 
@@ -173,14 +175,22 @@ fn stop(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, open: Option<Operatio
 }
 
 fn send(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, gentle: bool, timeout: u32) -> Verdict {
-    let (kinds, argument, seconds) = if gentle {
-        (GENTLE, BEFORE_DELETE, i64::from(timeout))
+    let can = facts.capabilities;
+    let (kinds, argument) = if gentle {
+        (GENTLE, BEFORE_DELETE)
     } else {
-        (ROUGH, CUT, CUT_WITHIN)
+        (ROUGH, CUT)
     };
-    let Some(kind) = kinds.iter().find(|k| facts.capabilities.stop_kinds.contains(k)) else {
+    let too_long = can.soft_stop_limit.is_some_and(|most| timeout > most);
+    let has = |k: &StopKind| can.stop_kinds.contains(k) && !(too_long && *k == StopKind::SoftThenHard);
+    let Some(kind) = kinds.iter().find(|k| has(k)) else {
         let text = format!("server {id} has to be stopped first, and this cloud has no way to do it");
         return blocked(d, Reason::Unsupported, &text);
+    };
+    let seconds = match kind {
+        StopKind::Soft => i64::from(timeout),
+        _ if gentle => i64::from(timeout) + CUT_WITHIN,
+        _ => CUT_WITHIN,
     };
     let how = Operate::Stop(*kind, timeout);
     d.operate(id, OperationKind::Stop, how, seconds, Some(argument.to_owned()));

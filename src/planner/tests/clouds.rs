@@ -12,6 +12,7 @@ use ServerState::*;
 pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
+    soft_stop_limit: Some(600),
     restart_modes: PowerOffMode::ALL,
     live_resize: true,
     resize_stops_by_itself: false,
@@ -41,6 +42,7 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
 pub(super) static METAL: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     stop_kinds: &[StopKind::CloudEscalates],
+    soft_stop_limit: None,
     restart_modes: &[PowerOffMode::SoftThenHard],
     live_resize: false,
     resize_stops_by_itself: false,

@@ -1,5 +1,6 @@
 //! The planner against a small neutral cloud, without any I/O.
 
+mod check;
 mod cloud;
 mod clouds;
 mod creating;
@@ -9,5 +10,8 @@ mod powering;
 mod properties;
 mod resizing;
 mod settings;
+mod sleep;
 mod stopped_only;
+mod stopping;
+mod telling;
 mod world;

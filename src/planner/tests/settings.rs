@@ -76,6 +76,7 @@ fn a_change_from_outside_is_only_shown() {
     w.run(30);
     assert_eq!(w.condition(C::DriftDetected), "True/SettingsDrift");
     w.knobs.sparse = true;
+    w.run(5);
     let writes = w.writes.len();
     w.run(60);
     assert_eq!(

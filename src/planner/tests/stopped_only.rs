@@ -39,8 +39,7 @@ fn a_guest_that_does_not_stop_has_its_power_cut() {
     w.delete();
     w.run(15);
     assert_eq!(calls(&w), ["Stop"]);
-    w.restart_process();
-    w.until(60, "gone", |w| w.gone);
+    w.until(120, "gone", |w| w.gone);
     assert_eq!(w.knobs.hows.last().unwrap(), "Hard 20");
     assert!(w.events.contains(&"StopTimeout".to_owned()) && calls(&w).ends_with(&["Delete"]));
 }

@@ -61,11 +61,18 @@ impl OpenStack {
         http: HttpClient,
     ) -> Result<Self, CloudError> {
         let cloud = clouds::read(clouds_yaml, cloud, region, interface, http.rules())?;
-        let keystone = Keystone::new(http.clone(), cloud);
+        let keystone = Keystone::new(http.alone(), cloud);
         Ok(Self {
             services: Services::new(http, keystone),
             catalog: Catalog::default(),
         })
+    }
+
+    /// The same; a refused log-in is said to be that of these credentials.
+    #[must_use]
+    pub fn with_origin(mut self, origin: String) -> Self {
+        self.services.keystone.origin = Some(origin);
+        self
     }
 
     async fn fetch(&self, id: &str) -> Result<wire::Server, CloudError> {
@@ -275,10 +282,12 @@ impl Provider for OpenStack {
     fn account(&self) -> BoxFuture<'_, Result<Account, CloudError>> {
         Box::pin(async move {
             let session = self.services.keystone.session().await?;
+            let key = self.services.keystone.account_key(&session.project_id);
+            self.services.join(&key);
             Ok(Account {
                 id: session.project_id.clone(),
                 name: session.project_name.clone(),
-                key: self.services.keystone.account_key(&session.project_id),
+                key,
             })
         })
     }
