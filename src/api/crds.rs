@@ -11,6 +11,9 @@ use super::server::{
     ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
 use super::server_status::{OperationKind, PartKind, ResizePhase};
+use super::upcloud::{
+    UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
+};
 use super::{ProviderConfig, Server};
 
 /// What a server is made from: free to be corrected until one is asked for, fixed from then on. Rules on the
@@ -153,6 +156,12 @@ fn words() -> Vec<(Value, String)> {
         ResizeOnFailure,
         ResizePhase,
         ResizeWhen,
+        UpCloudBootDevice,
+        UpCloudDiskAction,
+        UpCloudNetworkType,
+        UpCloudNicModel,
+        UpCloudTier,
+        UpCloudVideoModel,
     ]
 }
 

@@ -18,6 +18,7 @@ pub mod server_group;
 pub mod server_status;
 pub(crate) mod server_words;
 pub mod upcloud;
+pub(crate) mod upcloud_words;
 
 pub use clouddc::{CloudDcAccount, CloudDcServer};
 pub use conditions::{ConditionStatus, ConditionType};

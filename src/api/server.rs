@@ -62,8 +62,8 @@ use super::{CloudDcServer, UpCloudServer};
         .message("providerConfigRef is immutable: make a new Server on the other account"),
     validation = Rule::new("self.managementPolicy == 'Full' || has(self.__import__)")
         .message("managementPolicy PowerOnly and Observe need import.id: they never create a server"),
-    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.size) && has(self.image))")
-        .message("size and image are needed to create a server; give both, or import.id to take over an existing one"),
+    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.size) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
+        .message("size and image (or upcloud.disks) are needed to create a server; give both, or import.id to take over an existing one"),
     validation = Rule::new("!has(self.__import__) || self.managementPolicy == 'Observe' || has(self.powerState)")
         .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
     validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
@@ -76,6 +76,8 @@ use super::{CloudDcServer, UpCloudServer};
         .message("onMissing: Recreate needs managementPolicy Full, size and image: the server would have to be created again"),
     validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() <= 1")
         .message("at most one of openstack, upcloud and cloudDC can be given: the one of the ProviderConfig's cloud"),
+    validation = Rule::new("!has(self.upcloud) || !has(self.upcloud.loginUser) || !has(self.upcloud.loginUser.createPassword) || !self.upcloud.loginUser.createPassword || !has(self.sshKeys)")
+        .message("upcloud.loginUser.createPassword cannot be true with sshKeys: a user has keys or a password"),
     validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
         .message("resize.soak is given with confirm: AfterSoak, and only then"),
     validation = Rule::new("!has(self.deletion) || !has(self.deletion.powerOff) || self.deletion.powerOff != 'None' || !has(self.deletion.timeout)")
@@ -89,8 +91,7 @@ pub struct ServerSpec {
     #[serde(default)]
     pub management_policy: ManagementPolicy,
     /// The power state that the server is kept in. Absent means Running for a server that was created here.
-    /// It has to be given
-    /// with import. A state that the cloud does not have is reported as Unsupported and nothing is done.
+    /// It has to be given with import. A state that the cloud does not have is reported as Unsupported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerWish>,
     /// How the server is powered off when spec.powerState or a resize asks for it.

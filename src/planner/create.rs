@@ -75,10 +75,18 @@ pub(super) fn absorb(d: &mut Draft<'_>) -> Verdict {
     }
 }
 
-/// Writes down a server as ours, with what it was made from.
+/// Writes down a server as ours.
 pub(super) fn record(d: &mut Draft<'_>, id: &str) {
     d.status.id = Some(id.to_owned());
     d.status.create_attempt = None;
+    // The attempt wrote down what it was made from; the wish may be another by now.
+    if d.spec.import.is_some() || d.status.create_attempts.is_none() {
+        record_wish(d);
+    }
+}
+
+/// Writes down what a server is made from, or what is wished for at first sight.
+fn record_wish(d: &mut Draft<'_>) {
     let image = d.spec.image.as_ref().map(|i| i.text());
     d.status.image = Some(ImageStatus {
         requested: image,
@@ -172,7 +180,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             "a server is created only with managementPolicy Full".to_owned(),
         );
     }
-    if d.spec.size.is_none() || d.spec.image.is_none() {
+    if d.spec.size.is_none() || !d.spec.has_source() {
         return Verdict::Stalled(
             Reason::InvalidSpec,
             "size and image are needed to create a server".to_owned(),
@@ -223,6 +231,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         started_at: to_seconds(d.now()),
         deadline: to_seconds(d.after(settle)),
     });
+    record_wish(d);
     let meta = &d.input.server.metadata;
     let request = CreateRequest {
         group: None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::choice::choice;
-use crate::api::server::{PowerWish, ServerSpec};
+use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
 
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
@@ -183,8 +183,6 @@ choice! {
     ErrorClass {
         /// The server is in another state or has a task; not a failure.
         Busy,
-        /// It must be stopped for this.
-        NeedsStop,
         /// A passing fault: 5xx, a broken connection.
         Transient,
         /// Asked too much.
@@ -207,6 +205,8 @@ choice! {
         NotFound,
         /// The cloud has no such operation.
         Unsupported,
+        /// The cloud does it only while the server is stopped; running, it cannot be done this time.
+        NeedsStop,
     }
 }
 
@@ -235,7 +235,7 @@ pub struct Capabilities {
     /// one is kept by the planner's own clock.
     pub soft_stop_limit: Option<u32>,
     /// The ways to restart.
-    pub restart_modes: &'static [crate::api::server::PowerOffMode],
+    pub restart_modes: &'static [PowerOffMode],
     /// Whether the size of a running guest can be changed without stopping it.
     pub live_resize: bool,
     /// Whether the cloud stops and starts the guest by itself when a running server is resized.
@@ -327,10 +327,12 @@ pub enum Operate {
     Plain,
     /// A stop of this kind, which may take so many seconds.
     Stop(StopKind, u32),
-    /// A restart, by asking the guest (`false`) or by pulling the plug (`true`).
+    /// A restart.
     Restart {
-        /// Pull the plug.
-        hard: bool,
+        /// By asking the guest, or by pulling the plug, or one after the other.
+        mode: PowerOffMode,
+        /// How many seconds a guest that is asked is given.
+        seconds: u32,
     },
     /// A size: name or id, or cores and memory.
     Size(crate::api::server::Size),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
-use crate::api::server::{ManagementPolicy, OnCreateError, OnError};
+use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
 use crate::api::server_status::OperationKind;
 
 /// A list older than this many seconds is renewed before anything is changed.
@@ -174,7 +174,10 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         d.operate(
             id,
             OperationKind::Restart,
-            Operate::Restart { hard: true },
+            Operate::Restart {
+                mode: PowerOffMode::Hard,
+                seconds: 0,
+            },
             seconds,
             None,
         );

@@ -8,7 +8,7 @@ use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState}
 use super::operation::{Progress, close};
 use super::{AccountFacts, account, power, present, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
-use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, ResizeWhen};
+use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
 use crate::api::{Duration, Reason};
 pub(super) use back::start_failed;
@@ -393,7 +393,10 @@ pub(super) fn broken(
     d.operate(
         id,
         kind,
-        Operate::Restart { hard: true },
+        Operate::Restart {
+            mode: PowerOffMode::Hard,
+            seconds: 0,
+        },
         seconds,
         Some("after-resize".to_owned()),
     );

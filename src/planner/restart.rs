@@ -6,7 +6,6 @@ use super::operation::{Progress, close};
 use super::{AccountFacts, power, present};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
-use crate::api::server::PowerOffMode;
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
 const RECORDED: &str = "Recorded";
@@ -67,7 +66,8 @@ pub(super) fn handle(
     note(d, &wanted.token, RESTARTING);
     let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
     let how = Operate::Restart {
-        hard: wanted.mode == PowerOffMode::Hard,
+        mode: wanted.mode,
+        seconds: d.spec.power_off.timeout.as_secs(),
     };
     d.operate(id, OperationKind::Restart, how, seconds, Some(wanted.token));
     Err(power::doing(OperationKind::Restart))

@@ -3,6 +3,7 @@
 pub mod openstack;
 pub mod registry;
 pub mod transport;
+pub mod upcloud;
 
 use futures::future::BoxFuture;
 

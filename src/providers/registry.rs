@@ -43,7 +43,7 @@ pub struct Cloud {
 }
 
 /// Every cloud.
-pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD];
+pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD, super::upcloud::CLOUD];
 
 /// The cloud that a ProviderConfig names.
 ///

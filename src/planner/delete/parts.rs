@@ -52,14 +52,16 @@ fn known(facts: &AccountFacts) -> bool {
 
 fn status(part: &Part, all: &[Part]) -> PartStatus {
     let rivals = all.iter().filter(|p| p.kind == part.kind && p.of == part.of);
-    // Where the cloud does not say when, every one of them may be the newest.
+    // Where the cloud does not say when, or of which of several disks, every one of them may be the newest.
+    let disks = all.iter().filter(|p| p.kind == PartKind::Disk).count();
+    let vague = part.made_at.is_none() || (part.of.is_none() && disks > 1);
     let newest = rivals.map(|p| p.made_at).max().flatten();
     PartStatus {
         kind: part.kind,
         id: bounded(&part.id, 128),
         name: bounded(&part.name, 128),
         ours: part.ours,
-        newest: part.kind == PartKind::Backup && (part.made_at.is_none() || part.made_at == newest),
+        newest: part.kind == PartKind::Backup && (vague || part.made_at == newest),
     }
 }
 

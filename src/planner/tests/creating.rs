@@ -177,3 +177,15 @@ fn nothing_is_made_while_the_list_has_servers_that_nobody_can_read() {
     w.cloud.clear();
     w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
 }
+
+#[test]
+fn what_is_edited_while_it_is_made_is_carried_out_afterwards() {
+    let mut w = World::new(json!({"size": {"name": "small"}, "resize": {"when": "StopIfNeeded"}}));
+    w.fates.push(("Create", Fate::LoseReply));
+    w.until(30, "asked", |w| !w.calls.is_empty());
+    w.edit(json!({"size": {"name": "big"}}));
+    w.until(300, "resized", |w| {
+        w.ready() == "True/AsDeclared" && w.calls.iter().any(|c| c == "Resize")
+    });
+    assert_eq!(w.most_alive, 1);
+}

@@ -35,6 +35,7 @@ use self::session::{Request, Services};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Done, Provider};
+use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedServer, Operate,
@@ -166,8 +167,9 @@ impl OpenStack {
             (OperationKind::Stop, Operate::Plain | Operate::Stop(StopKind::CloudEscalates, _)) => {
                 json!({ "os-stop": null })
             }
-            (OperationKind::Restart, Operate::Restart { hard }) => {
-                json!({ "reboot": { "type": if *hard { "HARD" } else { "SOFT" } } })
+            (OperationKind::Restart, Operate::Restart { mode, .. }) => {
+                let hard = *mode == PowerOffMode::Hard;
+                json!({ "reboot": { "type": if hard { "HARD" } else { "SOFT" } } })
             }
             (OperationKind::Resize, Operate::Size(size)) => {
                 let flavor = create::flavor_of(&self.services, &self.catalog, size).await?;
@@ -373,7 +375,7 @@ fn word(how: &Operate) -> String {
     match how {
         Operate::Plain => "plain".to_owned(),
         Operate::Stop(kind, _) => kind.to_string(),
-        Operate::Restart { hard } => if *hard { "hard" } else { "soft" }.to_owned(),
+        Operate::Restart { mode, .. } => mode.to_string(),
         Operate::Size(size) => size.text(),
         Operate::Marks(_) => "marks".to_owned(),
         Operate::Attributes(_) => "settings".to_owned(),
