@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::provider_config::CatalogInterface;
 use super::server::{
-    DeletionPolicy, DeletionPowerOff, DriftPolicy, ManagementPolicy, OnCreateError, OnError, OnMissing,
-    PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
+    DeletionAddresses, DeletionBackups, DeletionDisks, DeletionPolicy, DeletionPowerOff, DriftPolicy,
+    ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
+    ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
-use super::server_status::{OperationKind, ResizePhase};
+use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::upcloud::{
     UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
 };
@@ -136,6 +137,9 @@ fn words() -> Vec<(Value, String)> {
     }
     explain![
         CatalogInterface,
+        DeletionAddresses,
+        DeletionBackups,
+        DeletionDisks,
         DeletionPolicy,
         DeletionPowerOff,
         DriftPolicy,
@@ -144,6 +148,7 @@ fn words() -> Vec<(Value, String)> {
         OnError,
         OnMissing,
         OperationKind,
+        PartKind,
         PowerOffMode,
         PowerWish,
         ProviderConfigKind,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use super::deletion::*;
 use super::duration::{Duration, between};
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
@@ -428,18 +429,4 @@ pub struct Import {
     /// The cloud's id of the server, 1 to 128 characters.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._:-]+$"))]
     pub id: String,
-}
-
-/// How the cloud server is deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Deletion {
-    /// How the server is powered off before it is deleted.
-    #[serde(default)]
-    pub power_off: DeletionPowerOff,
-    /// How long the power-off may take before the server is deleted all the same, like 90s or 5m; from 1s to 24h,
-    /// 60s if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("deletion.timeout", "1s", "24h")))]
-    pub timeout: Option<Duration>,
 }

@@ -10,9 +10,9 @@ use kube::Api;
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
 
-use super::Shell;
 use super::objects::Reply;
 use super::queue::Urgency;
+use super::{Shell, credentials};
 use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
@@ -123,6 +123,9 @@ async fn send(
             "password",
         )
         .await?;
+        if let Some(name) = &spec.credentials_secret_name {
+            credentials::allowed(shell, asker, name).await?;
+        }
     }
     if recorded.elapsed() >= FRESH {
         return Err(not_sent(
@@ -144,6 +147,11 @@ async fn send(
             ..CloudError::new(ErrorClass::Ambiguous, "no answer in time")
         })
     })?;
+    if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
+        && let Some(name) = &request.spec.credentials_secret_name
+    {
+        credentials::keep(shell, asker, name, told).await;
+    }
     Ok(done.accepted)
 }
 

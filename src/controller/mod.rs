@@ -5,6 +5,7 @@ mod call;
 mod config;
 mod config_status;
 mod context;
+mod credentials;
 mod events;
 mod limits;
 mod objects;

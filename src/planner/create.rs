@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::draft::{Draft, Verdict, later};
 use super::memory::{AttemptWatch, Outcome};
 use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
-use super::{AccountFacts, Step, account, power, present};
+use super::{AccountFacts, Step, account, power, present, settings};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
 use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
@@ -121,6 +121,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                 "Create",
                 format!("found server {id} by the mark of this object"),
             );
+            credentials_lost(d, &id);
             return present::plan(d, facts, &id);
         }
         several => return ambiguous(several.iter().map(|s| s.id.as_str())),
@@ -155,6 +156,20 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         );
     }
     ask(d, facts)
+}
+
+/// The reply that told a password once never came.
+fn credentials_lost(d: &mut Draft<'_>, id: &str) {
+    let Some(name) = &d.spec.credentials_secret_name else {
+        return;
+    };
+    let reason = Reason::CredentialsLost;
+    let note = format!(
+        "the reply to the creation of server {id} was lost, and with it what it told, unless the Secret {name} has it \
+         already. {}",
+        reason.advice()
+    );
+    d.event(true, reason, "Create", note);
 }
 
 /// Asks for a server, if nothing speaks against it.
@@ -217,6 +232,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let settle = i64::from(facts.capabilities.create_settle_seconds);
     d.status.create_attempts = Some(n);
     d.status.account = Some(facts.account.clone());
+    settings::made(d, facts);
     d.status.create_attempt = Some(CreateAttempt {
         n,
         holder: d.input.process.to_owned(),

@@ -1,5 +1,8 @@
 //! The object is being deleted: its server goes first, by id, and certainly.
 
+mod parts;
+mod unready;
+
 use jiff::Timestamp;
 
 use super::draft::{Draft, Verdict, key_of, later, words};
@@ -43,7 +46,7 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
     }
     let untouched =
         d.status.id.is_none() && d.status.create_attempts.is_none() && d.status.create_attempt.is_none();
-    untouched.then(|| release(d))
+    (untouched && d.status.parts.is_empty()).then(|| release(d))
 }
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
@@ -87,7 +90,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             d.list_after = Some(since);
             return deleting(d);
         }
-        return release(d);
+        return parts::sweep(d, facts).unwrap_or_else(|| release(d));
     };
     let orphan = d.spec.deletion_policy == Some(DeletionPolicy::Orphan)
         || (d.spec.deletion_policy.is_none() && d.spec.import.is_some());
@@ -111,7 +114,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                     "Delete",
                     format!("server {id} is gone{rest}"),
                 );
-                return release(d);
+                return parts::begin(d, facts, &id).unwrap_or_else(|| release(d));
             }
             deleting(d)
         }
@@ -182,6 +185,9 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
             &format!("server {id} is locked in the cloud{why}; unlock it there"),
         );
     }
+    if let Some(verdict) = unready::handle(d, facts, id, seen) {
+        return verdict;
+    }
     let first = d
         .status
         .operation
@@ -192,7 +198,7 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .spec
         .deletion
         .as_ref()
-        .map_or((DeletionPowerOff::default(), None), |x| (x.power_off, x.timeout));
+        .map_or((DeletionPowerOff::default(), None), |x| (x.how(), x.timeout));
     let timeout = timeout.unwrap_or(Duration::from_secs(60)).as_secs();
     let argument = Some(BEFORE_DELETE.to_owned());
     let can = facts.capabilities;
@@ -207,10 +213,8 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .is_some_and(|o| o.kind == OperationKind::Delete);
     let mut without_power_off = false;
     if let Some(op) = first {
-        let refused = match d.outcome(&key_of(&op)) {
-            Some(Outcome::Refused(_, e)) if e.class != ErrorClass::Busy => Some(e.clone()),
-            _ => None,
-        };
+        let refused =
+            matches!(d.outcome(&key_of(&op)), Some(Outcome::Refused(_, e)) if e.class != ErrorClass::Busy);
         if matches!(d.outcome(&key_of(&op)), Some(Outcome::Accepted(..))) {
             d.status.failure = None;
         }
@@ -218,30 +222,11 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
             .escalate_at
             .filter(|_| stop::asked_softly(&op))
             .unwrap_or(op.deadline);
-        if refused.is_none()
-            && d.status.failure.is_none()
-            && seen.state != ServerState::Stopped
-            && d.now() < until
-        {
+        if !refused && d.status.failure.is_none() && seen.state != ServerState::Stopped && d.now() < until {
             d.again(until);
             return deleting(d);
         }
         without_power_off = seen.state != ServerState::Stopped;
-        // Some clouds delete only what is stopped: there it is stopped until it is.
-        if !seen.busy && !can.allows(OperationKind::Delete, seen.state) && can.allows(STOP, seen.state) {
-            if let Some(e) = refused {
-                d.memory.sent = None;
-                d.failed(e.class, e.code.as_deref(), &e.message, e.retry_after);
-            }
-            if d.in_flight() || create::stale(d, facts) || d.backing_off() {
-                d.list_after = Some(d.now()).filter(|_| create::stale(d, facts));
-                return waiting(d, id, STOP);
-            }
-            // Not again at once, should it have no effect.
-            d.delay(ErrorClass::Busy, None);
-            stop::send(d, can, id, mode, timeout, argument);
-            return deleting(d);
-        }
     } else if how != DeletionPowerOff::None
         && !deleting_already
         && !d.in_flight()
@@ -264,6 +249,9 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if !can.allows(kind, seen.state) {
         let text = format!("the cloud does not delete server {id} in {}", seen.state);
         return blocked(d, Reason::DeletionWaits, &text);
+    }
+    if let Some(verdict) = parts::note(d, facts, id, seen) {
+        return verdict;
     }
     if without_power_off {
         let note = format!("server {id} did not stop in time; it is deleted all the same");

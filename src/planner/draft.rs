@@ -6,12 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::memory::{Backoff, Memory, Outcome};
 use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, EventDraft, Input, Step, Takes, backoff, power};
+use super::{AccountFacts, EventDraft, Input, Step, Takes, backoff, details, power};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish, ServerSpec};
-use crate::api::server_status::{
-    Failure, ImageStatus, Operation, OperationKind, PlacementStatus, PowerStatus,
-};
+use crate::api::server_status::{Failure, Operation, OperationKind, PowerStatus};
 use crate::api::{Reason, ServerStatus, keys};
 
 /// What is said about the whole object. `Keep` says nothing new.
@@ -350,14 +348,7 @@ impl<'a> Draft<'a> {
             .clone()
             .or_else(|| seen.size.id.clone())
             .or_else(|| Some(format!("{}x{}", seen.size.cores?, seen.size.memory_mib?)));
-        self.status.addresses = seen.addresses.iter().take(32).cloned().collect();
-        self.status.placement = (seen.zone.is_some() || seen.host.is_some()).then(|| PlacementStatus {
-            zone: seen.zone.clone(),
-            host: seen.host.clone(),
-        });
-        if seen.image_id.is_some() {
-            self.status.image.get_or_insert_with(ImageStatus::default).id = seen.image_id.clone();
-        }
+        details::write(&mut self.status, seen);
     }
 
     /// Writes the effective power wish and where it comes from.

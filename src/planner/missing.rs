@@ -167,10 +167,14 @@ fn forget(d: &mut Draft<'_>, id: &str) {
     d.status.operation = None;
     d.status.resize = None;
     d.status.addresses.clear();
+    d.status.applied = None;
+    d.status.details_of = None;
+    d.status.parts.clear();
     // Whatever was said of it goes with it.
     for kind in [
         ConditionType::PowerSynced,
         ConditionType::SizeSynced,
+        ConditionType::SettingsSynced,
         ConditionType::DriftDetected,
     ] {
         conditions::remove(&mut d.status.conditions, kind);

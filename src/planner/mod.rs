@@ -8,6 +8,7 @@ mod account;
 pub mod backoff;
 mod create;
 mod delete;
+mod details;
 mod draft;
 mod finish;
 mod import;
@@ -19,6 +20,8 @@ mod power;
 mod present;
 mod resize;
 mod restart;
+mod retry;
+mod settings;
 mod stop;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
-use super::{create, power, resize, restart, stop};
+use super::{create, power, resize, restart, settings, stop};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
@@ -109,7 +109,9 @@ fn judge(
             return Progress::Closed;
         }
     }
-    if waits || !late {
+    // Some clouds stop and start a guest to restart it: that stop is no drift.
+    let restarts = op.kind == OperationKind::Restart && seen.state == ServerState::Stopped && !overdue;
+    if waits || restarts || !late {
         return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
     }
     if op.kind == OperationKind::DeleteFailed {
@@ -123,12 +125,19 @@ fn judge(
         };
     }
     if seen.state == ServerState::Error {
-        return close(d);
+        // The record of a step that is tried again counts the tries.
+        return if op.kind == OperationKind::Retry {
+            Progress::Closed
+        } else {
+            close(d)
+        };
     }
     // Nothing is under way and nothing came of it.
     match op.kind {
         OperationKind::Resize if accepted => resize::without_effect(d, op),
         OperationKind::Restart => restart::ended(d, op),
+        OperationKind::Modify => settings::ended(d, op, accepted),
+        OperationKind::Start if resize::start_failed(d, op, None) => close(d),
         _ if no_longer_wanted(d, op) => close(d),
         _ => {
             // Once for each attempt, however often it is looked at.
@@ -162,8 +171,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::DeleteFailed
         | OperationKind::Modify
         | OperationKind::Cancel
-        | OperationKind::Retry
         | OperationKind::DeletePart => false,
+        OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation
                 || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))
@@ -245,6 +254,12 @@ fn refused(
         return judge(d, facts, op, seen, asked > later(at, LOST_AFTER));
     }
     if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
+        return close(d);
+    }
+    if op.kind == OperationKind::Modify && settings::refused(d, op, error) {
+        return close(d);
+    }
+    if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
         return close(d);
     }
     d.memory.sent = None;
@@ -336,7 +351,12 @@ fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
     let wish = ServerState::of_wish(power::wish(d.spec).0);
     match op.kind {
         OperationKind::Start => wish != Some(ServerState::Running),
-        OperationKind::Stop => wish != Some(ServerState::Stopped) && !d.deleting() && !resize::stopping(d),
+        OperationKind::Stop => {
+            wish != Some(ServerState::Stopped)
+                && !d.deleting()
+                && !resize::stopping(d)
+                && !settings::stops(op)
+        }
         _ => false,
     }
 }

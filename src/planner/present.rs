@@ -3,7 +3,10 @@
 use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
-use super::{AccountFacts, account, create, import, missing, operation, power, resize, restart};
+use super::{
+    AccountFacts, account, create, details, import, missing, operation, power, resize, restart, retry,
+    settings,
+};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
@@ -40,10 +43,12 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         return verdict;
     }
     resize::adjust(d, facts, id, &seen)
+        .and_then(|()| settings::before_power(d, facts, id, &seen))
         .and_then(|()| restart::handle(d, facts, id, &seen))
         .and_then(|()| power::settle(d, facts, id, &seen))
         .and_then(|verdict| mark(d, facts, id, &seen).map(|()| verdict))
         .map(|verdict| at_rest(d, verdict))
+        .map(|verdict| details::fetch(d, facts, &seen, verdict))
         .unwrap_or_else(|verdict| verdict)
 }
 
@@ -134,7 +139,19 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             );
         }
         let verdict = create::refused(d);
+        if retry::step(d, facts, id, seen, class, &fault) {
+            return verdict;
+        }
+        if !facts.capabilities.allows(OperationKind::DeleteFailed, seen.state) {
+            d.again(d.after(60));
+            let text = format!(
+                "{fault}; the cloud does not delete server {id} in {}",
+                words(seen)
+            );
+            return stalled(text);
+        }
         if d.gagged(facts).is_some() || not_now(d, facts, seen, OperationKind::DeleteFailed, "").is_some() {
+            d.again(d.after(60));
             return verdict;
         }
         let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));

@@ -1,5 +1,8 @@
 //! Size: when a changed text is carried out, confirmed, reverted, or given up.
 
+mod back;
+mod hot;
+
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
@@ -8,6 +11,7 @@ use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
 use crate::api::{Duration, Reason};
+pub(super) use back::start_failed;
 
 /// Whether a text of `spec.size` names the size that is seen.
 pub(super) fn is(text: &str, seen: &ObservedServer) -> bool {
@@ -57,10 +61,15 @@ pub(super) fn adjust(
         .resize
         .as_ref()
         .is_some_and(|r| r.failed_size.as_deref() == Some(&text));
+    if failed {
+        back::go_on(d, facts, id, seen)?;
+    }
     if is(&text, seen) {
         d.status.size_requested = Some(text);
         restore(d, facts, id, seen)?;
-        d.status.resize = None;
+        if !back::awaits_start(d, seen) {
+            d.status.resize = None;
+        }
         synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         return Ok(());
     }
@@ -86,6 +95,16 @@ pub(super) fn adjust(
         d.drifts.push((Reason::SizeDrift, note));
         return Ok(());
     }
+    if let Some(verdict) = hot::unsupported(facts.capabilities, &text) {
+        synced(
+            d,
+            ConditionStatus::False,
+            Reason::Unsupported,
+            &hot::without(&text),
+        );
+        d.size_verdict = Some(verdict);
+        return Ok(());
+    }
     let waits = |reason: Reason| {
         (
             reason,
@@ -97,13 +116,15 @@ pub(super) fn adjust(
     };
     let stopped = seen.state == ServerState::Stopped;
     let running = seen.state == ServerState::Running;
-    let live = facts.capabilities.live_resize || facts.capabilities.resize_stops_by_itself;
+    let by_itself = facts.capabilities.resize_stops_by_itself;
+    let hot = running && hot::possible(d, facts.capabilities, &size, seen);
     let go = match d.spec.resize.when {
         _ if d.spec.management_policy != ManagementPolicy::Full => Err(waits(Reason::Observing)),
         ResizeWhen::Manual => Err(waits(Reason::PendingApproval)),
         _ if stopped => Ok(false),
+        _ if hot => Ok(false),
         ResizeWhen::WhenStopped => Err(waits(Reason::PendingPowerOff)),
-        ResizeWhen::StopIfNeeded if running => Ok(!live),
+        ResizeWhen::StopIfNeeded if running => Ok(!by_itself || hot::needs_stop(d, &text)),
         ResizeWhen::StopIfNeeded => Err(waits(Reason::PendingPowerOff)),
     };
     let go = go.and_then(|stop| match d.gagged(facts) {
@@ -136,7 +157,7 @@ pub(super) fn adjust(
         return Err(verdict);
     }
     let restore_to = d.status.resize.take().and_then(|r| r.restore_to);
-    let restore_to = if running {
+    let restore_to = if running && !hot {
         Some(ServerState::Running.as_str().to_owned())
     } else {
         restore_to
@@ -320,6 +341,9 @@ pub(super) fn without_effect(d: &mut Draft<'_>, op: &Operation) -> Progress {
 /// A refusal that trying again does not cure. `false`: it may be tried again.
 pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> bool {
     use ErrorClass::{Capacity, Forbidden, InvalidSpec, Quota, Unsupported};
+    if hot::refused(d, op, error.class) {
+        return true;
+    }
     if !matches!(
         error.class,
         InvalidSpec | Quota | Capacity | Forbidden | Unsupported

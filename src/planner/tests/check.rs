@@ -17,6 +17,7 @@ impl World {
             call: CloudCall::Operate { id, kind, .. },
             ..
         } = &made.step
+            && *kind != OperationKind::DeletePart
         {
             let seen = self.known(id, listing);
             let state = seen.state;
@@ -36,7 +37,10 @@ impl World {
                 self.server.metadata.deletion_timestamp.is_some() && self.server.spec.deletion_protection;
             assert!(!protects, "{kind} on a protected server");
             assert!(self.can.allows(*kind, state), "{kind} was sent in {state}");
-            let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+            let delete = matches!(
+                kind,
+                OperationKind::Delete | OperationKind::DeleteFailed | OperationKind::Cancel
+            );
             assert!(!seen.busy || delete, "{kind} was sent to a busy server");
             assert!(
                 state != Unknown || self.server.metadata.deletion_timestamp.is_some(),

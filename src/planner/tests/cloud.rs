@@ -125,6 +125,7 @@ pub(super) static MACHINES: Capabilities = Capabilities {
 
 impl World {
     pub(super) fn look(&mut self, id: &str) {
+        self.knobs.looks += 1;
         let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
         let before = self
             .memory
@@ -156,6 +157,7 @@ impl World {
             } if *kind != StopKind::CloudEscalates => format!("{word}/{kind}"),
             _ => word.to_owned(),
         });
+        self.knobs.heard(call);
         let fate = self
             .fates
             .iter()
@@ -200,8 +202,13 @@ impl World {
         let CloudCall::Operate { id, kind, .. } = call else {
             return None;
         };
-        let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+        let delete = matches!(
+            kind,
+            OperationKind::Delete | OperationKind::DeleteFailed | OperationKind::Cancel
+        );
         match self.cloud.get(id) {
+            // It outlives the server.
+            _ if *kind == OperationKind::DeletePart => None,
             None => Some(CloudError::new(ErrorClass::NotFound, "no such server")),
             Some(f) if (f.seen.busy && !delete) || !self.can.allows(*kind, f.seen.state) => Some(
                 CloudError::new(ErrorClass::Busy, format!("not in {}", f.seen.state)),
@@ -245,6 +252,10 @@ impl World {
                 }
                 Some(id)
             }
+            CloudCall::Operate {
+                kind: OperationKind::DeletePart,
+                ..
+            } => None,
             CloudCall::Operate { id, kind, how } => {
                 let confirms = self.can.resize_confirm;
                 let fake = self.cloud.get_mut(id).unwrap();
@@ -301,10 +312,13 @@ impl World {
                         fake.seen.marks = None;
                         return None;
                     }
-                    OperationKind::Modify
-                    | OperationKind::Cancel
-                    | OperationKind::Retry
-                    | OperationKind::DeletePart => return None,
+                    OperationKind::Modify => {
+                        super::clouds::modify(&mut fake.seen, how);
+                        return None;
+                    }
+                    OperationKind::Cancel => (Maintenance, Stopped),
+                    OperationKind::Retry => super::clouds::retried(&fake.seen),
+                    OperationKind::DeletePart => return None,
                 };
                 fake.seen.state = now;
                 fake.seen.busy = now != AwaitingResizeConfirmation;

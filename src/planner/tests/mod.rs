@@ -2,13 +2,16 @@
 
 mod check;
 mod cloud;
+mod clouds;
 mod creating;
 mod ending;
 mod policy_table;
 mod powering;
 mod properties;
 mod resizing;
+mod settings;
 mod sleep;
+mod stopped_only;
 mod stopping;
 mod telling;
 mod world;

@@ -64,6 +64,7 @@ pub(super) struct World {
     pub(super) most_alive: usize,
     pub(super) made: u32,
     pub(super) late: Vec<(Timestamp, CloudCall)>,
+    pub(super) knobs: super::clouds::Knobs,
     /// What was told, in full.
     pub(super) told: Vec<EventDraft>,
     /// `spec.suspend` of the ProviderConfig.
@@ -106,6 +107,7 @@ impl World {
             most_alive: 0,
             made: 0,
             late: Vec::new(),
+            knobs: super::clouds::Knobs::default(),
             told: Vec::new(),
             suspended: false,
             mass_absence: false,
@@ -247,7 +249,7 @@ impl World {
         Arc::new(Listing::new(
             now,
             1,
-            self.cloud.values().map(|f| f.seen.clone()).collect(),
+            self.cloud.values().map(|f| self.knobs.listed(&f.seen)).collect(),
         ))
     }
 

@@ -124,6 +124,8 @@ pub(super) fn part_of(device: &Device, marks: Option<&Marks>) -> Option<Part> {
         id: device.storage.clone(),
         name: device.storage_title.clone().unwrap_or_default(),
         ours: carries(device.labels.as_ref(), marks),
+        made_at: None,
+        of: None,
     })
 }
 
@@ -193,6 +195,8 @@ async fn in_order(service: &Service, ids: Vec<String>) -> Result<Vec<Part>, Clou
                 name: storage.and_then(|s| s.title.clone()).unwrap_or_default(),
                 id,
                 ours: true,
+                made_at: storage.and_then(|s| s.created.as_deref()?.parse().ok()),
+                of: storage.and_then(|s| s.origin.clone()),
             };
             (storage.and_then(|s| s.created.clone()), part)
         })
