@@ -40,6 +40,7 @@ use self::wire::{Instance, PhysicalServer};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Done, Provider};
+use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, FailedStep, ObservedServer,
@@ -278,9 +279,13 @@ impl CloudDc {
             (OperationKind::Stop, Operate::Plain | Operate::Stop(StopKind::CloudEscalates, _)) => {
                 self.switch(id, Power::Off, with.send_before).await
             }
-            (OperationKind::Restart, Operate::Restart { hard: false }) => {
-                self.switch(id, Power::Reboot, with.send_before).await
-            }
+            (
+                OperationKind::Restart,
+                Operate::Restart {
+                    mode: PowerOffMode::SoftThenHard,
+                    ..
+                },
+            ) => self.switch(id, Power::Reboot, with.send_before).await,
             (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {
                 self.delete(id, with.send_before).await
             }
@@ -393,7 +398,7 @@ fn word(how: &Operate) -> String {
     match how {
         Operate::Plain => "plain".to_owned(),
         Operate::Stop(kind, _) => kind.to_string(),
-        Operate::Restart { hard } => if *hard { "hard" } else { "soft" }.to_owned(),
+        Operate::Restart { mode, .. } => mode.to_string(),
         Operate::Size(size) => size.text(),
         Operate::Marks(_) => "marks".to_owned(),
         Operate::Attributes(_) => "settings".to_owned(),

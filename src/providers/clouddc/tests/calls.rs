@@ -1,6 +1,7 @@
 //! What is sent for each call, and that nothing secret shows.
 
 use super::*;
+use crate::api::server::PowerOffMode;
 use crate::api::server::Size;
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +161,15 @@ async fn every_operation_has_its_request() {
         (Start, Operate::Plain, put, power("power on")),
         (Stop, stop, put, power("power off")),
         (Stop, Operate::Plain, put, power("power off")),
-        (Restart, Operate::Restart { hard: false }, put, power("rebooting")),
+        (
+            Restart,
+            Operate::Restart {
+                mode: PowerOffMode::SoftThenHard,
+                seconds: 60,
+            },
+            put,
+            power("rebooting"),
+        ),
         (Delete, Operate::Plain, "DELETE /v1/p1/instances/s-1", Value::Null),
         (
             DeleteFailed,
@@ -199,7 +208,13 @@ async fn what_the_cloud_does_not_have_is_not_sent() {
     for (kind, how) in [
         (Stop, Operate::Stop(StopKind::Hard, 60)),
         (Stop, Operate::Stop(StopKind::Soft, 60)),
-        (Restart, Operate::Restart { hard: true }),
+        (
+            Restart,
+            Operate::Restart {
+                mode: PowerOffMode::Hard,
+                seconds: 60,
+            },
+        ),
         (Resize, Operate::Size(size)),
         (ConfirmResize, Operate::Plain),
         (Mark, Operate::Marks(Marks::default())),

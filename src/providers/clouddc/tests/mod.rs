@@ -182,6 +182,7 @@ pub(super) fn built(
         secret,
         transport,
         recorder: Arc::new(NoRecorder),
+        budgets: &Arc::default(),
         allow_insecure_endpoints: false,
     })
 }

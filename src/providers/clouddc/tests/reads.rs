@@ -1,6 +1,7 @@
 //! Lists and single instances.
 
 use super::*;
+use crate::api::server::PowerOffMode;
 
 fn page(ids: &[&str], next: Option<&str>, count: usize) -> Option<Answer> {
     let instances: Vec<Value> = ids.iter().map(|id| instance(id, "running")).collect();
@@ -208,7 +209,10 @@ async fn a_power_call_shows_before_the_cloud_shows_it() {
         (OperationKind::Stop, Operate::Plain, ServerState::Stopping),
         (
             OperationKind::Restart,
-            Operate::Restart { hard: false },
+            Operate::Restart {
+                mode: PowerOffMode::SoftThenHard,
+                seconds: 60,
+            },
             ServerState::Rebooting,
         ),
     ] {

@@ -1,6 +1,7 @@
 //! The provider against the simulated cloud, in virtual time.
 
 use super::*;
+use crate::api::server::PowerOffMode;
 use crate::planner::model::FailedStep;
 use crate::sim::clouddc::{
     CloudDcSim, FaultEffect, FaultRule, HypervisorOrder, PROJECT, Quirks, REGION, SECURITY_TOKEN, SimConfig,
@@ -29,6 +30,7 @@ fn built(sim: &Arc<CloudDcSim>, secret: Vec<(&'static str, String)>) -> Arc<dyn 
         secret: &secret,
         transport,
         recorder: Arc::new(NoRecorder),
+        budgets: &Arc::default(),
         allow_insecure_endpoints: false,
     })
     .unwrap()
@@ -57,7 +59,10 @@ impl Stage {
     async fn operate(&self, id: &str, kind: OperationKind) -> Result<Done, CloudError> {
         let how = match kind {
             OperationKind::Stop => Operate::Stop(StopKind::CloudEscalates, 60),
-            OperationKind::Restart => Operate::Restart { hard: false },
+            OperationKind::Restart => Operate::Restart {
+                mode: PowerOffMode::SoftThenHard,
+                seconds: 60,
+            },
             _ => Operate::Plain,
         };
         let call = CloudCall::Operate {
