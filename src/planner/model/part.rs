@@ -25,6 +25,10 @@ pub struct Part {
     pub name: String,
     /// Whether it carries our mark, or came with our own create call: only then may we delete it.
     pub ours: bool,
+    /// When it was made, where that matters and the cloud tells (backups).
+    pub made_at: Option<jiff::Timestamp>,
+    /// The cloud's id of the disk that it is a backup of.
+    pub of: Option<String>,
 }
 
 /// A setting that can be changed on an existing server, as its owner wishes it.

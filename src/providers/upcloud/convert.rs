@@ -118,5 +118,7 @@ fn outliving(server: &Server) -> impl Iterator<Item = Part> {
             name: address.clone(),
             id: address,
             ours: false,
+            made_at: None,
+            of: None,
         })
 }
