@@ -68,7 +68,7 @@ impl Templates {
         let list = self.list(service, FOUND).await?;
         match pick(&list, image, zone) {
             // It may have been made since.
-            Err(_) => pick(&*self.list(service, MISSING).await?, image, zone),
+            Err(_) => pick(&self.list(service, MISSING).await?, image, zone),
             found => found,
         }
     }

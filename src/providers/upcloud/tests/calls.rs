@@ -150,7 +150,7 @@ async fn every_operation_is_one_request_as_the_page_has_it() {
         let fake = Fake::plain();
         let done = provider(&fake).call(&operate(kind, how), bare()).await.unwrap();
         assert_eq!(done.accepted.id.as_deref(), Some(ID));
-        assert_eq!(fake.lines(), [line.clone()], "{kind}");
+        assert_eq!(fake.lines(), std::slice::from_ref(&line), "{kind}");
         let seen = fake.last("");
         assert_eq!(seen.body, body, "{line}");
         assert_eq!(seen.bytes == 0, body.is_null(), "{line}");
