@@ -154,8 +154,8 @@ pub struct UpCloudDisk {
     /// with an underscore or with evenkeel, values of at most 255 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 255}))]
-    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[A-Za-z0-9-][A-Za-z0-9_-]{0,31}$') && !k.startsWith('evenkeel'))")
-        .message("label keys have 1 to 32 letters, digits, - and _, and do not begin with _ or evenkeel"))]
+    #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 32 && !k.startsWith('_') && !k.startsWith('evenkeel'))")
+        .message("label keys have 1 to 32 characters and do not begin with _ or evenkeel"))]
     pub labels: Option<BTreeMap<String, String>>,
 }
 

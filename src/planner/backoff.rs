@@ -5,6 +5,7 @@ use super::model::ErrorClass;
 /// Class, first wait and longest wait in seconds. Each wait is twice the one before.
 const WAITS: &[(ErrorClass, i64, i64)] = &[
     (ErrorClass::Busy, 3, 30),
+    (ErrorClass::NeedsStop, 30, 300),
     (ErrorClass::Transient, 5, 300),
     (ErrorClass::Ambiguous, 5, 300),
     (ErrorClass::RateLimited, 30, 300),
@@ -16,7 +17,6 @@ const WAITS: &[(ErrorClass, i64, i64)] = &[
     (ErrorClass::Locked, 60, 300),
     (ErrorClass::NotFound, 5, 300),
     (ErrorClass::Unsupported, 300, 1800),
-    (ErrorClass::NeedsStop, 60, 1800),
 ];
 
 /// The wait before try `count + 1`, in seconds, with up to a fifth more by the seed. What the cloud asks for

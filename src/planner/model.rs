@@ -183,6 +183,8 @@ choice! {
     ErrorClass {
         /// The server is in another state or has a task; not a failure.
         Busy,
+        /// It must be stopped for this.
+        NeedsStop,
         /// A passing fault: 5xx, a broken connection.
         Transient,
         /// Asked too much.
@@ -205,8 +207,6 @@ choice! {
         NotFound,
         /// The cloud has no such operation.
         Unsupported,
-        /// The cloud does it only while the server is stopped; running, it cannot be done this time.
-        NeedsStop,
     }
 }
 

@@ -138,7 +138,7 @@ fn fits(pattern: &str, code: &str) -> bool {
 }
 
 /// The row of a code.
-fn known(code: &str, asked: Asked) -> Option<ErrorClass> {
+pub(super) fn known(code: &str, asked: Asked) -> Option<ErrorClass> {
     CODES
         .iter()
         .find(|r| r.asked.is_none_or(|a| a == asked) && fits(r.code, code))

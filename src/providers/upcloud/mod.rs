@@ -16,6 +16,9 @@ mod states;
 mod storages;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;

@@ -68,7 +68,7 @@ impl Templates {
         let list = self.list(service, FOUND).await?;
         match pick(&list, image, zone) {
             // It may have been made since.
-            Err(_) => pick(&*self.list(service, MISSING).await?, image, zone),
+            Err(_) => pick(&self.list(service, MISSING).await?, image, zone),
             found => found,
         }
     }
@@ -136,7 +136,7 @@ async fn detail(service: &Service, id: &str) -> Result<Storage, CloudError> {
 }
 
 /// Asks for what a server does not say of its disks: their labels, where it leaves them out, and the backups of those
-/// that are ours. Backups follow the disks, the oldest first.
+/// that are ours.
 ///
 /// # Errors
 /// The cloud could not tell. A disk that may not be looked at stays, as somebody else's.
@@ -145,7 +145,7 @@ pub(super) async fn complete(
     unlabelled: &[String],
     server: &mut ObservedServer,
 ) -> Result<(), CloudError> {
-    let mut backups: Vec<String> = Vec::new();
+    let mut backups: Vec<(String, String)> = Vec::new();
     let (mut parts, mut gone) = (std::mem::take(&mut server.parts), Vec::new());
     for part in parts.iter_mut().filter(|p| p.kind == PartKind::Disk) {
         if !part.ours && (server.marks.is_none() || !unlabelled.contains(&part.id)) {
@@ -155,7 +155,7 @@ pub(super) async fn complete(
             Ok(storage) => {
                 part.ours = part.ours || carries(storage.labels.as_ref(), server.marks.as_ref());
                 if part.ours {
-                    backups.extend(storage.backups.0);
+                    backups.extend(storage.backups.0.into_iter().map(|b| (b, part.id.clone())));
                 }
             }
             Err(e) if e.class == ErrorClass::NotFound => gone.push(part.id.clone()),
@@ -164,9 +164,9 @@ pub(super) async fn complete(
         }
     }
     parts.retain(|p| !gone.contains(&p.id));
-    let at = parts.iter().take_while(|p| p.kind == PartKind::Disk).count();
-    let backups = in_order(service, backups).await?;
-    parts.splice(at..at, backups);
+    parts.extend(described(service, backups).await?);
+    parts.sort();
+    parts.dedup();
     server.parts = parts;
     Ok(())
 }
@@ -180,30 +180,25 @@ pub(super) fn unlabelled(server: &Server) -> Vec<String> {
         .collect()
 }
 
-async fn in_order(service: &Service, ids: Vec<String>) -> Result<Vec<Part>, CloudError> {
+/// Backups, with the disks that they are of, as parts.
+async fn described(service: &Service, ids: Vec<(String, String)>) -> Result<Vec<Part>, CloudError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let request = Request::look("/storage/backup", "upcloud /storage/backup");
     let known = service.read::<StorageList>(request).await?.storages.0;
-    let mut all: Vec<(Option<String>, Part)> = ids
-        .into_iter()
-        .map(|id| {
-            let storage = known.iter().find(|s| s.uuid == id);
-            let part = Part {
-                kind: PartKind::Backup,
-                name: storage.and_then(|s| s.title.clone()).unwrap_or_default(),
-                id,
-                ours: true,
-                made_at: storage.and_then(|s| s.created.as_deref()?.parse().ok()),
-                of: storage.and_then(|s| s.origin.clone()),
-            };
-            (storage.and_then(|s| s.created.clone()), part)
-        })
-        .collect();
-    all.sort();
-    all.dedup();
-    Ok(all.into_iter().map(|(_, part)| part).collect())
+    let part = |(id, disk): (String, String)| {
+        let storage = known.iter().find(|s| s.uuid == id);
+        Part {
+            kind: PartKind::Backup,
+            name: storage.and_then(|s| s.title.clone()).unwrap_or_default(),
+            ours: true,
+            made_at: storage.and_then(|s| s.created.as_deref()?.parse().ok()),
+            of: Some(disk),
+            id,
+        }
+    };
+    Ok(ids.into_iter().map(part).collect())
 }
 
 /// The path of a part that is deleted, and the path's shape. Backups of a disk stay: they are parts of their own.
