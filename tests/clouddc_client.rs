@@ -60,7 +60,9 @@ async fn the_vendors_client_works() {
     let python = tokio::task::block_in_place(python);
     let config = SimConfig {
         timings: Timings {
-            terminated_shown: Duration::from_secs(30),
+            // Long enough to be seen in the middle of it on a busy machine.
+            reboot: Duration::from_secs(3),
+            terminated_shown: Duration::from_secs(60),
             ..Timings::quick(Duration::from_millis(250))
         },
         ..SimConfig::default()

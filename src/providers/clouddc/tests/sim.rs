@@ -78,7 +78,7 @@ impl Stage {
         self.provider.list().await.unwrap().pop()
     }
 
-    /// What a list shows within so many seconds, in order. A look agrees with the list each time.
+    /// What a list shows within so many seconds, in order. A look at the same words says the same each time.
     async fn watch(&self, id: &str, seconds: u64) -> Vec<ServerState> {
         let mut seen = Vec::new();
         for _ in 0..seconds {
@@ -86,8 +86,12 @@ impl Stage {
             let looked = self.provider.get(id).await;
             let state = listed.as_ref().map_or(Absent, |s| s.state);
             match looked {
-                Ok(looked) => assert_eq!(Some(looked), listed),
-                Err(e) => assert_eq!((e.class, state), (ErrorClass::NotFound, Absent)),
+                // Something may happen between the two.
+                Ok(looked) => {
+                    let same = listed.filter(|l| l.raw == looked.raw);
+                    assert!(same.is_none_or(|l| l == looked));
+                }
+                Err(e) => assert_eq!(e.class, ErrorClass::NotFound),
             }
             if seen.last() != Some(&state) {
                 seen.push(state);
