@@ -3,3 +3,4 @@
 pub mod apiserver;
 pub mod cloud;
 pub mod openstack;
+pub mod upcloud;
