@@ -14,7 +14,10 @@ fn python(root: &Path) -> String {
         .output()
         .expect("tests/env/pythonclient.sh can be run (it needs bash)");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "UpCloud's client is needed for this test: {said}");
+    assert!(
+        output.status.success(),
+        "UpCloud's client is needed for this test: {said}"
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -45,7 +48,12 @@ async fn the_vendors_client_works() {
     assert!(sim.live_servers().is_empty() && sim.groups().is_empty() && sim.storages().is_empty());
     // The client spoke to us, and to every part of us.
     let counts = sim.counts();
-    for key in ["POST /server", "POST /server/{id}/restart", "PUT /server/{id}", "PATCH /server-group/{id}"] {
+    for key in [
+        "POST /server",
+        "POST /server/{id}/restart",
+        "PUT /server/{id}",
+        "PATCH /server-group/{id}",
+    ] {
         assert!(counts.contains_key(key), "{key}: {counts:?}");
     }
     server.abort();
