@@ -113,7 +113,10 @@ fn create_with(pointer: &str, value: Value) -> Value {
         Value::Null => {
             parent.as_object_mut().unwrap().remove(key);
         }
-        value => parent[key] = value,
+        value => match parent {
+            Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+            parent => parent[key] = value,
+        },
     }
     body
 }
