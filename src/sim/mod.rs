@@ -4,3 +4,4 @@ pub mod apiserver;
 pub mod cloud;
 pub mod clouddc;
 pub mod openstack;
+pub mod upcloud;

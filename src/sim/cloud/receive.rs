@@ -56,7 +56,11 @@ pub(super) fn receive(cloud: &mut impl SimCloud, request: Request<Bytes>) -> Out
             (wait, result)
         }
     };
-    Outcome { wait, result }
+    let blocked = result.as_ref().map_or(Duration::ZERO, |reply| reply.wait);
+    Outcome {
+        wait: wait + blocked,
+        result,
+    }
 }
 
 /// A request that was held up arrives; nobody waits for the reply.

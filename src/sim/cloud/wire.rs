@@ -1,5 +1,7 @@
 //! Requests and replies as the services see them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use serde_json::Value;
@@ -122,6 +124,8 @@ pub struct Reply {
     pub body: Option<Value>,
     /// Another body instead, with its type.
     pub raw: Option<(&'static str, Bytes)>,
+    /// It is sent so long after the request was carried out.
+    pub wait: Duration,
 }
 
 /// An answer or a refusal: both are replies.
@@ -135,6 +139,7 @@ impl Reply {
             headers: Vec::new(),
             body: Some(body),
             raw: None,
+            wait: Duration::ZERO,
         }
     }
 
@@ -150,6 +155,7 @@ impl Reply {
             headers: Vec::new(),
             body: None,
             raw: None,
+            wait: Duration::ZERO,
         }
     }
 
@@ -157,6 +163,13 @@ impl Reply {
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sent later, as by a call that blocks.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 
