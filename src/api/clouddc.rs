@@ -29,8 +29,6 @@ pub(super) fn lacking() -> Rule {
 /// image.id and has no size; cloudName, at most 63 characters, is its host name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf")
-    .message("cloudDC is immutable: its settings are applied when the server is created"))]
 pub struct CloudDcServer {
     /// The id of the VPC that all interfaces are in, 1 to 64 characters.
     #[serde(rename = "vpcID")]

@@ -20,24 +20,68 @@ use super::{ProviderConfig, Server};
 /// whole object, since those on its spec do not see its status.
 const MADE_FROM: &[(&str, &str)] = &[
     (
-        "cloudName",
-        "cloudName is immutable once a server exists or is being created",
-    ),
-    (
-        "hostname",
-        "hostname is immutable once a server exists or is being created",
-    ),
-    (
-        "labels",
-        "labels are immutable once a server exists or is being created: they are written when it is created",
-    ),
-    (
         "userDataSecretRef",
         "userDataSecretRef is immutable once a server exists or is being created: a cloud reads user data only then",
     ),
     (
+        "sshKeys",
+        "sshKeys is immutable once a server exists or is being created: keys are given to it when it is created",
+    ),
+    (
+        "adminPasswordSecretRef",
+        "adminPasswordSecretRef is immutable once a server exists or is being created",
+    ),
+    (
+        "credentialsSecretName",
+        "credentialsSecretName is immutable once a server exists or is being created",
+    ),
+    (
         "openstack",
         "openstack is immutable once a server exists or is being created: its settings are applied when it is created",
+    ),
+    (
+        "cloudDC",
+        "cloudDC is immutable once a server exists or is being created: its settings are applied when it is created",
+    ),
+    (
+        "upcloud.zone",
+        "upcloud.zone is immutable once a server exists or is being created",
+    ),
+    (
+        "upcloud.domain",
+        "upcloud.domain is immutable once a server exists or is being created",
+    ),
+    (
+        "upcloud.disks",
+        "upcloud.disks is immutable once a server exists or is being created: disks are attached when it is created",
+    ),
+    (
+        "upcloud.cdrom",
+        "upcloud.cdrom is immutable once a server exists or is being created: it is loaded when it is created",
+    ),
+    (
+        "upcloud.interfaces",
+        "upcloud.interfaces is immutable once a server exists or is being created: interfaces are made when it is created",
+    ),
+    (
+        "upcloud.loginUser",
+        "upcloud.loginUser is immutable once a server exists or is being created: the user is made when it is created",
+    ),
+];
+
+/// What some clouds change on an existing server (those whose part of the spec is given), and the others fix.
+const CHANGED_BY_SOME: &[(&str, &str)] = &[
+    (
+        "cloudName",
+        "cloudName is immutable once a server exists or is being created (but with upcloud)",
+    ),
+    (
+        "hostname",
+        "hostname is immutable once a server exists or is being created (but with upcloud)",
+    ),
+    (
+        "labels",
+        "labels are immutable once a server exists or is being created (but with upcloud): they are written when it is created",
     ),
 ];
 
@@ -82,7 +126,9 @@ fn finish(
         tidy(schema, &words);
         schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
         if !made_from.is_empty() {
-            schema["x-kubernetes-validations"] = made_from.iter().map(fixed_once_made).collect();
+            let rules = made_from.iter().map(fixed_once_made);
+            let rules = rules.chain(CHANGED_BY_SOME.iter().map(fixed_by_most));
+            schema["x-kubernetes-validations"] = rules.collect();
         }
     }
     Ok(serde_json::from_value(value)?)
@@ -91,16 +137,25 @@ fn finish(
 /// The rule for one field of the spec that is fixed while the status has a server, or an attempt to make one. A
 /// write of the status leaves the spec as it is, and passes.
 fn fixed_once_made((field, message): &(&str, &str)) -> Value {
-    let (new, old) = (format!("self.spec.{field}"), format!("oldSelf.spec.{field}"));
+    let path = field.replace('.', ".?");
     json!({
-        "rule": format!(
-            "!has(self.status) || !(has(self.status.id) || has(self.status.createAttempt)) || \
-             (has({new}) == has({old}) && (!has({new}) || {new} == {old}))"
-        ),
+        "rule": format!("{FREE} || self.spec.?{path} == oldSelf.spec.?{path}"),
         "message": message,
         "fieldPath": format!(".spec.{field}"),
     })
 }
+
+/// The same, where a cloud that is named changes it.
+fn fixed_by_most((field, message): &(&str, &str)) -> Value {
+    json!({
+        "rule": format!("{FREE} || has(self.spec.upcloud) || self.spec.?{field} == oldSelf.spec.?{field}"),
+        "message": message,
+        "fieldPath": format!(".spec.{field}"),
+    })
+}
+
+/// There is no server yet, and no attempt to make one.
+const FREE: &str = "!has(self.status) || !(has(self.status.id) || has(self.status.createAttempt))";
 
 /// Makes a schema read well: no `nullable`, no hard line breaks, and the words of an enum explained.
 fn tidy(schema: &mut Value, words: &[(Value, String)]) {

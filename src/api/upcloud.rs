@@ -13,18 +13,6 @@ pub use super::upcloud_words::*;
 /// What only UpCloud has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.zone) == has(oldSelf.zone) && (!has(self.zone) || self.zone == oldSelf.zone)")
-    .message("upcloud.zone is immutable"))]
-#[x_kube(validation = Rule::new("has(self.domain) == has(oldSelf.domain) && (!has(self.domain) || self.domain == oldSelf.domain)")
-    .message("upcloud.domain is immutable in this version"))]
-#[x_kube(validation = Rule::new("has(self.disks) == has(oldSelf.disks) && (!has(self.disks) || self.disks == oldSelf.disks)")
-    .message("upcloud.disks is immutable in this version: disks are attached when the server is created"))]
-#[x_kube(validation = Rule::new("has(self.cdrom) == has(oldSelf.cdrom) && (!has(self.cdrom) || self.cdrom == oldSelf.cdrom)")
-    .message("upcloud.cdrom is immutable in this version: it is loaded when the server is created"))]
-#[x_kube(validation = Rule::new("has(self.interfaces) == has(oldSelf.interfaces) && (!has(self.interfaces) || self.interfaces == oldSelf.interfaces)")
-    .message("upcloud.interfaces is immutable in this version: interfaces are made when the server is created"))]
-#[x_kube(validation = Rule::new("has(self.loginUser) == has(oldSelf.loginUser) && (!has(self.loginUser) || self.loginUser == oldSelf.loginUser)")
-    .message("upcloud.loginUser is immutable: the user is made when the server is created"))]
 #[x_kube(validation = Rule::new("!has(self.disks) || self.disks.filter(d, has(d.bootDisk) && d.bootDisk).size() <= 1")
     .message("at most one of upcloud.disks can be the bootDisk"))]
 #[x_kube(validation = Rule::new("!has(self.disks) || self.disks.filter(d, d.action == 'Clone' && !has(d.storage)).size() <= 1")

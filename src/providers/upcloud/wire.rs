@@ -237,9 +237,6 @@ pub(super) struct Storage {
     /// When it was made (RFC 3339).
     #[serde(default, deserialize_with = "text")]
     pub(super) created: Option<String>,
-    /// The disk that a backup is of.
-    #[serde(default, deserialize_with = "text")]
-    pub(super) origin: Option<String>,
     /// None of a public one, which is in every zone.
     #[serde(default, deserialize_with = "text")]
     pub(super) zone: Option<String>,
