@@ -21,8 +21,8 @@ lint: ## formatting and clippy, warnings denied
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked $(FEATURES) --all-targets -- -D warnings
 
-provision: ## the real kube-apiserver, etcd, Nova and clients that `make test` needs (cached)
-	tests/env/provision.sh kubernetes openstack openstackclient >/dev/null
+provision: ## the real kube-apiserver, etcd, Nova and vendors' clients that `make test` needs (cached)
+	tests/env/provision.sh >/dev/null
 
 test: provision ## everything, on the real parts too
 	tests/run.sh all
@@ -30,7 +30,7 @@ test: provision ## everything, on the real parts too
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
 
-demo: ## real Kubernetes API, simulated cloud: servers converge before your eyes (DEMO_EXIT=1 ends by itself)
+demo: ## real Kubernetes API, three simulated clouds: servers converge before your eyes (DEMO_EXIT=1 ends by itself)
 	demo/run.sh
 
 bench: ## figures: time to ready, calls, writes, size, memory

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job before your eyes: a real Kubernetes API, a simulated OpenStack on loopback, and the controller
-# as a real process with the rights of its own ServiceAccount. Leaves the sandbox running until Ctrl-C.
-#   DEMO_EXIT=1               end by itself; status 0 only if everything converged
+# The main job before your eyes: a real Kubernetes API, a simulated OpenStack, UpCloud and CloudDC on loopback, and the
+# controller as a real process with the rights of its own ServiceAccount. Leaves the sandbox running until Ctrl-C.
+#   DEMO_EXIT=1               end by itself; status 0 only if everything converged, on all three clouds
 #   DEMO_KUBECONFIG=FILE      use this cluster instead of a fresh control plane (never taken from KUBECONFIG)
 #   KUBEBUILDER_ASSETS=DIR    use these etcd and kube-apiserver instead of building them
 set -euo pipefail
@@ -61,14 +61,23 @@ step_install() {
   kube create namespace "$namespace" --dry-run=client -o yaml | kube apply -f - >/dev/null
 }
 
-step_cloud() {
-  say "starting the simulated OpenStack"
-  "$binary" sim openstack --listen 127.0.0.1:0 --name cloud --namespace "$namespace" >"$run/cloud.yaml" 2>"$run/cloud.log" &
+# start_cloud NAME ARGUMENTS...: a simulator, which prints the Secret and the ProviderConfig that open it.
+declare -A address
+start_cloud() {
+  local name=$1 manifests=$run/$1.yaml; shift
+  "$binary" sim "$name" --listen 127.0.0.1:0 --name "$name" --namespace "$namespace" "$@" >"$manifests" 2>"$run/$name.log" &
   pids+=($!)
-  for _ in $(seq 100); do grep -q '^kind: ProviderConfig' "$run/cloud.yaml" && break; sleep 0.1; done
-  cloud=$(sed -n 's|^# simulated OpenStack: \(http://[^/]*\)/.*|\1|p' "$run/cloud.yaml")
-  [ -n "$cloud" ] || fail "the simulator did not start"
-  kube apply -f "$run/cloud.yaml" >/dev/null
+  for _ in $(seq 100); do grep -q '^kind: ProviderConfig' "$manifests" && break; sleep 0.1; done
+  address[$name]=$(sed -n 's|^# simulated [^:]*: \(http://[^/]*\)/.*|\1|p' "$manifests")
+  [ -n "${address[$name]}" ] || fail "the simulator of $name did not start"
+  kube apply -f "$manifests" >/dev/null
+}
+
+step_clouds() {
+  say "starting the simulated clouds: OpenStack, UpCloud, CloudDC"
+  start_cloud openstack
+  start_cloud upcloud --create-ms 4000
+  start_cloud clouddc --install-ms 6000
 }
 
 step_controller() {
@@ -78,62 +87,92 @@ step_controller() {
   pids+=($!)
 }
 
-columns='NAME:.metadata.name,DESIRED:.status.power.desired,POWER:.status.power.observed,SIZE:.status.size,READY:.status.conditions[?(@.type=="Ready")].status,REASON:.status.conditions[?(@.type=="Ready")].reason,ADDRESS:.status.addresses[0].address'
-last=
-table() {
-  local now
-  now=$(kube -n "$namespace" get servers -o custom-columns="$columns" 2>/dev/null | sed 's/^/      /')
-  [ "$now" = "$last" ] || { printf '%s\n' "$now"; last=$now; }
+columns='N:.metadata.name,C:.spec.providerConfigRef.name,D:.status.power.desired,P:.status.power.observed,S:.status.size,R:.status.conditions[?(@.type=="Ready")].status,W:.status.conditions[?(@.type=="Ready")].reason,A:.status.addresses[0].address,G:.metadata.generation,O:.status.observedGeneration'
+now='' # the last look at the servers: a line for each, with these columns; empty if the look failed
+look() { now=$(kube -n "$namespace" get servers --no-headers --request-timeout=10s -o custom-columns="$columns" 2>/dev/null) || now=''; }
+
+line='      %-9s %-10s %-8s %-13s %-10s %-6s %-22s %s\n'
+header() { # shellcheck disable=SC2059
+  printf "$line" NAME PROVIDER DESIRED POWER SIZE READY REASON ADDRESS
+}
+shown=
+show() { # the lines that differ from those shown before
+  local rows
+  rows=$(awk -v line="$line" 'NF { gsub("<none>", "-"); printf line, $1, $2, $3, $4, $5, $6, $7, $8 }' <<<"$now")
+  grep -vxF -f <(printf '%s\n' "${shown:--}") <<<"$rows" | sed '/^$/d' || true
+  shown=$rows
 }
 
-# until_true WHAT COMMAND...: shows the table as it changes until the command succeeds, for two minutes at most.
+# until_true WHAT COMMAND...: shows the table as it changes until the command succeeds, for three minutes at most.
 until_true() {
-  local what=$1 limit=$((SECONDS + 120)); shift
-  while ! "$@" >/dev/null 2>&1; do
-    table
-    ((SECONDS < limit)) || fail "not within two minutes: $what"
-    for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || fail "a process ended before its time"; done
+  local what=$1 limit=$((SECONDS + 180)); shift
+  header
+  while look; show; ! "$@"; do
+    ((SECONDS < limit)) || fail "not within three minutes: $what"
+    alive
     sleep 0.5
   done
-  table
   say "   $what: done"
 }
-# server NAME JSONPATH: one field of a server; is NAME JSONPATH VALUE: whether it has a value.
-server() { kube -n "$namespace" get server "$1" -o "jsonpath=$2"; }
-is() { [ "$(server "$1" "$2")" = "$3" ]; }
-ready() { # every generation seen, Ready, and in this power state
-  is "$1" '{.status.conditions[?(@.type=="Ready")].status}' True &&
-    [ "$(server "$1" '{.status.observedGeneration}')" = "$(server "$1" '{.metadata.generation}')" ] &&
-    is "$1" '{.status.power.observed}' "$2"
+alive() { for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || fail "a process ended before its time"; done; }
+
+webs=(os-web up-web dc-web) batches=(os-batch up-batch dc-batch)
+# are POWER NAME...: all of them are so by wish and in truth, and Ready in the generation that they have now.
+are() {
+  local power=$1 name; shift
+  for name; do
+    awk -v n="$name" -v p="$power" '$1 == n && $3 == p && $4 == p && $6 == "True" && $9 == $10 { ok = 1 } END { exit !ok }' <<<"$now" || return 1
+  done
 }
-all_ready() { ready web-1 Running && ready web-2 Running && ready batch Stopped; }
-put_back() { [ "$(kube -n "$namespace" get events.events.k8s.io -o jsonpath='{.items[*].reason}' | tr ' ' '\n' | grep -c DriftCorrected)" -gt 0 ] && ready web-1 Running; }
-deleted() { ! kube -n "$namespace" get server batch; }
-patch() { kube -n "$namespace" patch server "$1" --type merge -p "$2" >/dev/null; }
+sized() { awk -v n="$1" -v s="$2" '$1 == n && $5 == s { ok = 1 } END { exit !ok }' <<<"$now"; }
+created() { are Running "${webs[@]}" && are Stopped "${batches[@]}"; }
+resized() { sized os-web m1.medium && sized up-web 1xCPU-2GB && are Running "${webs[@]}"; }
+put_back() { # each of them, says an event
+  local names name
+  are Running "${webs[@]}" || return 1
+  names=$(kube -n "$namespace" get events.events.k8s.io -o jsonpath='{.items[?(@.reason=="DriftCorrected")].regarding.name}')
+  for name in "${webs[@]}"; do [[ " $names " == *" $name "* ]] || return 1; done
+}
+deleted() { are Running "${webs[@]}" && ! grep -q -- '-batch ' <<<"$now"; }
+
+patch() { # patch SPEC NAME...
+  local spec=$1 name; shift
+  for name; do kube -n "$namespace" patch server "$name" --type merge -p "{\"spec\":$spec}" >/dev/null; done
+}
+stop_outside() { # stop_outside CLOUD PATH
+  curl -fsS -X POST "${address[$1]}/_sim/$2/stop" >/dev/null
+}
 
 story() {
-  say "create: two running servers, and one that is stopped on purpose"
+  say "create: on each cloud one server that runs, and one that is stopped on purpose"
   kube -n "$namespace" apply -f "$here/servers.yaml" >/dev/null
-  until_true "all three are as declared" all_ready
-  say "stop: web-2 is wished to be Stopped"
-  patch web-2 '{"spec":{"powerState":"Stopped"}}'
-  until_true "web-2 is stopped, and healthy" ready web-2 Stopped
-  say "resize: web-1 is to be an m1.medium (resize.when: StopIfNeeded)"
-  patch web-1 '{"spec":{"size":{"name":"m1.medium"}}}'
-  until_true "web-1 is an m1.medium and runs" eval 'is web-1 "{.status.size}" m1.medium && ready web-1 Running'
-  say "drift: somebody stops web-1 in the cloud"
-  curl -fsS -X POST "$cloud/_sim/servers/web-1/stop" >/dev/null
-  until_true "web-1 was put back" put_back
-  say "delete: batch goes, and its cloud server before it"
-  kube -n "$namespace" delete server batch --wait=false >/dev/null
-  until_true "batch is gone" deleted
-  say "everything converged"
+  until_true "all six are as declared" created
+  kube -n "$namespace" get secret up-batch-login >/dev/null || fail "the password that UpCloud tells once was not kept"
+  say "stop: the three that run are wished to be Stopped"
+  patch '{"powerState":"Stopped"}' "${webs[@]}"
+  until_true "they are stopped, and healthy" are Stopped "${webs[@]}"
+  say "start: and Running again"
+  patch '{"powerState":"Running"}' "${webs[@]}"
+  until_true "they run" are Running "${webs[@]}"
+  say "resize: OpenStack stops the guest for it, UpCloud does not; a machine of CloudDC is as large as it is"
+  patch '{"size":{"name":"m1.medium"}}' os-web
+  patch '{"size":{"name":"1xCPU-2GB"}}' up-web
+  until_true "both have their new size and run" resized
+  say "drift: somebody stops all three in their clouds"
+  stop_outside openstack servers/os-web
+  stop_outside upcloud servers/up-web
+  stop_outside clouddc instances/dc-web
+  until_true "they were put back" put_back
+  say "delete: the batch servers go, and their cloud servers before them"
+  kube -n "$namespace" delete server "${batches[@]}" --wait=false >/dev/null
+  until_true "they are gone" deleted
+  say "everything converged, on all three clouds"
 }
 
 step_build
 step_cluster
 step_install
-step_cloud
+step_clouds
 step_controller
 story
 [ -z "${DEMO_EXIT:-}" ] || exit 0
@@ -142,14 +181,13 @@ cat <<END
 The sandbox stays until Ctrl-C. In another terminal:
 
   export KUBECONFIG=$admin PATH=$(dirname "$(command -v kubectl)"):\$PATH
-  kubectl -n $namespace get servers -w
-  kubectl -n $namespace edit server web-1
-  curl -s $cloud/_sim/state                            # what the cloud has
-  curl -s -X POST $cloud/_sim/servers/web-1/pause      # meddle from outside
+  kubectl -n $namespace get servers -o wide -w
+  kubectl -n $namespace edit server os-web
+  curl -s ${address[openstack]}/_sim/state                          # what the cloud has
+  curl -s -X POST ${address[openstack]}/_sim/servers/os-web/pause   # meddle from outside
+  curl -s -X POST ${address[upcloud]}/_sim/servers/up-web/stop
+  curl -s -X POST ${address[clouddc]}/_sim/instances/dc-web/reboot
 
 The controller's log: $run/controller.log
 END
-while :; do
-  for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || fail "a process ended before its time"; done
-  sleep 1
-done
+while :; do alive; sleep 1; done

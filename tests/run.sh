@@ -28,6 +28,7 @@ if [ "$tier" = all ]; then
   check "definitions on a real API server" --test apiserver --test manifests
   check "the openstack client" --test openstack_client
   check "the UpCloud client" --test upcloud_client
+  check "the CloudDC client" --test clouddc_client
   check "scenarios on real parts" --test real
   step "clippy" "$cargo" clippy --locked --features sim --all-targets -- -D warnings
   step "demo" env DEMO_EXIT=1 demo/run.sh
