@@ -121,6 +121,16 @@ fn every_word_of_every_enum_is_explained() {
 }
 
 #[test]
+fn no_rule_has_optionals_whose_cost_the_api_server_cannot_bound() {
+    let found = faults(|_, schema, _| {
+        let rules = schema["x-kubernetes-validations"].as_array()?;
+        let with = |r: &Value| r["rule"].as_str().unwrap_or_default().contains(".?");
+        rules.iter().any(with).then_some("a rule with .?")
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
 fn absent_is_never_null() {
     let found = faults(|_, schema, _| schema.get("nullable").map(|_| "nullable"));
     assert_eq!(found, Vec::<String>::new());

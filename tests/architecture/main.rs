@@ -42,6 +42,17 @@ const CLOUDS: &[(&[&str], &[&str])] = &[
         ],
     ),
     (
+        &["upcloud"],
+        &[
+            "src/api/",
+            "src/sim/",
+            "src/providers/upcloud/",
+            "src/cli/sim",
+            REGISTRATION[0],
+            REGISTRATION[1],
+        ],
+    ),
+    (
         &["clouddc", "imetal", "huawei"],
         &[
             "src/api/",
