@@ -12,7 +12,8 @@ use super::server::{
 };
 use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::upcloud::{
-    UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
+    UpCloudAddressFamily, UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel,
+    UpCloudRemoteAccess, UpCloudTier, UpCloudVideoModel,
 };
 use super::{ProviderConfig, Server};
 
@@ -211,10 +212,12 @@ fn words() -> Vec<(Value, String)> {
         ResizeOnFailure,
         ResizePhase,
         ResizeWhen,
+        UpCloudAddressFamily,
         UpCloudBootDevice,
         UpCloudDiskAction,
         UpCloudNetworkType,
         UpCloudNicModel,
+        UpCloudRemoteAccess,
         UpCloudTier,
         UpCloudVideoModel,
     ]

@@ -15,7 +15,7 @@ const STOP: &str = "settings";
 /// Characters of a text that are kept.
 const LENGTH: usize = 512;
 /// So many settings are remembered.
-const MOST: usize = 64;
+const MOST: usize = 32;
 
 /// A text as it is remembered: short, and different for different texts.
 fn text(value: &str) -> String {
