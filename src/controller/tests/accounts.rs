@@ -20,12 +20,12 @@ async fn credentials_that_were_taken_away_serve_deletions_alone() {
         (
             CONFIG,
             "ProviderConfigNotFound",
-            "ProviderConfig sim does not exist in namespace default",
+            "ProviderConfig sim does not exist in namespace default. Create it.",
         ),
         (
             SECRET,
             "CredentialsMissing",
-            "ProviderConfig sim: the Secret sim does not exist",
+            "ProviderConfig sim: the Secret sim does not exist. Create or correct the Secret.",
         ),
     ] {
         let world = World::with_config();
