@@ -59,7 +59,7 @@ step_cluster() {
 step_install() {
   say "installing the definitions and the rights of the controller's ServiceAccount"
   kube apply -f crds/ >/dev/null
-  kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev --timeout=30s >/dev/null
+  kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
   # Everything but the Deployment: the controller runs here, as a process.
   kubectl kustomize deploy/default | kube apply -f - >/dev/null
   kube -n evenkeel-system delete deployment evenkeel --ignore-not-found >/dev/null

@@ -37,7 +37,7 @@ AUDIT_LOG=$run/audit.log tests/env/kubernetes/start.sh "$EVENKEEL_KUBE_BIN" "$ru
 admin=$run/kubernetes/kubeconfig
 kube() { kubectl --kubeconfig "$admin" "$@"; }
 kube apply -f crds/ >/dev/null
-kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev --timeout=30s >/dev/null
+kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
 kubectl kustomize deploy/default | kube apply -f - >/dev/null
 token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
 kube config view --raw --flatten >"$run/controller.kubeconfig"

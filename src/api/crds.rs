@@ -9,8 +9,9 @@ use super::server::{
     DeletionPolicy, DeletionPowerOff, DriftPolicy, ManagementPolicy, OnCreateError, OnError, OnMissing,
     PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
+use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
 use super::server_status::{OperationKind, ResizePhase};
-use super::{ProviderConfig, Server};
+use super::{ProviderConfig, Server, ServerGroup};
 
 /// Why a definition cannot be printed; a fault of the types in this crate, never of a user.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,7 @@ pub fn all() -> Result<Vec<(&'static str, CustomResourceDefinition)>, CrdError> 
             "evenkeel.dev_providerconfigs.yaml",
             finish(ProviderConfig::crd())?,
         ),
+        ("evenkeel.dev_servergroups.yaml", finish(ServerGroup::crd())?),
     ])
 }
 
@@ -91,11 +93,14 @@ fn words() -> Vec<(Value, String)> {
         DeletionPolicy,
         DeletionPowerOff,
         DriftPolicy,
+        GroupOperationKind,
         ManagementPolicy,
+        MemberPlacement,
         OnCreateError,
         OnError,
         OnMissing,
         OperationKind,
+        PlacementPolicy,
         PowerOffMode,
         PowerWish,
         ProviderConfigKind,

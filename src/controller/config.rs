@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::accounts::ConfigState;
 use super::config_status;
 use super::reconcile::REQUEST;
-use super::{Error, Shell};
+use super::{Error, Shell, groups};
 use crate::api::provider_config::Observe;
 use crate::api::{ProviderConfig, ProviderConfigStatus, Reason, keys};
 use crate::observer::sync::{Jitter, hash};
@@ -149,7 +149,8 @@ impl Tender {
 
     /// The ProviderConfig is gone. Its last good provider serves the Servers that still need it.
     fn orphaned(&self) -> Option<Instant> {
-        let needed = self.shell.servers_of(&self.key).next().is_some();
+        let needed = self.shell.servers_of(&self.key).next().is_some()
+            || !groups::of_config(&self.shell, &self.key).is_empty();
         (needed && self.account.is_some()).then(|| Instant::now() + REREAD)
     }
 

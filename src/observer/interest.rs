@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::planner::model::ObservedServer;
+use crate::planner::model::{ObservedGroup, ObservedServer};
 
 /// Names an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,14 +14,25 @@ pub struct ObjectKey {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Whether it is a ServerGroup: a Server may have the same name.
+    pub group: bool,
 }
 
 impl ObjectKey {
-    /// Names an object.
+    /// Names an object that is no ServerGroup.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
             name: name.into(),
+            group: false,
+        }
+    }
+
+    /// Names a ServerGroup.
+    pub fn of_group(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            group: true,
+            ..Self::new(namespace, name)
         }
     }
 }
@@ -45,6 +56,8 @@ pub struct Interest {
     pub busy: bool,
     /// A list that was asked for after this time is wanted.
     pub list_after: Option<Timestamp>,
+    /// The groups of the account are wanted with each list.
+    pub groups: bool,
 }
 
 /// The interests of all objects of an account, by uid.
@@ -54,6 +67,7 @@ pub(crate) struct Interests {
     by_id: HashMap<String, BTreeSet<String>>,
     by_object: HashMap<String, String>,
     busy: BTreeSet<String>,
+    grouping: BTreeSet<String>,
     wanting: BTreeMap<String, Timestamp>,
     /// Servers that objects deleted before they were forgotten: a list may still hold them for a moment.
     deleted: BTreeSet<String>,
@@ -65,7 +79,12 @@ impl Interests {
         for id in &interest.ids {
             self.by_id.entry(id.clone()).or_default().insert(uid.to_owned());
         }
-        self.by_object.insert(interest.key.to_string(), uid.to_owned());
+        if !interest.key.group {
+            self.by_object.insert(interest.key.to_string(), uid.to_owned());
+        }
+        if interest.groups {
+            self.grouping.insert(uid.to_owned());
+        }
         if interest.busy {
             self.busy.insert(uid.to_owned());
         }
@@ -95,6 +114,7 @@ impl Interests {
             self.by_object.remove(&object);
         }
         self.busy.remove(uid);
+        self.grouping.remove(uid);
         self.wanting.remove(uid);
     }
 
@@ -109,6 +129,21 @@ impl Interests {
             .chain(by_name)
             .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
             .collect()
+    }
+
+    /// The objects that a group concerns: by its id, by the uid in its marks; a member's, since it joined or left.
+    pub(crate) fn of_group(&self, group: &ObservedGroup) -> Vec<&ObjectKey> {
+        let ids = std::iter::once(&group.id).chain(group.members.iter().map(|m| &m.id));
+        let by_id = ids.filter_map(|id| self.by_id.get(id)).flatten();
+        by_id
+            .chain(group.marks.as_ref().map(|m| &m.uid))
+            .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
+            .collect()
+    }
+
+    /// Whether anybody wants the groups.
+    pub(crate) fn any_groups(&self) -> bool {
+        !self.grouping.is_empty()
     }
 
     /// Whether one of our objects is deleting this server.

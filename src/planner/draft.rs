@@ -334,7 +334,7 @@ impl<'a> Draft<'a> {
 
     /// Writes the effective power wish and where it comes from.
     pub(super) fn show_wish(&mut self) -> PowerWish {
-        let (wish, from) = power::wish(self.spec);
+        let (wish, from) = power::wish(self);
         let power = self.status.power.get_or_insert_with(PowerStatus::default);
         power.desired = Some(wish.as_str().to_owned());
         power.desired_from = Some(from.to_owned());

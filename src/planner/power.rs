@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Verdict, words};
 use super::model::{Capabilities, ObservedServer, Operate, ServerState, StopKind};
-use super::{AccountFacts, account, operation, present};
+use super::{AccountFacts, account, group, operation, present};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
@@ -28,7 +28,12 @@ const FLAPS: usize = 4;
 const FLAP_MINUTES: i64 = 10;
 
 /// The effective power wish, and the layer that decided it.
-pub(super) fn wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
+pub(super) fn wish(d: &Draft<'_>) -> (PowerWish, &'static str) {
+    let (own, from) = own_wish(d.spec);
+    group::member::layer(d, own).map_or((own, from), |wish| (wish, "Group"))
+}
+
+fn own_wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
     match (spec.power_state, &spec.import, spec.management_policy) {
         (_, _, ManagementPolicy::Observe) => (PowerWish::Unmanaged, "ManagementPolicy"),
         (Some(wish), ..) => (wish, "Spec"),
@@ -38,8 +43,8 @@ pub(super) fn wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
 }
 
 /// A wish that this cloud cannot fulfil.
-pub(super) fn unsupported(spec: &ServerSpec, can: &Capabilities) -> Option<Verdict> {
-    let (wish, _) = wish(spec);
+pub(super) fn unsupported(d: &Draft<'_>, can: &Capabilities) -> Option<Verdict> {
+    let (wish, _) = wish(d);
     if wish == PowerWish::Unmanaged || can.power_states.contains(&wish) {
         return None;
     }
@@ -70,9 +75,9 @@ pub(super) fn settle(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<Verdict, Verdict> {
-    let (wish, _) = wish(d.spec);
+    let (wish, _) = wish(d);
     d.compared = true;
-    if let Some(verdict) = unsupported(d.spec, facts.capabilities) {
+    if let Some(verdict) = unsupported(d, facts.capabilities) {
         synced(d, ConditionStatus::False, Reason::Unsupported, "");
         return Err(verdict);
     }

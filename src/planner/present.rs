@@ -3,7 +3,7 @@
 use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
-use super::{AccountFacts, account, create, import, missing, operation, power, resize, restart};
+use super::{AccountFacts, account, create, group, import, missing, operation, power, resize, restart};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server::{ManagementPolicy, OnCreateError, OnError};
@@ -43,7 +43,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         .and_then(|()| restart::handle(d, facts, id, &seen))
         .and_then(|()| power::settle(d, facts, id, &seen))
         .and_then(|verdict| mark(d, facts, id, &seen).map(|()| verdict))
-        .map(|verdict| at_rest(d, verdict))
+        .map(|verdict| at_rest(d, facts, id, verdict))
         .unwrap_or_else(|verdict| verdict)
 }
 
@@ -236,7 +236,7 @@ fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer
 }
 
 /// Nothing is left to do.
-fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
+fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) -> Verdict {
     let image = d.status.image.as_ref().and_then(|i| i.requested.clone());
     if let (Some(wanted), Some(made)) = (d.spec.image.as_ref().map(|i| i.text()), image)
         && wanted != made
@@ -247,7 +247,7 @@ fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
         d.drifts.push((Reason::ImageDrift, text));
     }
     d.status.operation = None;
-    if let Some(worse) = d.size_verdict.take() {
+    if let Some(worse) = group::member::settle(d, facts, id).or_else(|| d.size_verdict.take()) {
         return worse;
     }
     d.status.failure = None;

@@ -3,7 +3,7 @@
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
-use super::{AccountFacts, account, power, present};
+use super::{AccountFacts, account, group, power, present};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
@@ -123,6 +123,9 @@ pub(super) fn adjust(
     } else {
         OperationKind::Resize
     };
+    if running && let Some(verdict) = group::member::turn(d) {
+        return Err(verdict);
+    }
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &format!("size {text} is declared")) {
         return Err(if verdict == Verdict::Keep {
             power::doing(OperationKind::Resize)
@@ -284,7 +287,7 @@ fn restore(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .resize
         .as_ref()
         .is_some_and(|r| r.restore_to.as_deref() == running);
-    let unmanaged = ServerState::of_wish(power::wish(d.spec).0).is_none();
+    let unmanaged = ServerState::of_wish(power::wish(d).0).is_none();
     if !(was_running && unmanaged && seen.state == ServerState::Stopped) || d.gagged(facts).is_some() {
         return Ok(());
     }

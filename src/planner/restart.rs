@@ -3,7 +3,7 @@
 use super::draft::{Draft, Verdict};
 use super::model::{ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
-use super::{AccountFacts, power, present};
+use super::{AccountFacts, group, power, present};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
 use crate::api::server::PowerOffMode;
@@ -55,6 +55,9 @@ pub(super) fn handle(
     if !facts.capabilities.restart_modes.contains(&wanted.mode) {
         let text = format!("restart.mode {} cannot be had from this cloud", wanted.mode);
         return Err(Verdict::Stalled(Reason::Unsupported, text));
+    }
+    if let Some(verdict) = group::member::turn(d) {
+        return Err(verdict);
     }
     if let Some(verdict) = present::not_now(d, facts, seen, OperationKind::Restart, "a restart is asked for")
     {

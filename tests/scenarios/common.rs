@@ -6,6 +6,7 @@ use evenkeel::api::{ConditionType, ProviderConfig, conditions};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
+pub use super::groups::groups_place_their_members;
 use super::nova::{UID, essence};
 use super::stage::{Order, Stage, condition, id_of, power_of, ready, words};
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each stage plays its own part of it")]
 
 pub mod common;
+pub mod groups;
 pub mod nova;
 pub mod stage;
 
@@ -28,6 +29,7 @@ macro_rules! for_each_scenario {
             a_used_up_quota_is_shown_and_cured_without_an_edit,
             a_wrong_password_is_shown_and_cured_by_the_secret,
             what_does_not_exist_is_an_invalid_spec,
+            groups_place_their_members,
         }
     };
 }

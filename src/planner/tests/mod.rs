@@ -3,6 +3,8 @@
 mod cloud;
 mod creating;
 mod ending;
+mod group_world;
+mod groups;
 mod policy_table;
 mod powering;
 mod properties;

@@ -238,6 +238,7 @@ impl World {
         let input = Input {
             server: &self.server,
             account: AccountView::Usable(&facts),
+            group: None,
             memory: &self.memory,
             process: &process,
             installation: "inst",

@@ -30,6 +30,7 @@ mod pattern;
 mod quota;
 mod receive;
 mod server;
+mod server_groups;
 mod timeline;
 mod wire;
 mod world;
@@ -52,6 +53,7 @@ pub use manifests::{app_credential_manifests, clouds_yaml, manifests};
 pub use out_of_band::NoSuchServer;
 pub use receive::SimIo;
 pub use server::ServerView;
+pub use server_groups::GroupView;
 
 use world::World;
 
@@ -223,6 +225,11 @@ impl OpenStackSim {
         let world = self.world();
         let by_name = || world.find(key).and_then(|id| world.servers.get(&id));
         world.servers.get(key).or_else(by_name).map(server::Server::view)
+    }
+
+    /// Every server group, in the order of their making.
+    pub fn server_groups(&self) -> Vec<GroupView> {
+        self.world().group_views()
     }
 
     /// The most servers that ever existed at the same time, by the uid that they are marked with.
