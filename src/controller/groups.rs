@@ -143,7 +143,11 @@ impl Sight {
         let spec = object.as_ref().map(|g| &g.spec);
         let strict = spec.is_some_and(|s| s.placement.policy.is_strict());
         let creates = if strict { 1 } else { i32::MAX };
-        let (creates_free, _) = limits.free(&group, uid, creates, i32::MAX);
+        let (free, _) = limits.free(&group, uid, creates, i32::MAX);
+        let unborn = server.status.as_ref().is_none_or(|s| s.id.is_none());
+        // A place is given back when the id is known; the server has no host yet until it is built.
+        let made = strict && unborn && members(shell, &group).iter().any(|(k, s)| k != key && is_made(s));
+        let creates_free = free && !made;
         let most = spec.map_or(1, |s| s.disruption.max_unavailable);
         let disturbed = |other: &Server| {
             let uid = other.metadata.uid.as_deref().unwrap_or_default();
@@ -187,6 +191,16 @@ fn unsized_yet(server: &Server) -> bool {
     let wanted = server.spec.size.as_ref().map(|s| s.text());
     let have = server.status.as_ref().and_then(|s| s.size_requested.clone());
     wanted.is_some() && wanted != have
+}
+
+/// Whether a server is being made.
+fn is_made(server: &Server) -> bool {
+    let Some(status) = &server.status else {
+        return false;
+    };
+    let power = status.power.as_ref().and_then(|p| p.observed.as_deref());
+    let building = status.id.is_some() && power == Some(ServerState::Provisioning.as_str());
+    status.create_attempt.is_some() || building
 }
 
 /// Whether a server that should run does not.

@@ -31,7 +31,7 @@ pub(super) fn progress(
         Some(Outcome::Refused(at, error)) => {
             // A list that was asked for before the refusal says nothing of what may have been done.
             if error.maybe_applied && asked <= later(at, VISIBLE_WITHIN) {
-                d.again(later(at, VISIBLE_WITHIN));
+                list_behind(d, later(at, VISIBLE_WITHIN));
                 return Some(doing(d, op.kind));
             }
             d.memory.sent = None;
@@ -55,7 +55,7 @@ pub(super) fn progress(
     if reached(&op) {
         d.recovered();
     } else if asked <= since {
-        d.again(since);
+        list_behind(d, since);
         return Some(doing(d, op.kind));
     } else {
         d.delay(ErrorClass::Transient, None);
@@ -63,6 +63,15 @@ pub(super) fn progress(
     d.memory.sent = None;
     d.status.operation = None;
     None
+}
+
+/// Wants a list that was asked for after a time: when that has come, never in the past.
+fn list_behind(d: &mut GroupDraft<'_>, t: Timestamp) {
+    if d.now() >= t {
+        d.list_after = Some(t);
+    } else {
+        d.again(t);
+    }
 }
 
 /// What is said while an operation runs. Constant, so that it is written once.
