@@ -35,9 +35,8 @@ kube() { kubectl --kubeconfig "$admin" "$@"; }
 
 step_build() {
   say "building the controller (a few minutes the first time)"
-  cargo build --locked --features sim 2>&1 | grep -E '^ *(Finished|error|warning: unused)' || true
+  cargo build --locked --features sim >"$run/build.log" 2>&1 || fail "the controller did not build"
   binary=${CARGO_TARGET_DIR:-target}/debug/evenkeel
-  [ -x "$binary" ] || fail "the controller did not build"
 }
 
 step_cluster() {
@@ -58,17 +57,8 @@ step_cluster() {
 
 step_install() {
   say "installing the definitions and the rights of the controller's ServiceAccount"
-  kube apply -f crds/ >/dev/null
-  kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
-  # Everything but the Deployment: the controller runs here, as a process.
-  kubectl kustomize deploy/default | kube apply -f - >/dev/null
-  kube -n evenkeel-system delete deployment evenkeel --ignore-not-found >/dev/null
+  tests/env/kubernetes/install.sh "$admin" "$run/controller.kubeconfig"
   kube create namespace "$namespace" --dry-run=client -o yaml | kube apply -f - >/dev/null
-  local token
-  token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
-  kube config view --raw --flatten --minify >"$run/controller.kubeconfig"
-  kubectl --kubeconfig "$run/controller.kubeconfig" config set-credentials evenkeel --token "$token" >/dev/null
-  kubectl --kubeconfig "$run/controller.kubeconfig" config set-context --current --user evenkeel >/dev/null
 }
 
 step_cloud() {

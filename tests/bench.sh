@@ -10,19 +10,32 @@ many=${MANY:-50} rest=${REST:-60}
 run=$(mktemp -d "${TMPDIR:-/tmp}/evenkeel-bench.XXXXXX")
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*" >&2; }
 controller=
+# A watchman ends what was started when this script ends, however it ends, SIGKILL too.
+# shellcheck disable=SC2016
+setsid bash -c '
+  while kill -0 "$1"; do sleep 1; done
+  [ ! -s "$0/controller.pid" ] || kill "$(cat "$0/controller.pid")"
+  tests/env/kubernetes/stop.sh "$0/kubernetes"' "$run" $$ >/dev/null 2>&1 </dev/null &
+watchman=$!
 cleanup() {
   local status=$?
+  # Whoever is impatient must not leave a control plane behind: from here on nothing cuts in.
   trap - EXIT
+  trap '' INT TERM HUP
   if [ -n "$controller" ]; then
+    say "deleting the servers that were made"
     kube delete servers --all --timeout=300s >/dev/null 2>&1 || true
     kill "$controller" 2>/dev/null || true; wait "$controller" 2>/dev/null || true
+    rm -f "$run/controller.pid"
   fi
   tests/env/kubernetes/stop.sh "$run/kubernetes" >/dev/null 2>&1 || true
+  kill "$watchman" 2>/dev/null || true
   [ "$status" = 0 ] && rm -rf "$run" || say "logs are in $run"
   exit "$status"
 }
 trap cleanup EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 say "provisioning"
 eval "$(tests/env/provision.sh kubernetes openstack 2>/dev/null)"
@@ -31,21 +44,16 @@ nova=$(dirname "$OS_CLIENT_CONFIG_FILE")
 binary=${BINARY:-${CARGO_TARGET_DIR:-target}/release/evenkeel}
 if [ -z "${BINARY:-}" ]; then
   say "building the release binary"
-  cargo build --locked --release 2>/dev/null
+  cargo build --locked --release >"$run/build.log" 2>&1 || { tail -n 20 "$run/build.log" >&2; exit 1; }
 fi
 AUDIT_LOG=$run/audit.log tests/env/kubernetes/start.sh "$EVENKEEL_KUBE_BIN" "$run/kubernetes" >/dev/null 2>&1
 admin=$run/kubernetes/kubeconfig
 kube() { kubectl --kubeconfig "$admin" "$@"; }
-kube apply -f crds/ >/dev/null
-kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
-kubectl kustomize deploy/default | kube apply -f - >/dev/null
-token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
-kube config view --raw --flatten >"$run/controller.kubeconfig"
-kubectl --kubeconfig "$run/controller.kubeconfig" config set-credentials evenkeel --token "$token" >/dev/null
-kubectl --kubeconfig "$run/controller.kubeconfig" config set-context --current --user evenkeel >/dev/null
+tests/env/kubernetes/install.sh "$admin" "$run/controller.kubeconfig"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 KUBECONFIG=$run/controller.kubeconfig "$binary" run --allow-insecure-endpoints --admin-address "127.0.0.1:$port" >"$run/controller.log" 2>&1 &
 controller=$!
+echo "$controller" >"$run/controller.pid"
 
 kube create secret generic clouds --from-file=clouds.yaml="$OS_CLIENT_CONFIG_FILE" >/dev/null
 kube apply -f - >/dev/null <<'Y'

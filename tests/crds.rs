@@ -183,18 +183,20 @@ fn a_fresh_object_is_not_done() {
     }
 }
 
-/// The most bytes that a value of a schema can have as JSON, each character counted as four.
+/// The most bytes that a value of a schema can have as JSON, each character escaped (`\\u0000`).
 fn most_bytes(schema: &Value) -> usize {
     let most = |key: &str| schema[key].as_u64().map(|n| usize::try_from(n).unwrap());
     match schema["type"].as_str().unwrap_or("object") {
-        "string" => most("maxLength").unwrap_or(64) * 4 + 2,
+        "string" => most("maxLength").unwrap_or(64) * 6 + 2,
         "array" => most("maxItems").unwrap() * (most_bytes(&schema["items"]) + 1),
         "object" => {
             let fields = schema["properties"].as_object().into_iter().flatten();
-            fields
-                .map(|(name, field)| name.len() + 4 + most_bytes(field))
-                .sum::<usize>()
-                + 2
+            let named = fields.map(|(name, field)| name.len() + 4 + most_bytes(field));
+            let any = schema.get("additionalProperties").map(|value| {
+                // Keys are labels or the like: a schema cannot bound them.
+                most("maxProperties").unwrap() * (6 * 256 + 4 + most_bytes(value))
+            });
+            named.chain(any).sum::<usize>() + 2
         }
         _ => 24,
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a tier of tests and says how long each step took:  tests/run.sh fast|all
 #   fast   what needs no provisioning: unit tests, tables, properties, scenarios in virtual time
-#   all    also the real kube-apiserver, the real Nova and the vendors' client (see tests/env/provision.sh)
+#   all    also the real kube-apiserver, the real Nova and the vendors' clients (see tests/env/provision.sh)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tier=${1:-fast}
@@ -23,10 +23,11 @@ check "unit" --lib --bins
 check "architecture, definitions, docs" --test architecture --test crds
 check "scenarios in virtual time" --test virtual_time
 if [ "$tier" = all ]; then
-  settings=$(tests/env/provision.sh kubernetes openstack openstackclient)
+  settings=$(tests/env/provision.sh kubernetes openstack openstackclient upcloudclient huaweiclient)
   eval "export $(echo "$settings" | tr '\n' ' ')"
   check "definitions on a real API server" --test apiserver --test manifests
   check "the openstack client" --test openstack_client
+  check "the UpCloud client" --test upcloud_client
   check "scenarios on real parts" --test real
   step "clippy" "$cargo" clippy --locked --features sim --all-targets -- -D warnings
   step "demo" env DEMO_EXIT=1 demo/run.sh

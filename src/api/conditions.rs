@@ -19,6 +19,8 @@ choice! {
         PowerSynced,
         /// The size is as declared.
         SizeSynced,
+        /// The settings that the cloud changes in place are as declared.
+        SettingsSynced,
         /// Something was changed from outside.
         DriftDetected,
         /// Writes to the cloud are switched off.

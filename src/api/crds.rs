@@ -6,12 +6,85 @@ use serde_json::{Value, json};
 
 use super::provider_config::CatalogInterface;
 use super::server::{
-    DeletionPolicy, DeletionPowerOff, DriftPolicy, ManagementPolicy, OnCreateError, OnError, OnMissing,
-    PowerOffMode, PowerWish, ProviderConfigKind, ResizeConfirm, ResizeOnFailure, ResizeWhen,
+    DeletionAddresses, DeletionBackups, DeletionDisks, DeletionPolicy, DeletionPowerOff, DriftPolicy,
+    ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
+    ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
 use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
-use super::server_status::{OperationKind, ResizePhase};
+use super::server_status::{OperationKind, PartKind, ResizePhase};
+use super::upcloud::{
+    UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
+};
 use super::{ProviderConfig, Server, ServerGroup};
+
+/// What a server is made from: free to be corrected until one is asked for, fixed from then on. Rules on the
+/// whole object, since those on its spec do not see its status.
+const MADE_FROM: &[(&str, &str)] = &[
+    (
+        "userDataSecretRef",
+        "userDataSecretRef is immutable once a server exists or is being created: a cloud reads user data only then",
+    ),
+    (
+        "sshKeys",
+        "sshKeys is immutable once a server exists or is being created: keys are given to it when it is created",
+    ),
+    (
+        "adminPasswordSecretRef",
+        "adminPasswordSecretRef is immutable once a server exists or is being created",
+    ),
+    (
+        "credentialsSecretName",
+        "credentialsSecretName is immutable once a server exists or is being created",
+    ),
+    (
+        "openstack",
+        "openstack is immutable once a server exists or is being created: its settings are applied when it is created",
+    ),
+    (
+        "cloudDC",
+        "cloudDC is immutable once a server exists or is being created: its settings are applied when it is created",
+    ),
+    (
+        "upcloud.zone",
+        "upcloud.zone is immutable once a server exists or is being created",
+    ),
+    (
+        "upcloud.domain",
+        "upcloud.domain is immutable once a server exists or is being created",
+    ),
+    (
+        "upcloud.disks",
+        "upcloud.disks is immutable once a server exists or is being created: disks are attached when it is created",
+    ),
+    (
+        "upcloud.cdrom",
+        "upcloud.cdrom is immutable once a server exists or is being created: it is loaded when it is created",
+    ),
+    (
+        "upcloud.interfaces",
+        "upcloud.interfaces is immutable once a server exists or is being created: interfaces are made when it is created",
+    ),
+    (
+        "upcloud.loginUser",
+        "upcloud.loginUser is immutable once a server exists or is being created: the user is made when it is created",
+    ),
+];
+
+/// What some clouds change on an existing server (those whose part of the spec is given), and the others fix.
+const CHANGED_BY_SOME: &[(&str, &str)] = &[
+    (
+        "cloudName",
+        "cloudName is immutable once a server exists or is being created (but with upcloud)",
+    ),
+    (
+        "hostname",
+        "hostname is immutable once a server exists or is being created (but with upcloud)",
+    ),
+    (
+        "labels",
+        "labels are immutable once a server exists or is being created (but with upcloud): they are written when it is created",
+    ),
+];
 
 /// Why a definition cannot be printed; a fault of the types in this crate, never of a user.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +100,12 @@ pub enum CrdError {
 /// Every definition, with the name of its file.
 pub fn all() -> Result<Vec<(&'static str, CustomResourceDefinition)>, CrdError> {
     Ok(vec![
-        ("evenkeel.dev_servers.yaml", finish(Server::crd())?),
+        ("evenkeel.dev_servers.yaml", finish(Server::crd(), MADE_FROM)?),
         (
             "evenkeel.dev_providerconfigs.yaml",
-            finish(ProviderConfig::crd())?,
+            finish(ProviderConfig::crd(), &[])?,
         ),
-        ("evenkeel.dev_servergroups.yaml", finish(ServerGroup::crd())?),
+        ("evenkeel.dev_servergroups.yaml", finish(ServerGroup::crd(), &[])?),
     ])
 }
 
@@ -45,15 +118,46 @@ pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, CrdError> {
 
 /// What the derived schema cannot say: an object that nobody looked at yet is not "done" (kstatus), and an
 /// absent optional field is absent, never null (`has()` in CEL is true for null).
-fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, CrdError> {
+fn finish(
+    crd: CustomResourceDefinition,
+    made_from: &[(&str, &str)],
+) -> Result<CustomResourceDefinition, CrdError> {
     let mut value = serde_json::to_value(crd)?;
     let words = words();
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         tidy(schema, &words);
         schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
+        if !made_from.is_empty() {
+            let rules = made_from.iter().map(fixed_once_made);
+            let rules = rules.chain(CHANGED_BY_SOME.iter().map(fixed_by_most));
+            schema["x-kubernetes-validations"] = rules.collect();
+        }
     }
     Ok(serde_json::from_value(value)?)
 }
+
+/// The rule for one field of the spec that is fixed while the status has a server, or an attempt to make one. A
+/// write of the status leaves the spec as it is, and passes.
+fn fixed_once_made((field, message): &(&str, &str)) -> Value {
+    let path = field.replace('.', ".?");
+    json!({
+        "rule": format!("{FREE} || self.spec.?{path} == oldSelf.spec.?{path}"),
+        "message": message,
+        "fieldPath": format!(".spec.{field}"),
+    })
+}
+
+/// The same, where a cloud that is named changes it.
+fn fixed_by_most((field, message): &(&str, &str)) -> Value {
+    json!({
+        "rule": format!("{FREE} || has(self.spec.upcloud) || self.spec.?{field} == oldSelf.spec.?{field}"),
+        "message": message,
+        "fieldPath": format!(".spec.{field}"),
+    })
+}
+
+/// There is no server yet, and no attempt to make one.
+const FREE: &str = "!has(self.status) || !(has(self.status.id) || has(self.status.createAttempt))";
 
 /// Makes a schema read well: no `nullable`, no hard line breaks, and the words of an enum explained.
 fn tidy(schema: &mut Value, words: &[(Value, String)]) {
@@ -90,6 +194,9 @@ fn words() -> Vec<(Value, String)> {
     }
     explain![
         CatalogInterface,
+        DeletionAddresses,
+        DeletionBackups,
+        DeletionDisks,
         DeletionPolicy,
         DeletionPowerOff,
         DriftPolicy,
@@ -100,6 +207,7 @@ fn words() -> Vec<(Value, String)> {
         OnError,
         OnMissing,
         OperationKind,
+        PartKind,
         PlacementPolicy,
         PowerOffMode,
         PowerWish,
@@ -108,6 +216,12 @@ fn words() -> Vec<(Value, String)> {
         ResizeOnFailure,
         ResizePhase,
         ResizeWhen,
+        UpCloudBootDevice,
+        UpCloudDiskAction,
+        UpCloudNetworkType,
+        UpCloudNicModel,
+        UpCloudTier,
+        UpCloudVideoModel,
     ]
 }
 

@@ -2,10 +2,12 @@
 // KubeSchema copies each struct into the body of a function, and the columns of a table repeat their keys.
 #![allow(unreachable_pub, clippy::duplicated_attributes)]
 
+pub(crate) mod applied;
 pub(crate) mod choice;
 pub mod clouddc;
 pub mod conditions;
 pub mod crds;
+pub(crate) mod deletion;
 pub mod duration;
 pub mod keys;
 pub mod provider_config;
@@ -17,6 +19,7 @@ pub(crate) mod server_group_status;
 pub mod server_status;
 pub(crate) mod server_words;
 pub mod upcloud;
+pub(crate) mod upcloud_words;
 
 pub use clouddc::{CloudDcAccount, CloudDcServer};
 pub use conditions::{ConditionStatus, ConditionType};

@@ -52,7 +52,8 @@ pub struct ProviderConfigSpec {
     /// endpoints are checked against, instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretRef>,
-    /// How much the account may be asked, all its servers together.
+    /// How much the account may be asked, all its servers together. ProviderConfigs of the same account, in
+    /// whichever namespaces, share one budget: the smallest number that any of them gives holds for all.
     #[serde(default)]
     pub requests: Requests,
     /// How often the account is looked at.

@@ -76,6 +76,10 @@ reasons! {
     ResizeFailed: "The size could not be changed; the last good one is kept." =>
         "Choose another size, or set the annotation evenkeel.dev/retry to a new value.",
     SizeDrift: "The size was changed from outside." => "Set spec.size to the size that is wanted.",
+    SettingsDrift: "A setting was changed from outside." =>
+        "Nothing is put back: change it in the cloud, or change its text in the spec.",
+    SettingsRefused: "The cloud refuses a changed setting; the last good one is kept." =>
+        "Correct the spec as the message says, or set the annotation evenkeel.dev/retry to a new value.",
     PowerDrift: "The power state was changed from outside." =>
         "Set spec.powerState to what is wanted, or spec.driftPolicy to Enforce or EnforceAll.",
     ImageDrift: "spec.image was changed after the server was made." =>
@@ -147,6 +151,12 @@ reasons! {
     PlacementUnmet: "A member is not placed as the policy says." => "Make room, and move the server that the message names.",
     PlacementUnknown: "The cloud does not say how the members are placed." => "",
     PowerWishExempt: "The group's power wish changed; disruption.maxUnavailable does not hold it back." => "",
+    PartsKept: "Something that belonged to the server stays in the cloud and may be billed." =>
+        "Delete it in the cloud if it is not wanted; spec.deletion decides next time.",
+    PartDeleted: "A disk, a backup or an address that belonged to the server was deleted." => "",
+    CredentialsLost: "What the cloud told once, as it created the server, was lost." =>
+        "Reset the password in the guest or on its console; or delete the object and make it again.",
+    CredentialsSaved: "What the cloud told once, as it created the server, was written to its Secret." => "",
     Created: "A server was created." => "",
     Adopted: "A server that carries this object's mark, or the imported one, was recorded." => "",
     Deleted: "The server is gone." => "",
@@ -155,6 +165,7 @@ reasons! {
     Restarted: "The server was restarted." => "",
     RestartUnverified: "Whether the restart happened cannot be known; it is not repeated." => "Set a new token to restart again.",
     Resized: "The size was changed." => "",
+    Modified: "Settings were changed in place." => "",
     DriftCorrected: "A change from outside was put back." => "",
     DeletedWithoutPowerOff: "The server was deleted although it did not stop in time." => "",
     Refused: "The cloud refused a call." => "The message has its words.",

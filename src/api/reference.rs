@@ -115,6 +115,12 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) -> Result<(), CrdErro
         for (part, title) in [("spec", "Spec"), ("status", "Status")] {
             let root = &schema["properties"][part];
             let (mut rows, mut rules) = (Vec::new(), Vec::new());
+            if part == "spec" {
+                rules.extend(list(&schema, "x-kubernetes-validations").map(|rule| {
+                    let at = text(rule, "fieldPath").trim_start_matches('.');
+                    rule_row(at, rule)
+                }));
+            }
             walk(part, root, &mut rows, &mut rules);
             heading(
                 page,
@@ -145,14 +151,14 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) -> Result<(), CrdErro
     Ok(())
 }
 
+fn rule_row(path: &str, rule: &Value) -> Vec<String> {
+    vec![code(path), text(rule, "message").into(), code(text(rule, "rule"))]
+}
+
 /// Collects the fields below `path`, and the rules at it and below it.
 fn walk(path: &str, schema: &Value, rows: &mut Vec<Vec<String>>, rules: &mut Vec<Vec<String>>) {
     for rule in list(schema, "x-kubernetes-validations") {
-        rules.push(vec![
-            code(path),
-            text(rule, "message").into(),
-            code(text(rule, "rule")),
-        ]);
+        rules.push(rule_row(path, rule));
     }
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use super::deletion::*;
 use super::duration::{Duration, between};
 pub use super::server_group::GroupRef;
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
-use super::{CloudDcServer, UpCloudServer};
+use super::{CloudDcServer, UpCloudServer, clouddc};
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,28 +69,24 @@ use super::{CloudDcServer, UpCloudServer};
         .message("providerConfigRef is immutable: make a new Server on the other account"),
     validation = Rule::new("self.managementPolicy == 'Full' || has(self.__import__)")
         .message("managementPolicy PowerOnly and Observe need import.id: they never create a server"),
-    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || (has(self.size) && has(self.image))")
-        .message("size and image are needed to create a server; give both, or import.id to take over an existing one"),
+    validation = Rule::new("self.managementPolicy != 'Full' || has(self.__import__) || ((has(self.size) || has(self.cloudDC)) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
+        .message("size and image are needed to create a server (cloudDC: no size; upcloud: disks may replace the image); give both, or import.id to take over an existing one"),
     validation = Rule::new("!has(self.__import__) || self.managementPolicy == 'Observe' || has(self.powerState)")
         .message("import needs powerState to be given (Unmanaged leaves the power as it is)"),
     validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
+    validation = Rule::new("self.managementPolicy == 'Full' || !has(self.deletionPolicy) || self.deletionPolicy == 'Orphan'")
+        .message("managementPolicy PowerOnly and Observe never delete a server: deletionPolicy must be Orphan"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
-    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && has(self.size) && has(self.image))")
-        .message("onMissing: Recreate needs managementPolicy Full, size and image: the server would have to be created again"),
-    validation = Rule::new("has(self.cloudName) == has(oldSelf.cloudName) && (!has(self.cloudName) || self.cloudName == oldSelf.cloudName)")
-        .message("cloudName is immutable"),
-    validation = Rule::new("has(self.hostname) == has(oldSelf.hostname) && (!has(self.hostname) || self.hostname == oldSelf.hostname)")
-        .message("hostname is immutable"),
-    validation = Rule::new("has(self.labels) == has(oldSelf.labels) && (!has(self.labels) || self.labels == oldSelf.labels)")
-        .message("labels are immutable in this version: they are written when the server is created"),
-    validation = Rule::new("has(self.userDataSecretRef) == has(oldSelf.userDataSecretRef) && (!has(self.userDataSecretRef) || self.userDataSecretRef == oldSelf.userDataSecretRef)")
-        .message("userDataSecretRef is immutable: a cloud reads user data only when it creates a server"),
-    validation = Rule::new("has(self.openstack) == has(oldSelf.openstack) && (!has(self.openstack) || self.openstack == oldSelf.openstack)")
-        .message("openstack is immutable in this version: its settings are applied when the server is created"),
+    validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && (has(self.size) || has(self.cloudDC)) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
+        .message("onMissing: Recreate needs managementPolicy Full, and size and image as for a creation: the server would have to be created again"),
     validation = Rule::new("[has(self.openstack), has(self.upcloud), has(self.cloudDC)].filter(x, x).size() <= 1")
         .message("at most one of openstack, upcloud and cloudDC can be given: the one of the ProviderConfig's cloud"),
+    validation = Rule::new("!has(self.upcloud) || !has(self.upcloud.loginUser) || !has(self.upcloud.loginUser.createPassword) || !self.upcloud.loginUser.createPassword || !has(self.sshKeys)")
+        .message("upcloud.loginUser.createPassword cannot be true with sshKeys: a user has keys or a password"),
+    validation = clouddc::creation(),
+    validation = clouddc::lacking(),
     validation = Rule::new("self.resize.confirm == 'AfterSoak' ? has(self.resize.soak) : !has(self.resize.soak)")
         .message("resize.soak is given with confirm: AfterSoak, and only then"),
     validation = Rule::new("!has(self.deletion) || !has(self.deletion.powerOff) || self.deletion.powerOff != 'None' || !has(self.deletion.timeout)")
@@ -103,8 +100,7 @@ pub struct ServerSpec {
     #[serde(default)]
     pub management_policy: ManagementPolicy,
     /// The power state that the server is kept in. Absent means Running for a server that was created here.
-    /// It has to be given
-    /// with import. A state that the cloud does not have is reported as Unsupported and nothing is done.
+    /// It has to be given with import. A state that the cloud does not have is reported as Unsupported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerWish>,
     /// How the server is powered off when spec.powerState or a resize asks for it.
@@ -128,12 +124,12 @@ pub struct ServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
     /// The server's name in the cloud, 1 to 255 characters; the object's name if absent. It never identifies a
-    /// server. Immutable.
+    /// server. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^\S(.*\S)?$"))]
     pub cloud_name: Option<String>,
     /// The host name that the guest is given, at most 63 letters, digits and hyphens; the cloud makes one if
-    /// absent. Immutable.
+    /// absent. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
@@ -141,14 +137,15 @@ pub struct ServerSpec {
     )]
     pub hostname: Option<String>,
     /// Labels (metadata in OpenStack) written to the cloud server: at most 64, keys of 1 to 200 characters, values
-    /// of at most 255. Keys that begin with evenkeel are reserved. Immutable.
+    /// of at most 255. Keys that begin with evenkeel are reserved. Immutable once a server is
+    /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 255}))]
     #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 200 && !k.startsWith('evenkeel'))")
         .message("label keys have 1 to 200 characters and do not begin with evenkeel"))]
     pub labels: Option<BTreeMap<String, String>>,
     /// A Secret of this namespace, labelled evenkeel.dev/allow: user-data, whose key is handed to the guest
-    /// when the server is created. Immutable.
+    /// when the server is created. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_secret_ref: Option<SecretKeyRef>,
     /// Public SSH keys for the guest's login user, at most 32, each as in authorized_keys; for clouds that take
@@ -172,7 +169,7 @@ pub struct ServerSpec {
     /// The ServerGroup of this namespace that the server is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_ref: Option<GroupRef>,
-    /// What only OpenStack has. Immutable.
+    /// What only OpenStack has. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackServer>,
     /// What only UpCloud has.
@@ -195,7 +192,7 @@ pub struct ServerSpec {
     #[serde(default)]
     pub on_missing: OnMissing,
     /// What becomes of the cloud server when this object is deleted. Absent means Delete for a server that was
-    /// created here; it has to be given with import.
+    /// created here; it has to be given with import, and can only be Orphan with PowerOnly and Observe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// While true, deletion of this object is blocked and touches nothing, power included.
@@ -427,18 +424,4 @@ pub struct Import {
     /// The cloud's id of the server, 1 to 128 characters.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9._:-]+$"))]
     pub id: String,
-}
-
-/// How the cloud server is deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Deletion {
-    /// How the server is powered off before it is deleted.
-    #[serde(default)]
-    pub power_off: DeletionPowerOff,
-    /// How long the power-off may take before the server is deleted all the same, like 90s or 5m; from 1s to 24h,
-    /// 60s if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("deletion.timeout", "1s", "24h")))]
-    pub timeout: Option<Duration>,
 }

@@ -6,6 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::applied::*;
 use super::choice::choice;
 
 /// What is known about the server, and what is being done to it.
@@ -77,6 +78,18 @@ pub struct ServerStatus {
     /// The cloud's last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What was carried out, so that only what changes is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<AppliedStatus>,
+    /// The change of power state after which the server was last asked for its details, where lists lack them
+    /// (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub details_of: Option<Timestamp>,
+    /// What belongs to the server and may outlive it, at most 64; recorded before the server is deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub parts: Vec<PartStatus>,
     /// The last handled value of the annotation evenkeel.dev/reconcile-requested-at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -270,7 +283,8 @@ pub struct CreateAttempt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartStatus {
-    /// Its token.
+    /// Its token; absent when none was given yet as the server was recorded.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub token: String,
     /// Recorded (seen first, not acted on), Restarting, Done, Unverified, NotApplicable or Failed.
@@ -284,6 +298,8 @@ pub struct RestartStatus {
 choice! {
     /// How far a resize is.
     ResizePhase {
+        /// The cloud does it only while the server is stopped.
+        NeedsStop,
         /// The server is being stopped for it.
         Stopping,
         /// The cloud was asked.

@@ -139,15 +139,3 @@ choice! {
         Orphan,
     }
 }
-
-choice! {
-    /// How a server is powered off before it is deleted.
-    DeletionPowerOff = SoftThenHard {
-        /// The guest is asked first; past the timeout the server is deleted all the same.
-        SoftThenHard,
-        /// The power is cut first.
-        Hard,
-        /// Deleted as it is.
-        None,
-    }
-}

@@ -52,7 +52,27 @@ pub(crate) enum ConfigState {
         account: Account,
         /// The way to it.
         provider: Arc<dyn Provider>,
+        /// It is used for deletions alone.
+        retired: Option<Retired>,
     },
+}
+
+/// A ProviderConfig or Secret was deleted. What was good before serves Servers that are being deleted; for all
+/// others there is no account.
+#[derive(Clone, Debug)]
+pub(crate) struct Retired {
+    /// What the others are told.
+    pub(crate) outage: Outage,
+    /// Whether there is a Server that is being deleted; without one the account is not asked.
+    pub(crate) needed: bool,
+}
+
+/// What is said of a ProviderConfig that does not exist.
+pub(crate) fn not_found(config: &ObjectKey) -> String {
+    format!(
+        "ProviderConfig {} does not exist in namespace {}",
+        config.name, config.namespace
+    )
 }
 
 /// What a ProviderConfig says beside the account.
@@ -199,6 +219,11 @@ impl Accounts {
         let changed = !same(&before, &state);
         match &state {
             ConfigState::Usable {
+                retired: Some(Retired { needed: false, .. }),
+                ..
+            }
+            | ConfigState::Unusable(_) => inner.leave(config, None),
+            ConfigState::Usable {
                 account, provider, ..
             } => {
                 inner.leave(config, Some(&account.key));
@@ -206,7 +231,6 @@ impl Accounts {
                     Observer::start((self.observe)(self.seed ^ hash(&account.key), sources, pace))
                 });
             }
-            ConfigState::Unusable(_) => inner.leave(config, None),
         }
         changed
     }
@@ -245,20 +269,16 @@ impl Accounts {
         }
     }
 
-    /// The account of a ProviderConfig as a plan sees it.
-    pub(crate) fn snapshot(&self, config: &ObjectKey, now: Timestamp) -> Snapshot {
+    /// The account of a ProviderConfig as the plan of a Server sees it that is being deleted, or not.
+    pub(crate) fn snapshot(&self, config: &ObjectKey, deleting: bool, now: Timestamp) -> Snapshot {
         let mut inner = lock(&self.inner);
         let Some(known) = inner.configs.get(config) else {
             let since = *inner.missing.entry(config.clone()).or_insert(now);
-            let message = format!(
-                "there is no ProviderConfig {} in namespace {}",
-                config.name, config.namespace
-            );
             return Snapshot::Unusable(
                 Outage {
                     since,
                     reason: Reason::ProviderConfigNotFound,
-                    message,
+                    message: not_found(config),
                 },
                 None,
             );
@@ -267,9 +287,21 @@ impl Accounts {
         match &known.state {
             ConfigState::Unusable(outage) => Snapshot::Unusable(outage.clone(), None),
             ConfigState::Usable {
+                retired: Some(retired),
+                ..
+            } if !deleting => Snapshot::Unusable(retired.outage.clone(), None),
+            ConfigState::Usable {
+                retired: Some(Retired { needed: false, .. }),
+                ..
+            } => {
+                known.poke.notify_one();
+                Snapshot::Unusable(connecting(now), None)
+            }
+            ConfigState::Usable {
                 since,
                 account,
                 provider,
+                ..
             } => match view.listing {
                 None => {
                     let outage = view.outage.unwrap_or_else(|| connecting(*since));
@@ -301,7 +333,14 @@ impl Accounts {
         }
     }
 
-    /// An object is gone.
+    /// Says of a server that it was recorded before the account's first list.
+    pub(crate) fn expect(&self, account: &str, uid: &str, interest: Interest) {
+        if let Some(shared) = lock(&self.inner).accounts.get(account) {
+            shared.observer.expect(uid, interest);
+        }
+    }
+
+    /// An object is gone, or has no account any more.
     pub(crate) fn forget(&self, uid: &str) {
         for shared in lock(&self.inner).accounts.values() {
             shared.observer.forget(uid);
@@ -369,8 +408,20 @@ fn connecting(since: Timestamp) -> Outage {
 fn same(a: &ConfigState, b: &ConfigState) -> bool {
     match (a, b) {
         (ConfigState::Unusable(a), ConfigState::Unusable(b)) => a.reason == b.reason,
-        (ConfigState::Usable { provider: a, .. }, ConfigState::Usable { provider: b, .. }) => {
-            Arc::ptr_eq(a, b)
+        (
+            ConfigState::Usable {
+                provider: a,
+                retired: x,
+                ..
+            },
+            ConfigState::Usable {
+                provider: b,
+                retired: y,
+                ..
+            },
+        ) => {
+            let of = |r: &Option<Retired>| r.as_ref().map(|r| (r.outage.reason, r.needed));
+            Arc::ptr_eq(a, b) && of(x) == of(y)
         }
         _ => false,
     }

@@ -10,10 +10,11 @@ use kube::Api;
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
 
-use super::Shell;
 use super::objects::Reply;
 use super::queue::Urgency;
+use super::{Shell, credentials};
 use crate::api::server::SecretKeyRef;
+use crate::api::server_status::OperationKind;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
 use crate::planner::memory::{Outcome, Sent};
@@ -112,6 +113,16 @@ async fn send(
     recorded: Instant,
 ) -> Result<Accepted, CloudError> {
     let (mut user_data, mut admin_password) = (None, None);
+    // A step of a creation that is tried again sets the password again.
+    if let CloudCall::Operate {
+        kind: OperationKind::Retry,
+        ..
+    } = call
+        && let Some(server) = shell.servers.get(&asker.key)
+    {
+        let wanted = server.spec.admin_password_secret_ref.as_ref();
+        admin_password = secret_text(shell, &asker.key.namespace, wanted, "password").await?;
+    }
     if let CloudCall::Create(request) = call {
         let namespace = &asker.key.namespace;
         let spec = &request.spec;
@@ -123,6 +134,9 @@ async fn send(
             "password",
         )
         .await?;
+        if let Some(name) = &spec.credentials_secret_name {
+            credentials::allowed(shell, asker, name).await?;
+        }
     }
     if recorded.elapsed() >= FRESH {
         return Err(not_sent(
@@ -144,6 +158,11 @@ async fn send(
             ..CloudError::new(ErrorClass::Ambiguous, "no answer in time")
         })
     })?;
+    if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
+        && let Some(name) = &request.spec.credentials_secret_name
+    {
+        credentials::keep(shell, asker, name, told).await;
+    }
     Ok(done.accepted)
 }
 

@@ -1,5 +1,7 @@
 //! One task per ProviderConfig: reads its Secrets, makes its provider, learns whose account it is, says so.
 
+mod publish;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +9,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::PostParams;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::accounts::ConfigState;
-use super::config_status;
+use super::accounts::{ConfigState, Retired, not_found};
 use super::reconcile::REQUEST;
 use super::{Error, Shell, groups};
 use crate::api::provider_config::Observe;
-use crate::api::{ProviderConfig, ProviderConfigStatus, Reason, keys};
+use crate::api::{ProviderConfig, Reason};
 use crate::observer::sync::{Jitter, hash};
 use crate::observer::{ObjectKey, Outage, outage_reason};
 use crate::planner::model::{CloudError, ErrorClass};
@@ -28,8 +28,6 @@ use crate::providers::{Account, Provider};
 const REREAD: Duration = Duration::from_secs(30);
 /// How soon they may be read again on suspicion.
 const REREAD_SOON: Duration = Duration::from_secs(1);
-/// Counts of servers are written at most so often.
-const COUNTS: Duration = Duration::from_secs(10);
 /// Logging in may take so long.
 const LOGIN: Duration = Duration::from_secs(60);
 /// The wait after refused credentials, unless they change.
@@ -59,6 +57,7 @@ struct Tender {
     failures: u32,
     counts_at: Option<Instant>,
     counts_due: Option<Instant>,
+    told: publish::Told,
 }
 
 /// Tends one ProviderConfig until it is gone and no Server needs it.
@@ -76,6 +75,7 @@ pub(crate) async fn tend(shell: Arc<Shell>, key: ObjectKey, poke: Arc<Notify>) {
         failures: 0,
         counts_at: None,
         counts_due: None,
+        told: publish::Told::default(),
         shell,
         key,
     };
@@ -129,11 +129,7 @@ impl Tender {
             tracing::warn!(config = %self.key, %error, "a ProviderConfig could not be tended and is tried again");
             self.retry_at = Some(Instant::now() + self.backoff());
         }
-        if self.shell.accounts.set(&self.key, self.state.clone()) {
-            let (from, to) = (words(&before), words(&self.state));
-            tracing::info!(config = %self.key, from, to, "the account of a ProviderConfig");
-            self.shell.wake_servers_of(&self.key);
-        }
+        self.tell(&before);
         if let Err(error) = self.publish(&config).await {
             tracing::debug!(config = %self.key, %error, "the status of a ProviderConfig could not be written");
             self.counts_due = Some(Instant::now() + REREAD_SOON);
@@ -147,11 +143,51 @@ impl Tender {
         )
     }
 
-    /// The ProviderConfig is gone. Its last good provider serves the Servers that still need it.
-    fn orphaned(&self) -> Option<Instant> {
+    /// Hands the state in; whom it concerns plans anew.
+    fn tell(&mut self, before: &ConfigState) {
+        if let ConfigState::Usable {
+            retired: Some(retired),
+            ..
+        } = &mut self.state
+        {
+            let mut servers = self.shell.servers_of(&self.key);
+            retired.needed = servers.any(|(_, s)| s.metadata.deletion_timestamp.is_some())
+                || groups::any_deleted(&self.shell, &self.key);
+        }
+        if self.shell.accounts.set(&self.key, self.state.clone()) {
+            let (from, to) = (words(before), words(&self.state));
+            tracing::info!(config = %self.key, from, to, "the account of a ProviderConfig");
+            if let ConfigState::Usable { account, .. } = &self.state {
+                self.shell.expect_servers_of(&self.key, &account.key);
+            }
+            self.shell.wake_servers_of(&self.key);
+        }
+    }
+
+    /// The ProviderConfig is gone. Its last good provider stays for what is deleted.
+    fn orphaned(&mut self) -> Option<Instant> {
         let needed = self.shell.servers_of(&self.key).next().is_some()
             || !groups::of_config(&self.shell, &self.key).is_empty();
-        (needed && self.account.is_some()).then(|| Instant::now() + REREAD)
+        if !needed || self.account.is_none() {
+            return None;
+        }
+        // Should it come back, everything is read again.
+        self.read_at = None;
+        let before = self.state.clone();
+        self.retire(Reason::ProviderConfigNotFound, &not_found(&self.key));
+        self.tell(&before);
+        Some(Instant::now() + REREAD)
+    }
+
+    /// What is in use serves deletions alone from now on.
+    fn retire(&mut self, reason: Reason, message: &str) {
+        let now = self.shell.ctx.clock.now();
+        if let ConfigState::Usable { retired, .. } = &mut self.state {
+            let since = retired.as_ref().map_or(now, |r| r.outage.since);
+            let needed = retired.as_ref().is_some_and(|r| r.needed);
+            let outage = outage(since, reason, message);
+            *retired = Some(Retired { outage, needed });
+        }
     }
 
     async fn advance(&mut self, config: &ProviderConfig) -> Result<(), Error> {
@@ -219,6 +255,9 @@ impl Tender {
         };
         let fingerprint = fingerprint(config, &secret, ca.as_deref());
         if self.made.as_ref().is_some_and(|(known, _)| *known == fingerprint) {
+            if let ConfigState::Usable { retired, .. } = &mut self.state {
+                *retired = None;
+            }
             return Ok(());
         }
         let shell = Arc::clone(&self.shell);
@@ -233,6 +272,7 @@ impl Tender {
                     secret: &secret,
                     transport,
                     recorder: Arc::new(shell.ctx.metrics.clone()),
+                    budgets: &shell.budgets,
                     allow_insecure_endpoints: shell.ctx.allow_insecure_endpoints,
                 })
             });
@@ -270,13 +310,14 @@ impl Tender {
         }))
     }
 
-    /// A Secret is missing. What is in use stays in use; Servers may need it.
+    /// A Secret is missing: whoever took it away wants it to be used no more. Deletions go on with what was good.
     fn missing(&mut self, name: &str, more: &str) {
+        let words = format!("the Secret {name} does not exist{more}");
         if self.account.is_some() {
-            tracing::warn!(config = %self.key, secret = name, "a Secret is missing; the last good credentials stay");
+            tracing::warn!(config = %self.key, secret = name, "a Secret is missing; nothing but deletions goes on");
+            self.retire(Reason::CredentialsMissing, &words);
             return;
         }
-        let words = format!("the Secret {name} does not exist{more}");
         self.refuse(
             &CloudError::new(ErrorClass::NotFound, words),
             Reason::CredentialsMissing,
@@ -329,6 +370,7 @@ impl Tender {
             since,
             account,
             provider,
+            retired: None,
         };
     }
 
@@ -350,63 +392,6 @@ impl Tender {
         let doubled = Duration::from_secs(1 << (self.failures - 1).min(5)).min(Duration::from_secs(30));
         self.jitter.around(doubled, 10)
     }
-
-    async fn publish(&mut self, config: &ProviderConfig) -> Result<(), Error> {
-        let Some((state, view)) = self.shell.accounts.state(&self.key) else {
-            return Ok(());
-        };
-        let now = self.shell.ctx.clock.now();
-        let mut status = config_status::status(config, &state, &view, &self.shell.ctx.installation, now);
-        let recorded = config.status.clone().unwrap_or_default();
-        self.counts_due = None;
-        let counted = recorded.servers != status.servers;
-        if counted
-            && let Some(due) = self
-                .counts_at
-                .map(|at| at + COUNTS)
-                .filter(|due| *due > Instant::now())
-        {
-            status.servers = recorded.servers.clone();
-            self.counts_due = Some(due);
-        }
-        if recorded == status {
-            return Ok(());
-        }
-        let counts_written = recorded.servers != status.servers;
-        self.write(config, status).await?;
-        if counts_written {
-            self.counts_at = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    async fn write(&self, config: &ProviderConfig, status: ProviderConfigStatus) -> Result<(), Error> {
-        let api: Api<ProviderConfig> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
-        let wanted = ProviderConfig {
-            status: Some(status),
-            ..config.clone()
-        };
-        let params = PostParams {
-            field_manager: Some(keys::FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        let put = timeout(REQUEST, api.replace_status(&self.key.name, &params, &wanted)).await;
-        match put.map_err(|_| Error::Timeout)? {
-            Ok(mut written) => {
-                written.metadata.managed_fields = None;
-                self.shell.configs.put(written);
-                Ok(())
-            }
-            Err(kube::Error::Api(s)) if s.is_not_found() => Ok(()),
-            Err(error) => {
-                if let Ok(Ok(Some(mut fresh))) = timeout(REQUEST, api.get_opt(&self.key.name)).await {
-                    fresh.metadata.managed_fields = None;
-                    self.shell.configs.put(fresh);
-                }
-                Err(error.into())
-            }
-        }
-    }
 }
 
 fn outage(since: Timestamp, reason: Reason, message: &str) -> Outage {
@@ -420,6 +405,7 @@ fn outage(since: Timestamp, reason: Reason, message: &str) -> Outage {
 fn words(state: &ConfigState) -> &'static str {
     match state {
         ConfigState::Unusable(o) => o.reason.as_str(),
+        ConfigState::Usable { retired: Some(r), .. } => r.outage.reason.as_str(),
         ConfigState::Usable { .. } => "Usable",
     }
 }

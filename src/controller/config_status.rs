@@ -26,14 +26,16 @@ pub(crate) fn status(
             since,
             account,
             provider,
+            retired,
         } => {
             let (id, name) = (account.id.clone(), account.name.clone());
             status.account = Some(AccountStatus { id, name });
             status.capabilities = Some(capabilities(provider.capabilities()));
-            match (&view.outage, &view.listing) {
-                (Some(outage), _) => Some(outage),
-                (None, Some(_)) => None,
-                (None, None) => {
+            match (retired, &view.outage, &view.listing) {
+                (Some(retired), _, _) => Some(&retired.outage),
+                (None, Some(outage), _) => Some(outage),
+                (None, None, Some(_)) => None,
+                (None, None, None) => {
                     let message = "the account is being listed".to_owned();
                     connecting = Outage {
                         since: *since,

@@ -19,6 +19,12 @@ use crate::planner::EventDraft;
 const WAITING: usize = 512;
 /// The very same event is not repeated within this time.
 const QUIET: Duration = Duration::from_secs(10);
+/// Later repetitions are counted in the same event for so long.
+const MERGED: Duration = Duration::from_secs(300);
+/// So many different notes for one reason are published of one object within that time.
+const DISTINCT: usize = 10;
+/// And so many of all objects.
+const REMEMBERED: usize = 4096;
 /// One event may take so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -41,8 +47,12 @@ impl Events {
             controller: "evenkeel.dev/controller".into(),
             instance: Some(instance.into()),
         };
-        let recorder = Recorder::new(client, reporter);
-        let task = publish(receiver, recorder, metrics.clone());
+        let recent = Recent {
+            client,
+            reporter,
+            series: HashMap::new(),
+        };
+        let task = publish(receiver, recent, metrics.clone());
         (Self { sender, metrics }, task)
     }
 
@@ -76,26 +86,79 @@ impl Events {
     }
 }
 
+/// What makes two events the same: the object, the reason and the words.
+type Key = (Option<String>, &'static str, String);
+
+/// An event that was published; its repetitions are counted there.
+struct Series {
+    recorder: Recorder,
+    at: Instant,
+}
+
+/// What becomes of an event.
+enum Verdict {
+    /// It was said a moment ago.
+    Quiet,
+    /// Too much was said of this object for this reason.
+    TooMany,
+    /// It is published there.
+    Publish(Recorder),
+}
+
+/// The events of the last minutes.
+struct Recent {
+    client: Client,
+    reporter: Reporter,
+    series: HashMap<Key, Series>,
+}
+
+impl Recent {
+    /// A recorder merges what differs in the words alone, and keeps the first words: each note has one of its own.
+    fn admit(&mut self, key: Key, now: Instant) -> Verdict {
+        self.series.retain(|_, s| now.duration_since(s.at) < MERGED);
+        if let Some(known) = self.series.get_mut(&key) {
+            if now.duration_since(known.at) < QUIET {
+                return Verdict::Quiet;
+            }
+            known.at = now;
+            return Verdict::Publish(known.recorder.clone());
+        }
+        let alike = self
+            .series
+            .keys()
+            .filter(|(uid, reason, _)| (uid, reason) == (&key.0, &key.1));
+        if alike.count() >= DISTINCT || self.series.len() >= REMEMBERED {
+            return Verdict::TooMany;
+        }
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        let series = Series {
+            recorder: recorder.clone(),
+            at: now,
+        };
+        self.series.insert(key, series);
+        Verdict::Publish(recorder)
+    }
+}
+
 async fn publish(
     mut receiver: mpsc::Receiver<(ObjectReference, EventDraft)>,
-    recorder: Recorder,
+    mut recent: Recent,
     metrics: Metrics,
 ) {
-    let mut recent: HashMap<(Option<String>, &'static str, String), Instant> = HashMap::new();
+    let lost = |outcome| metrics.events_lost.get_or_create(&Outcome { outcome }).inc();
     while let Some((mut object, draft)) = receiver.recv().await {
         // An event speaks of the object, not of one version of it.
         object.resource_version = None;
-        let now = Instant::now();
-        recent.retain(|_, at| now.duration_since(*at) < QUIET);
-        if recent
-            .insert(
-                (object.uid.clone(), draft.reason.as_str(), draft.note.clone()),
-                now,
-            )
-            .is_some()
-        {
-            continue;
-        }
+        let note = bounded(&draft.note, MAX_MESSAGE.min(1000));
+        let key = (object.uid.clone(), draft.reason.as_str(), note.clone());
+        let recorder = match recent.admit(key, Instant::now()) {
+            Verdict::Quiet => continue,
+            Verdict::TooMany => {
+                lost("many");
+                continue;
+            }
+            Verdict::Publish(recorder) => recorder,
+        };
         let event = Event {
             type_: if draft.warning {
                 EventType::Warning
@@ -103,17 +166,14 @@ async fn publish(
                 EventType::Normal
             },
             reason: draft.reason.as_str().to_owned(),
-            note: Some(bounded(&draft.note, MAX_MESSAGE.min(1000))),
+            note: Some(note),
             action: draft.action.to_owned(),
             secondary: None,
         };
         let result = timeout(PATIENCE, recorder.publish(&event, &object)).await;
         if !matches!(result, Ok(Ok(()))) {
             tracing::debug!(reason = %draft.reason, "an event could not be published");
-            metrics
-                .events_lost
-                .get_or_create(&Outcome { outcome: "error" })
-                .inc();
+            lost("error");
         }
     }
 }

@@ -9,8 +9,10 @@ use super::Shell;
 use super::limits::Limits;
 use super::queue::Urgency;
 use super::store::{Change, What};
+use crate::api::conditions::ConditionStatus;
+use crate::api::server::ResizeWhen;
 use crate::api::server_group::ServerGroup;
-use crate::api::server_status::ServerStatus;
+use crate::api::server_status::{OperationKind, ServerStatus};
 use crate::api::{ConditionType, Server, conditions};
 use crate::observer::ObjectKey;
 use crate::planner::group::GroupView;
@@ -39,6 +41,13 @@ pub(super) fn of_config(shell: &Shell, config: &ObjectKey) -> Vec<ObjectKey> {
     all.filter(|(_, g)| g.spec.provider_config_ref.name == config.name)
         .map(|(key, _)| key)
         .collect()
+}
+
+/// Whether a group of a ProviderConfig is being deleted.
+pub(super) fn any_deleted(shell: &Shell, config: &ObjectKey) -> bool {
+    let all = of_config(shell, config).into_iter();
+    let mut all = all.filter_map(|key| shell.groups.get(&key));
+    all.any(|g| g.metadata.deletion_timestamp.is_some())
 }
 
 /// The Servers that belong to a group, by name.
@@ -154,7 +163,7 @@ impl Sight {
             limits.takes(&group, uid).disruption || other.status.as_ref().is_some_and(is_down)
         };
         // Asked for only where somebody may want to be disturbed: a look at each member has its price.
-        let wants = server.spec.restart.is_some() || unsized_yet(server);
+        let wants = server.spec.restart.is_some() || unsized_yet(server) || unset_yet(server);
         let down = if wants {
             let others = members(shell, &group).into_iter();
             let others = others.filter(|(k, s)| k != key && disturbed(s));
@@ -193,6 +202,15 @@ fn unsized_yet(server: &Server) -> bool {
     wanted.is_some() && wanted != have
 }
 
+/// Whether settings may be wished for that were not carried out yet.
+fn unset_yet(server: &Server) -> bool {
+    let status = server.status.as_ref();
+    let synced = status.and_then(|s| conditions::get(&s.conditions, ConditionType::SettingsSynced));
+    server.spec.resize.when == ResizeWhen::StopIfNeeded
+        && (status.and_then(|s| s.observed_generation) != server.metadata.generation
+            || synced.is_some_and(|c| c.status == ConditionStatus::False.as_str()))
+}
+
 /// Whether a server is being made.
 fn is_made(server: &Server) -> bool {
     let Some(status) = &server.status else {
@@ -211,9 +229,15 @@ fn is_down(status: &ServerStatus) -> bool {
         .resize
         .as_ref()
         .is_some_and(|r| r.restore_to.is_some() && status.operation.is_some());
+    // One that should run is stopped only to be started again.
+    let stops = status
+        .operation
+        .as_ref()
+        .is_some_and(|o| o.kind == OperationKind::Stop);
     status.id.is_some()
-        && power
-            .is_some_and(|p| p.desired.as_deref() == running && (resizes || p.observed.as_deref() != running))
+        && power.is_some_and(|p| {
+            p.desired.as_deref() == running && (resizes || stops || p.observed.as_deref() != running)
+        })
 }
 
 /// Records what a member takes of its group; whom a place that became free lets go on.

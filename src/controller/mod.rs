@@ -5,6 +5,7 @@ mod call;
 mod config;
 mod config_status;
 mod context;
+mod credentials;
 mod events;
 mod groups;
 mod limits;
@@ -32,11 +33,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api::conditions::{self, ConditionType};
-use crate::api::{ProviderConfig, Server, ServerGroup, ServerStatus};
+use crate::api::{ProviderConfig, Reason, Server, ServerGroup, ServerStatus};
 use crate::observer::metrics::{Outcome, ReadyLabels};
 use crate::observer::sync::{Jitter, hash, lock};
 use crate::observer::{ObjectKey, Setup, Wake};
 use crate::planner::Takes;
+use crate::providers::transport::budgets::Budgets;
 use accounts::{Accounts, Settings};
 pub use context::{Context, Readiness};
 use events::Events;
@@ -62,6 +64,7 @@ pub(crate) struct Shell {
     queue: Arc<Queue>,
     objects: Objects,
     accounts: Accounts,
+    budgets: Arc<Budgets>,
     limits: Mutex<Limits>,
     events: Events,
     calls: TaskTracker,
@@ -165,6 +168,7 @@ impl Shell {
             queue,
             objects: Objects::default(),
             accounts: Accounts::new(observe, ctx.seed),
+            budgets: Arc::default(),
             limits: Mutex::default(),
             events,
             calls: TaskTracker::new(),
@@ -405,18 +409,30 @@ impl Shell {
         servers.get_or_create(&labels).inc();
     }
 
-    fn servers_of(&self, config: &ObjectKey) -> impl Iterator<Item = ObjectKey> {
+    fn servers_of(&self, config: &ObjectKey) -> impl Iterator<Item = (ObjectKey, Arc<Server>)> {
         let (namespace, name) = (config.namespace.clone(), config.name.clone());
         let all = self.servers.all().into_iter();
         all.filter(move |(key, s)| key.namespace == namespace && s.spec.provider_config_ref.name == name)
-            .map(|(key, _)| key)
+    }
+
+    /// Tells the observer of an account which servers its lists should have, unless it is known that they are gone.
+    fn expect_servers_of(&self, config: &ObjectKey, account: &str) {
+        for (key, server) in self.servers_of(config) {
+            let status = server.status.as_ref();
+            let ready = status.and_then(|s| conditions::get(&s.conditions, ConditionType::Ready));
+            let gone = ready.is_some_and(|c| c.reason == Reason::Missing.as_str());
+            if let (Some(uid), false) = (&server.metadata.uid, gone) {
+                let interest = reconcile::interest(&key, &server, false, None);
+                self.accounts.expect(account, uid, interest);
+            }
+        }
     }
 
     fn wake_servers_of(&self, config: &ObjectKey) {
         for key in groups::of_config(self, config) {
             self.queue.wake(&key, Urgency::Background);
         }
-        for key in self.servers_of(config) {
+        for (key, _) in self.servers_of(config) {
             self.queue.wake(&key, Urgency::Background);
         }
     }

@@ -83,7 +83,8 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
         server.spec.provider_config_ref.name.clone(),
     );
     let now = shell.ctx.clock.now();
-    let mut snapshot = shell.accounts.snapshot(&config, now);
+    let deleting = server.metadata.deletion_timestamp.is_some();
+    let mut snapshot = shell.accounts.snapshot(&config, deleting, now);
     if let Snapshot::Usable(usable) = &snapshot
         && !shell.ctx.ownership.owns(&usable.account)
     {
@@ -142,10 +143,12 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
         Snapshot::Unusable(_, account) => {
             // The first list is waited for, whenever it was asked for.
             let first = list_after.or(Some(jiff::Timestamp::MIN));
-            if let Some(account) = account {
-                shell
-                    .accounts
-                    .attend(&account, &uid, interest(key, &current, busy, first));
+            match account {
+                Some(account) => {
+                    let interest = interest(key, &current, busy, first);
+                    shell.accounts.attend(&account, &uid, interest);
+                }
+                None => shell.accounts.forget(&uid),
             }
             None
         }
@@ -210,7 +213,13 @@ fn decide(
     plan
 }
 
-fn interest(key: &ObjectKey, server: &Server, busy: bool, list_after: Option<jiff::Timestamp>) -> Interest {
+/// What an object wants to hear about.
+pub(super) fn interest(
+    key: &ObjectKey,
+    server: &Server,
+    busy: bool,
+    list_after: Option<jiff::Timestamp>,
+) -> Interest {
     let status = server.status.as_ref();
     let operation = status.and_then(|s| s.operation.as_ref()).map(|o| o.kind);
     let imported = server.spec.import.as_ref().map(|i| i.id.clone());

@@ -40,7 +40,8 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> Result<Next, Error> {
     let uid = group.metadata.uid.clone().unwrap_or_default();
     let config = ObjectKey::new(key.namespace.clone(), group.spec.provider_config_ref.name.clone());
-    let snapshot = shell.accounts.snapshot(&config, shell.ctx.clock.now());
+    let deleting = group.metadata.deletion_timestamp.is_some();
+    let snapshot = shell.accounts.snapshot(&config, deleting, shell.ctx.clock.now());
     let rest = |outcome| Ok(Next::End(End { outcome, again: None }));
     if let Snapshot::Usable(usable) = &snapshot
         && !shell.ctx.ownership.owns(&usable.account)
@@ -86,17 +87,17 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
             Some(*usable)
         }
         Snapshot::Unusable(_, account) => {
-            if let Some(account) = account {
-                // The first list is waited for, whenever it was asked for.
-                let list_after = interest.list_after.or(Some(jiff::Timestamp::MIN));
-                shell.accounts.attend(
-                    &account,
-                    &uid,
-                    Interest {
+            match account {
+                Some(account) => {
+                    // The first list is waited for, whenever it was asked for.
+                    let list_after = interest.list_after.or(Some(jiff::Timestamp::MIN));
+                    let first = Interest {
                         list_after,
                         ..interest
-                    },
-                );
+                    };
+                    shell.accounts.attend(&account, &uid, first);
+                }
+                None => shell.accounts.forget(&uid),
             }
             None
         }

@@ -1,74 +1,91 @@
-//! Many servers that vanish at once are more likely a hole in the list than so many deletions.
+//! Many servers that are missing are more likely a hole in the lists than so many deletions. What is missing is
+//! judged by what objects have recorded, not by the list before: a hole may be there from the first list on, or
+//! grow slowly.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::planner::model::{Listing, ObservedServer, ServerState};
+use crate::planner::model::{Listing, ServerState};
 
-/// So many must vanish at once to be suspicious.
+/// So many must be missing to be suspicious.
 const AT_LEAST: usize = 5;
 /// And so many of a hundred.
 const PERCENT: usize = 20;
-/// A hole that stays for so long is believed.
+/// A hole that has not grown for so long is believed.
 const BELIEVED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// Whether the absences of the last lists are to be believed.
 #[derive(Debug, Default)]
-pub(crate) struct Absence(Option<Suspicion>);
-
-#[derive(Debug)]
-struct Suspicion {
-    since: Timestamp,
-    missing: BTreeSet<String>,
-    of: usize,
+pub(crate) struct Absence {
+    /// Expected servers that a list has held, or that were recorded before the first list. Others may be too new
+    /// to be listed.
+    known: BTreeSet<String>,
+    /// Those that lists lack, and since when.
+    missing: BTreeMap<String, Timestamp>,
+    /// Those whose absence is no longer counted.
+    believed: BTreeSet<String>,
+    suspicious: bool,
 }
 
 impl Absence {
     /// Whether nobody should believe that a server is gone because lists do not have it.
     pub(crate) const fn suspicious(&self) -> bool {
-        self.0.is_some()
+        self.suspicious
     }
 
-    /// Judges the step from one list to the next. `ours` are the servers of this installation, `expected` says
-    /// which of them we are deleting.
+    /// These servers were recorded before the first list: it should have them.
+    pub(crate) fn recorded(&mut self, ids: &[String]) {
+        self.known.extend(ids.iter().cloned());
+    }
+
+    /// Judges a list. `expected` are the ids that objects have recorded, but not of those that we are deleting.
     pub(crate) fn judge(
         &mut self,
-        previous: &Listing,
+        previous: Option<&Listing>,
         next: &Listing,
         now: Timestamp,
-        ours: impl Fn(&ObservedServer) -> bool,
-        expected: impl Fn(&ObservedServer) -> bool,
+        expected: &BTreeSet<&str>,
     ) {
-        // A server that is going is no hole when it has gone.
+        let listed = |id: &str| next.servers.contains_key(id);
+        self.known.retain(|id| expected.contains(id.as_str()));
+        let found = expected.iter().filter(|id| listed(id));
+        self.known.extend(found.map(|id| (*id).to_owned()));
+        self.believed.retain(|id| self.known.contains(id) && !listed(id));
+        self.missing
+            .retain(|id, _| self.known.contains(id) && !listed(id));
+        // A server that was going is no hole when it has gone.
         let going = [
             ServerState::Absent,
             ServerState::Deleting,
             ServerState::SoftDeleted,
         ];
-        let before: Vec<_> = previous
-            .servers
-            .values()
-            .filter(|s| ours(s) && !going.contains(&s.state))
-            .collect();
-        let vanished: BTreeSet<String> = before
-            .iter()
-            .filter(|s| !next.servers.contains_key(&s.id) && !expected(s))
-            .map(|s| s.id.clone())
-            .collect();
-        if let Some(open) = &mut self.0 {
-            open.missing.extend(vanished);
-            open.missing.retain(|id| !next.servers.contains_key(id));
-            let healed = !alarming(open.missing.len(), open.of);
-            if healed || now.duration_since(open.since) >= BELIEVED_AFTER {
-                self.0 = None;
+        let was_going = |id: &String| {
+            let before = previous.and_then(|p| p.servers.get(id));
+            before.is_some_and(|s| going.contains(&s.state))
+        };
+        for id in self.known.iter().filter(|id| !listed(id)) {
+            if was_going(id) {
+                self.believed.insert(id.clone());
+            } else if !self.believed.contains(id) {
+                self.missing.entry(id.clone()).or_insert(now);
             }
-        } else if alarming(vanished.len(), before.len()) {
-            self.0 = Some(Suspicion {
-                since: now,
-                missing: vanished,
-                of: before.len(),
-            });
+        }
+        let old = |since: &Timestamp| now.duration_since(*since) >= BELIEVED_AFTER;
+        self.suspicious = alarming(self.missing.len(), self.known.len() - self.believed.len())
+            && !self.missing.values().all(old);
+        if !self.suspicious {
+            // A few are believed each for itself, a whole hole at once.
+            let done: Vec<String> = self
+                .missing
+                .iter()
+                .filter(|(_, since)| old(since))
+                .map(|(id, _)| id.clone())
+                .collect();
+            for id in done {
+                self.missing.remove(&id);
+                self.believed.insert(id);
+            }
         }
     }
 }
@@ -82,50 +99,95 @@ mod tests {
     use super::*;
     use crate::observer::tests::server;
 
+    fn ids(range: std::ops::Range<usize>) -> Vec<String> {
+        range.map(|i| format!("s{i:03}")).collect()
+    }
+
     fn listing(n: std::ops::Range<usize>) -> Listing {
-        Listing::new(
-            Timestamp::UNIX_EPOCH,
-            1,
-            n.map(|i| server(&format!("s{i:03}"), "ACTIVE")).collect(),
-        )
+        let servers = ids(n).iter().map(|id| server(id, "ACTIVE")).collect();
+        Listing::new(Timestamp::UNIX_EPOCH, 1, servers)
     }
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(minute * 60).unwrap()
     }
 
-    #[test]
-    fn a_large_hole_is_believed_after_ten_minutes_and_forgotten_when_it_closes() {
-        let (full, hole) = (listing(0..20), listing(6..20));
-        let mut absence = Absence::default();
-        absence.judge(&full, &hole, at(0), |_| true, |_| false);
-        assert!(absence.suspicious());
-        absence.judge(&hole, &hole, at(9), |_| true, |_| false);
-        assert!(absence.suspicious());
-        absence.judge(&hole, &hole, at(10), |_| true, |_| false);
-        assert!(!absence.suspicious());
-        absence.judge(&full, &hole, at(20), |_| true, |_| false);
-        absence.judge(&hole, &full, at(21), |_| true, |_| false);
-        assert!(!absence.suspicious());
+    /// Judges list after list, each at its minute; whether the last one is suspicious.
+    fn judged(absence: &mut Absence, expected: &[String], lists: &[(i64, std::ops::Range<usize>)]) -> bool {
+        let expected = expected.iter().map(String::as_str).collect();
+        for (minute, range) in lists {
+            absence.judge(None, &listing(range.clone()), at(*minute), &expected);
+        }
+        absence.suspicious()
     }
 
     #[test]
-    fn few_or_expected_or_foreign_absences_are_believed() {
-        let full = listing(0..20);
-        for (next, ours, expected) in [
-            (listing(4..20), true, false),
-            (listing(6..20), true, true),
-            (listing(6..20), false, false),
-        ] {
-            let mut absence = Absence::default();
-            absence.judge(&full, &next, at(0), |_| ours, |_| expected);
-            assert!(!absence.suspicious());
-        }
-        let (many, fewer) = (listing(0..100), listing(19..100));
+    fn a_large_hole_is_believed_after_ten_minutes_and_forgotten_when_it_closes() {
+        let (mut absence, all) = (Absence::default(), ids(0..20));
+        assert!(judged(&mut absence, &all, &[(0, 0..20), (0, 6..20)]));
+        assert!(judged(&mut absence, &all, &[(9, 6..20)]));
+        assert!(!judged(&mut absence, &all, &[(10, 6..20)]));
+        assert!(!judged(&mut absence, &all, &[(11, 6..20)]), "and stays believed");
+        assert!(judged(&mut absence, &all, &[(20, 0..20), (21, 6..20)]));
+        assert!(!judged(&mut absence, &all, &[(22, 0..20)]));
+    }
+
+    #[test]
+    fn a_hole_that_grows_slowly_is_suspected_and_believed_only_once_it_stands_still() {
+        let (mut absence, all) = (Absence::default(), ids(0..20));
+        let slowly = [(0, 0..20), (1, 2..20), (2, 3..20), (3, 4..20)];
+        assert!(!judged(&mut absence, &all, &slowly));
+        assert!(judged(&mut absence, &all, &[(4, 5..20)]), "the fifth");
+        assert!(judged(&mut absence, &all, &[(13, 6..20), (22, 6..20)]));
+        assert!(!judged(&mut absence, &all, &[(23, 6..20)]));
+        let rarely: Vec<_> = (0..15).map(|i| (100 + 11 * i as i64, 6 + i..20)).collect();
+        assert!(!judged(&mut absence, &all, &rarely), "one every eleven minutes");
+    }
+
+    #[test]
+    fn a_hole_in_the_first_list_is_suspected() {
+        let (mut absence, all) = (Absence::default(), ids(0..20));
+        absence.recorded(&all);
+        assert!(judged(&mut absence, &all, &[(0, 6..20)]));
+        assert!(!judged(&mut absence, &all, &[(1, 0..20)]));
+    }
+
+    #[test]
+    fn servers_that_are_new_or_that_we_delete_are_not_missed() {
         let mut absence = Absence::default();
-        absence.judge(&many, &fewer, at(0), |_| true, |_| false);
-        assert!(!absence.suspicious(), "19 of 100");
-        absence.judge(&many, &listing(20..100), at(0), |_| true, |_| false);
-        assert!(absence.suspicious(), "20 of 100");
+        assert!(
+            !judged(&mut absence, &ids(0..50), &[(0, 0..10)]),
+            "40 are too new to be listed"
+        );
+        assert!(judged(&mut absence, &ids(0..50), &[(1, 0..50), (1, 0..10)]));
+        assert!(
+            !judged(&mut absence, &ids(0..10), &[(2, 0..10)]),
+            "40 are ours to delete"
+        );
+    }
+
+    #[test]
+    fn few_absences_and_those_of_going_servers_are_believed() {
+        let (mut absence, all) = (Absence::default(), ids(0..100));
+        assert!(
+            !judged(&mut absence, &all[..20], &[(0, 0..20), (1, 4..20)]),
+            "four"
+        );
+        let mut absence = Absence::default();
+        assert!(
+            !judged(&mut absence, &all, &[(0, 0..100), (1, 19..100)]),
+            "19 of 100"
+        );
+        assert!(judged(&mut absence, &all, &[(2, 20..100)]), "20 of 100");
+        let (mut going, mut absence) = (listing(0..20), Absence::default());
+        for server in going.servers.values_mut() {
+            std::sync::Arc::make_mut(server).state = ServerState::Deleting;
+        }
+        let expected = all[..20].iter().map(String::as_str).collect();
+        absence.judge(None, &going, at(0), &expected);
+        absence.judge(Some(&going), &listing(6..20), at(1), &expected);
+        assert!(!absence.suspicious());
+        absence.judge(Some(&listing(6..20)), &listing(6..20), at(2), &expected);
+        assert!(!absence.suspicious(), "nor later");
     }
 }

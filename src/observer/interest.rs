@@ -69,8 +69,6 @@ pub(crate) struct Interests {
     busy: BTreeSet<String>,
     grouping: BTreeSet<String>,
     wanting: BTreeMap<String, Timestamp>,
-    /// Servers that objects deleted before they were forgotten: a list may still hold them for a moment.
-    deleted: BTreeSet<String>,
 }
 
 impl Interests {
@@ -98,9 +96,6 @@ impl Interests {
         let Some(old) = self.by_uid.remove(uid) else {
             return;
         };
-        if old.deleting {
-            self.deleted.extend(old.ids.iter().cloned());
-        }
         for id in &old.ids {
             if let Some(uids) = self.by_id.get_mut(id) {
                 uids.remove(uid);
@@ -146,21 +141,22 @@ impl Interests {
         !self.grouping.is_empty()
     }
 
-    /// Whether one of our objects is deleting this server.
-    pub(crate) fn deletes(&self, server: &ObservedServer) -> bool {
-        if self.deleted.contains(&server.id) {
-            return true;
-        }
-        let by_id = self.by_id.get(&server.id).into_iter().flatten();
-        let by_mark = server.marks.as_ref().map(|m| &m.uid);
-        by_id
-            .chain(by_mark)
-            .any(|uid| self.by_uid.get(uid).is_some_and(|i| i.deleting))
+    /// The cloud ids that are recorded, but not those of servers that we are deleting.
+    pub(crate) fn expected(&self) -> BTreeSet<&str> {
+        let deleting: BTreeSet<&str> = self.ids(|i| i.deleting).collect();
+        self.ids(|i| !i.deleting)
+            .filter(|id| !deleting.contains(id))
+            .collect()
     }
 
-    /// Forgets deleted servers that no list holds any more.
-    pub(crate) fn settle(&mut self, listed: impl Fn(&str) -> bool) {
-        self.deleted.retain(|id| listed(id));
+    fn ids(&self, of: impl Fn(&Interest) -> bool) -> impl Iterator<Item = &str> {
+        // A group's id is in no list of servers.
+        let chosen = self.by_uid.values().filter(move |i| !i.key.group && of(i));
+        chosen.flat_map(|i| i.ids.iter().map(String::as_str))
+    }
+
+    pub(crate) fn knows(&self, uid: &str) -> bool {
+        self.by_uid.contains_key(uid)
     }
 
     pub(crate) fn any_busy(&self) -> bool {

@@ -67,7 +67,7 @@ pub struct View {
     pub listing: Option<Arc<Listing>>,
     /// Lists fail.
     pub outage: Option<Outage>,
-    /// So many servers vanished at once that no absence is believed.
+    /// So many recorded servers are missing that no absence is believed.
     pub mass_absence: bool,
 }
 
@@ -137,6 +137,17 @@ impl Observer {
         lock(&self.shared.state).interests.set(uid, interest);
         if urgent {
             self.shared.notify.notify_one();
+        }
+    }
+
+    /// The same of an object whose servers were recorded before the first list, which should have them.
+    pub fn expect(&self, uid: &str, interest: Interest) {
+        let mut state = lock(&self.shared.state);
+        if !interest.deleting {
+            state.absence.recorded(&interest.ids);
+        }
+        if !state.interests.knows(uid) {
+            state.interests.set(uid, interest);
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) struct State {
     jitter: Jitter,
     listing: Option<Arc<Listing>>,
     outage: Option<Outage>,
-    absence: Absence,
+    pub(super) absence: Absence,
     failures: u32,
     not_before: Option<Instant>,
     last_start: Option<Instant>,
@@ -132,14 +132,12 @@ impl State {
         let suspicious = self.absence.suspicious();
         let recovered = self.outage.take().is_some();
         self.failures = 0;
+        let expected = self.interests.expected();
+        self.absence.judge(self.listing.as_deref(), &next, now, &expected);
         let mut wakes = BTreeSet::new();
         match &self.listing {
             None => wakes.extend(self.interests.all().cloned()),
             Some(previous) => {
-                let ours =
-                    |s: &ObservedServer| s.marks.as_ref().is_some_and(|m| m.installation == installation);
-                self.absence
-                    .judge(previous, &next, now, ours, |s| self.interests.deletes(s));
                 for group in groups::differences(previous, &next) {
                     wakes.extend(self.interests.of_group(group).into_iter().cloned());
                 }
@@ -155,12 +153,11 @@ impl State {
         }
         match (suspicious, self.absence.suspicious()) {
             (false, true) => tracing::warn!(
-                "a large share of our servers vanished at once; their absence is not believed yet"
+                "lists lack a large share of the recorded servers; their absence is not believed yet"
             ),
             (true, false) => tracing::info!("absences are believed again"),
             _ => {}
         }
-        self.interests.settle(|id| next.servers.contains_key(id));
         if recovered || suspicious != self.absence.suspicious() {
             wakes.extend(self.interests.all().cloned());
         }

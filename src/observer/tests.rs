@@ -50,6 +50,7 @@ pub(crate) fn server(id: &str, raw: &str) -> ObservedServer {
 pub(crate) static NOTHING: Capabilities = Capabilities {
     power_states: &[],
     stop_kinds: &[],
+    soft_stop_limit: None,
     restart_modes: &[],
     live_resize: false,
     resize_stops_by_itself: true,
@@ -413,6 +414,22 @@ async fn many_absences_at_once_are_not_believed_but_deletions_are() {
         );
     }
     lock(&s.cloud.servers).clear();
+    s.lists(1).await;
+    assert!(!s.observer.view().mass_absence);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_in_the_very_first_list_is_not_believed() {
+    let s = scene(14);
+    for i in 0..20 {
+        let id = format!("s{i:04}");
+        s.observer.expect(&format!("u-{id}"), settled(&id));
+    }
+    s.lists(1).await;
+    assert!(s.observer.view().mass_absence);
+    for i in 14..20 {
+        s.cloud.put(server(&format!("s{i:04}"), "ACTIVE"));
+    }
     s.lists(1).await;
     assert!(!s.observer.view().mass_absence);
 }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::AccountFacts;
 use super::draft::{Draft, Verdict, later};
+use super::{AccountFacts, delete};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::ManagementPolicy;
@@ -19,16 +19,39 @@ pub(super) const HUMAN: &[Reason] = &[
     Reason::AccountChanged,
 ];
 
+/// Whether an account that cannot be asked for this reason waits for a person.
+pub(super) fn needs_person(reason: Reason) -> bool {
+    HUMAN.contains(&reason) || reason == Reason::ProviderConfigNotFound
+}
+
 /// Reasons that are no outage: they are shown at once.
-pub(super) const AT_ONCE: &[Reason] = &[Reason::AccountChanged, Reason::ProviderConfigNotFound];
+pub(super) const AT_ONCE: &[Reason] = &[
+    Reason::AccountChanged,
+    Reason::ProviderConfigNotFound,
+    Reason::CredentialsMissing,
+];
 
 pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: Timestamp) -> Verdict {
     if reason == Reason::Connecting {
         return Verdict::Keep;
     }
     d.busy = d.status.operation.is_some() || d.status.create_attempt.is_some();
+    let mut text = match reason {
+        // Its words name it.
+        Reason::ProviderConfigNotFound => message.to_owned(),
+        _ => format!("ProviderConfig {}: {message}", d.spec.provider_config_ref.name),
+    };
+    if needs_person(reason) {
+        text = format!("{}. {}", text.trim_end_matches('.'), reason.advice());
+    }
     if d.deleting() {
-        let text = format!("the server in the cloud is left until the account can be asked: {message}");
+        let server = d
+            .status
+            .id
+            .as_ref()
+            .map_or_else(|| "what was made".to_owned(), |id| format!("server {id}"));
+        let hint = delete::wrong_abandon(d);
+        let text = format!("{server} is left in the cloud until the account can be asked: {text}{hint}");
         d.condition(
             ConditionType::DeletionBlocked,
             ConditionStatus::True,
@@ -37,7 +60,18 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
         );
         return Verdict::Unknown(reason, text);
     }
-    let text = format!("ProviderConfig {}: {message}", d.spec.provider_config_ref.name);
+    let unborn = d.status.id.is_none() && d.status.create_attempt.is_none();
+    if unborn && reason == Reason::ProviderConfigNotFound {
+        // Applied together, the two may come in any order.
+        let late = later(since, SHOWN_AFTER);
+        let stalled = conditions::get(&d.old.conditions, ConditionType::Stalled);
+        let said = stalled.is_some_and(|c| c.status == "True" && c.reason == reason.as_str());
+        if d.now() < late && !said {
+            d.again(late);
+            return Verdict::Reconciling(reason, text);
+        }
+        return Verdict::Stalled(reason, text);
+    }
     if conditions::get(&d.old.conditions, ConditionType::Ready).is_none() {
         return if HUMAN.contains(&reason) {
             Verdict::Stalled(reason, text)
@@ -64,10 +98,22 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
 /// there proves nothing, and a server made there would be a second one.
 pub(super) fn another(d: &mut Draft<'_>, facts: &AccountFacts) -> Option<Verdict> {
     let made_in = d.status.account.clone().filter(|a| *a != facts.account)?;
+    let config = &d.spec.provider_config_ref.name;
+    let server = d
+        .status
+        .id
+        .as_ref()
+        .map_or_else(|| "the server".to_owned(), |id| format!("server {id}"));
+    let hint = if d.deleting() {
+        delete::wrong_abandon(d)
+    } else {
+        String::new()
+    };
     let text = format!(
-        "the server was made in account {made_in}, and ProviderConfig {} now speaks for account {}: put the old \
-         credentials back",
-        d.spec.provider_config_ref.name, facts.account
+        "{server} was made in account {made_in}, but the credentials of ProviderConfig {config} now speak for account \
+         {}: there nothing is made, changed or believed to be gone. Put credentials of account {made_in} back into its \
+         Secret; for the other account make a ProviderConfig of another name{hint}",
+        facts.account
     );
     let reason = Reason::AccountChanged;
     d.condition(

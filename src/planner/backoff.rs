@@ -5,10 +5,11 @@ use super::model::ErrorClass;
 /// Class, first wait and longest wait in seconds. Each wait is twice the one before.
 const WAITS: &[(ErrorClass, i64, i64)] = &[
     (ErrorClass::Busy, 3, 30),
+    (ErrorClass::NeedsStop, 30, 300),
     (ErrorClass::Transient, 5, 300),
     (ErrorClass::Ambiguous, 5, 300),
     (ErrorClass::RateLimited, 30, 300),
-    (ErrorClass::Capacity, 15, 300),
+    (ErrorClass::Capacity, 30, 600),
     (ErrorClass::Quota, 30, 300),
     (ErrorClass::Unauthorized, 60, 300),
     (ErrorClass::Forbidden, 60, 1800),

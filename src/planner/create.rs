@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::draft::{Draft, Verdict, later};
 use super::memory::{AttemptWatch, Outcome};
 use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
-use super::{AccountFacts, Step, account, group, power, present};
+use super::{AccountFacts, Step, account, group, power, present, settings};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
-use crate::api::server_status::{CreateAttempt, ImageStatus, PowerStatus, RestartStatus};
+use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
 use crate::api::{Reason, keys};
 
 /// Seconds between the two looks that close an attempt whose answer was lost.
@@ -34,7 +34,13 @@ pub(super) fn absorb(d: &mut Draft<'_>) -> Verdict {
             let power = d.status.power.get_or_insert_with(PowerStatus::default);
             power.observed = Some(ServerState::Provisioning.as_str().to_owned());
             power.last_transition_time = Some(to_seconds(d.input.now));
-            d.recovered();
+            d.status.failure = None;
+            // A cloud without room accepts, and fails later: the next wait is the longer one all the same.
+            d.memory.backoff = d
+                .memory
+                .backoff
+                .take()
+                .filter(|b| b.class == ErrorClass::Capacity);
             d.event(
                 false,
                 Reason::Created,
@@ -69,10 +75,18 @@ pub(super) fn absorb(d: &mut Draft<'_>) -> Verdict {
     }
 }
 
-/// Writes down a server as ours, with what it was made from.
+/// Writes down a server as ours.
 pub(super) fn record(d: &mut Draft<'_>, id: &str) {
     d.status.id = Some(id.to_owned());
     d.status.create_attempt = None;
+    // The attempt wrote down what it was made from; the wish may be another by now.
+    if d.spec.import.is_some() || d.status.create_attempts.is_none() {
+        record_wish(d);
+    }
+}
+
+/// Writes down what a server is made from, or what is wished for at first sight.
+fn record_wish(d: &mut Draft<'_>) {
     let image = d.spec.image.as_ref().map(|i| i.text());
     d.status.image = Some(ImageStatus {
         requested: image,
@@ -107,6 +121,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                 "Create",
                 format!("found server {id} by the mark of this object"),
             );
+            credentials_lost(d, &id);
             return present::plan(d, facts, &id);
         }
         several => return ambiguous(several.iter().map(|s| s.id.as_str())),
@@ -143,6 +158,20 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     ask(d, facts)
 }
 
+/// The reply that told a password once never came.
+fn credentials_lost(d: &mut Draft<'_>, id: &str) {
+    let Some(name) = &d.spec.credentials_secret_name else {
+        return;
+    };
+    let reason = Reason::CredentialsLost;
+    let note = format!(
+        "the reply to the creation of server {id} was lost, and with it what it told, unless the Secret {name} has it \
+         already. {}",
+        reason.advice()
+    );
+    d.event(true, reason, "Create", note);
+}
+
 /// Asks for a server, if nothing speaks against it.
 fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     if d.spec.management_policy != ManagementPolicy::Full {
@@ -151,11 +180,19 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             "a server is created only with managementPolicy Full".to_owned(),
         );
     }
-    if d.spec.size.is_none() || d.spec.image.is_none() {
-        return Verdict::Stalled(
-            Reason::InvalidSpec,
-            "size and image are needed to create a server".to_owned(),
-        );
+    // A cloud that resizes nothing has no sizes: a machine is as large as it is.
+    let sizes = facts.capabilities.has(OperationKind::Resize);
+    if !sizes && d.spec.size.is_some() {
+        let text = "this cloud has no sizes: leave spec.size out".to_owned();
+        return Verdict::Stalled(Reason::Unsupported, text);
+    }
+    if (sizes && d.spec.size.is_none()) || !d.spec.has_source() {
+        let text = if sizes {
+            "size and image are"
+        } else {
+            "an image is"
+        };
+        return Verdict::Stalled(Reason::InvalidSpec, format!("{text} needed to create a server"));
     }
     if let Some(verdict) = power::unsupported(d, facts.capabilities) {
         return verdict;
@@ -199,12 +236,14 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let settle = i64::from(facts.capabilities.create_settle_seconds);
     d.status.create_attempts = Some(n);
     d.status.account = Some(facts.account.clone());
+    settings::made(d, facts);
     d.status.create_attempt = Some(CreateAttempt {
         n,
         holder: d.input.process.to_owned(),
         started_at: to_seconds(d.now()),
         deadline: to_seconds(d.after(settle)),
     });
+    record_wish(d);
     let meta = &d.input.server.metadata;
     let request = CreateRequest {
         group: d.status.group.as_ref().and_then(|g| g.id.clone()),
@@ -385,7 +424,7 @@ pub(super) fn refused(d: &Draft<'_>) -> Verdict {
             format!("{words} (held by onCreateError: Hold)"),
         );
     }
-    let again = format!("{words} (tried again by itself)");
+    let again = format!("{words} {}", d.next_try());
     if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
         return Verdict::Stalled(Reason::SecretRefused, again);
     }

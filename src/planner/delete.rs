@@ -1,11 +1,14 @@
 //! The object is being deleted: its server goes first, by id, and certainly.
 
+mod parts;
+mod unready;
+
 use jiff::Timestamp;
 
-use super::draft::{Draft, Verdict, key_of, later};
+use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
-use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, Step, create, import, missing, power};
+use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
+use super::{AccountFacts, Step, create, import, missing, operation, power, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
 use crate::api::server_status::OperationKind;
@@ -13,6 +16,7 @@ use crate::api::{Duration, Reason, keys};
 
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
+const STOP: OperationKind = OperationKind::Stop;
 /// What marks a stop as the one before a delete.
 const BEFORE_DELETE: &str = "deletion";
 
@@ -42,7 +46,7 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
     }
     let untouched =
         d.status.id.is_none() && d.status.create_attempts.is_none() && d.status.create_attempt.is_none();
-    untouched.then(|| release(d))
+    (untouched && d.status.parts.is_empty()).then(|| release(d))
 }
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
@@ -64,7 +68,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let marked: Vec<String> = d
         .marked(facts)
         .into_iter()
-        .filter(|s| s.state != ServerState::Absent && d.status.id.as_ref() != Some(&s.id))
+        .filter(|s| d.status.id.as_ref() != Some(&s.id))
         .map(|s| s.id.clone())
         .collect();
     match (&d.status.id, marked.as_slice()) {
@@ -86,7 +90,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             d.list_after = Some(since);
             return deleting(d);
         }
-        return release(d);
+        return parts::sweep(d, facts).unwrap_or_else(|| release(d));
     };
     let orphan = d.spec.deletion_policy == Some(DeletionPolicy::Orphan)
         || (d.spec.deletion_policy.is_none() && d.spec.import.is_some());
@@ -110,7 +114,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                     "Delete",
                     format!("server {id} is gone{rest}"),
                 );
-                return release(d);
+                return parts::begin(d, facts, &id).unwrap_or_else(|| release(d));
             }
             deleting(d)
         }
@@ -126,15 +130,29 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
 fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
     let kind = OperationKind::Unmark;
     let ours = seen.marks.as_ref().is_some_and(|m| m.uid == d.uid());
-    let possible = ours && facts.capabilities.marks_mutable && facts.capabilities.allows(kind, seen.state);
-    if !possible && !seen.busy {
-        let rest = if ours {
-            "; its marks could not be taken off"
+    let can = facts.capabilities;
+    if ours && can.marks_mutable && (seen.busy || seen.state.is_transitional()) {
+        let text = format!(
+            "the marks of server {id} are taken off when the cloud is done with it: {}",
+            words(seen)
+        );
+        return blocked(d, Reason::DeletionWaits, &text);
+    }
+    if !(ours && can.marks_mutable && can.allows(kind, seen.state)) {
+        let rest = if !ours {
+            String::new()
+        } else if can.marks_mutable {
+            format!(
+                " with the mark of this object (uid {}), since the cloud changes no marks in {}: take it off there \
+                 before a new object of this name is made",
+                d.uid(),
+                words(seen)
+            )
         } else {
-            ""
+            " with the mark of this object, which this cloud cannot take off".to_owned()
         };
         d.event(
-            false,
+            ours,
             Reason::Orphaned,
             "Delete",
             format!("server {id} stays in the cloud{rest}"),
@@ -167,57 +185,58 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
             &format!("server {id} is locked in the cloud{why}; unlock it there"),
         );
     }
-    let stop = OperationKind::Stop;
+    if let Some(verdict) = unready::handle(d, facts, id, seen) {
+        return verdict;
+    }
     let first = d
         .status
         .operation
         .as_ref()
         .filter(|o| o.argument.as_deref() == Some(BEFORE_DELETE))
         .cloned();
-    let power_off = d
+    let (how, timeout) = d
         .spec
         .deletion
         .as_ref()
-        .map_or(DeletionPowerOff::default(), |x| x.power_off);
-    let asked_to_stop = d.status.operation.as_ref().is_some_and(|o| {
-        o.kind == OperationKind::Delete || (o.kind == stop && o.argument.as_deref() == Some(BEFORE_DELETE))
-    });
+        .map_or((DeletionPowerOff::default(), None), |x| (x.how(), x.timeout));
+    let timeout = timeout.unwrap_or(Duration::from_secs(60)).as_secs();
+    let argument = Some(BEFORE_DELETE.to_owned());
     let can = facts.capabilities;
+    let mode = match how {
+        DeletionPowerOff::Hard if can.stop_kinds.contains(&StopKind::Hard) => PowerOffMode::Hard,
+        _ => PowerOffMode::SoftThenHard,
+    };
+    let deleting_already = d
+        .status
+        .operation
+        .as_ref()
+        .is_some_and(|o| o.kind == OperationKind::Delete);
     let mut without_power_off = false;
     if let Some(op) = first {
         let refused =
             matches!(d.outcome(&key_of(&op)), Some(Outcome::Refused(_, e)) if e.class != ErrorClass::Busy);
-        if !refused && seen.state != ServerState::Stopped && d.now() < op.deadline {
-            d.again(op.deadline);
+        if matches!(d.outcome(&key_of(&op)), Some(Outcome::Accepted(..))) {
+            d.status.failure = None;
+        }
+        let until = op
+            .escalate_at
+            .filter(|_| stop::asked_softly(&op))
+            .unwrap_or(op.deadline);
+        if !refused && d.status.failure.is_none() && seen.state != ServerState::Stopped && d.now() < until {
+            d.again(until);
             return deleting(d);
         }
         without_power_off = seen.state != ServerState::Stopped;
-    } else if power_off != DeletionPowerOff::None
-        && !asked_to_stop
+    } else if how != DeletionPowerOff::None
+        && !deleting_already
         && !d.in_flight()
         && !seen.busy
         && seen.state == ServerState::Running
-        && can.allows(stop, seen.state)
+        && can.allows(STOP, seen.state)
         && !create::stale(d, facts)
+        && stop::send(d, can, id, mode, timeout, argument)
     {
-        let mode = if power_off == DeletionPowerOff::Hard {
-            PowerOffMode::Hard
-        } else {
-            PowerOffMode::SoftThenHard
-        };
-        let kind = power::stop_kind(mode, can).or_else(|| power::stop_kind(PowerOffMode::SoftThenHard, can));
-        if let Some(kind) = kind {
-            let timeout = d
-                .spec
-                .deletion
-                .as_ref()
-                .and_then(|x| x.timeout)
-                .unwrap_or(Duration::from_secs(60))
-                .as_secs();
-            let how = Operate::Stop(kind, timeout);
-            d.operate(id, stop, how, i64::from(timeout), Some(BEFORE_DELETE.to_owned()));
-            return deleting(d);
-        }
+        return deleting(d);
     }
     let kind = OperationKind::Delete;
     if waits(d, facts, seen, kind) {
@@ -230,6 +249,9 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if !can.allows(kind, seen.state) {
         let text = format!("the cloud does not delete server {id} in {}", seen.state);
         return blocked(d, Reason::DeletionWaits, &text);
+    }
+    if let Some(verdict) = parts::note(d, facts, id, seen) {
+        return verdict;
     }
     if without_power_off {
         let note = format!("server {id} did not stop in time; it is deleted all the same");
@@ -284,14 +306,13 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
 
 /// What is said while the last call is waited for, or its refusal is waited out.
 fn waiting(d: &mut Draft<'_>, id: &str, kind: OperationKind) -> Verdict {
-    match d.status.failure.as_ref().map(|f| f.message.clone()) {
-        Some(words) => blocked(
-            d,
-            Reason::Recovering,
-            &format!("server {id}: {words} (tried again by itself)"),
-        ),
-        None if kind == OperationKind::Delete => deleting(d),
-        None => power::doing(kind),
+    match operation::refusal(d) {
+        Some(Verdict::Stalled(reason, words)) => blocked(d, reason, &format!("server {id}: {words}")),
+        Some(Verdict::Reconciling(_, words)) => {
+            blocked(d, Reason::Recovering, &format!("server {id}: {words}"))
+        }
+        _ if kind == OperationKind::Unmark => power::doing(kind),
+        _ => deleting(d),
     }
 }
 
@@ -321,10 +342,31 @@ fn deleting(d: &mut Draft<'_>) -> Verdict {
             idle.meaning(),
         );
     }
-    power::doing(OperationKind::Delete)
+    let doing = Reason::Deleting;
+    let hint = wrong_abandon(d);
+    Verdict::Reconciling(doing, format!("{}{hint}", doing.meaning()))
 }
 
+/// What is said of an annotation that would let the object go, but names another server.
+pub(super) fn wrong_abandon(d: &Draft<'_>) -> String {
+    let named = d.annotation(keys::ABANDON);
+    match (named, &d.status.id) {
+        (Some(named), Some(own)) if named != own => format!(
+            "; the annotation {} names {:?}, which is not the server of this object: {own} is",
+            keys::ABANDON,
+            conditions::bounded(named, 128)
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Switches that somebody turned on purpose.
+const SWITCHES: &[Reason] = &[Reason::Paused, Reason::Suspended, Reason::Observing];
+/// What ends by itself.
+const PASSING: &[Reason] = &[Reason::Recovering, Reason::DeletionWaits];
+
 fn blocked(d: &mut Draft<'_>, reason: Reason, text: &str) -> Verdict {
+    let text = &format!("{text}{}", wrong_abandon(d));
     d.busy = false;
     d.again(d.after(30));
     d.condition(
@@ -333,5 +375,11 @@ fn blocked(d: &mut Draft<'_>, reason: Reason, text: &str) -> Verdict {
         reason,
         text,
     );
-    Verdict::Held(reason, text.to_owned())
+    if SWITCHES.contains(&reason) {
+        Verdict::Held(reason, text.to_owned())
+    } else if PASSING.contains(&reason) {
+        Verdict::Reconciling(reason, text.to_owned())
+    } else {
+        Verdict::Stalled(reason, text.to_owned())
+    }
 }

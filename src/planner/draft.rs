@@ -6,12 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::memory::{Backoff, Memory, Outcome};
 use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, EventDraft, Input, Plan, Step, Takes, backoff, power};
+use super::{AccountFacts, EventDraft, Input, Step, Takes, backoff, details, power};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish, ServerSpec};
-use crate::api::server_status::{
-    Failure, ImageStatus, Operation, OperationKind, PlacementStatus, PowerStatus,
-};
+use crate::api::server_status::{Failure, Operation, OperationKind, PowerStatus};
 use crate::api::{Reason, ServerStatus, keys};
 
 /// What is said about the whole object. `Keep` says nothing new.
@@ -29,6 +27,20 @@ pub(super) enum Verdict {
     Unknown(Reason, String),
     /// The conditions stay as they are.
     Keep,
+}
+
+impl Verdict {
+    /// Its reason and its words, where it has some.
+    pub(super) fn words(&self) -> Option<(Reason, String)> {
+        match self {
+            Self::Ready(r, m)
+            | Self::Reconciling(r, m)
+            | Self::Stalled(r, m)
+            | Self::Held(r, m)
+            | Self::Unknown(r, m) => Some((*r, m.clone())),
+            Self::Keep => None,
+        }
+    }
 }
 
 /// The plan while it is being made.
@@ -50,6 +62,10 @@ pub(super) struct Draft<'a> {
     pub(super) compared: bool,
     /// What the size has to say when power has nothing.
     pub(super) size_verdict: Option<Verdict>,
+    /// Whether the server is in a state in which nothing can be compared.
+    pub(super) broken: bool,
+    /// The conditions that this plan has spoken of.
+    pub(super) said: Vec<ConditionType>,
 }
 
 impl<'a> Draft<'a> {
@@ -72,6 +88,8 @@ impl<'a> Draft<'a> {
             drifts: Vec::new(),
             compared: false,
             size_verdict: None,
+            broken: false,
+            said: Vec::new(),
         }
     }
 
@@ -244,6 +262,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// When a refusal is tried again, in words that stay the same until it is.
+    pub(super) fn next_try(&self) -> String {
+        self.memory.backoff.as_ref().map_or_else(
+            || "(tried again by itself)".to_owned(),
+            |b| format!("(tried again by itself at {})", conditions::to_seconds(b.until)),
+        )
+    }
+
     /// Everything went well: forgets the refusal.
     pub(super) fn recovered(&mut self) {
         self.status.failure = None;
@@ -278,7 +304,7 @@ impl<'a> Draft<'a> {
             ),
             kind,
             started_at: conditions::to_seconds(self.now()),
-            escalate_at: None,
+            escalate_at: previous.as_ref().and_then(|o| o.escalate_at),
             deadline: previous
                 .as_ref()
                 .map_or_else(|| conditions::to_seconds(self.after(seconds)), |o| o.deadline),
@@ -322,22 +348,23 @@ impl<'a> Draft<'a> {
             .clone()
             .or_else(|| seen.size.id.clone())
             .or_else(|| Some(format!("{}x{}", seen.size.cores?, seen.size.memory_mib?)));
-        self.status.addresses = seen.addresses.iter().take(32).cloned().collect();
-        self.status.placement = (seen.zone.is_some() || seen.host.is_some()).then(|| PlacementStatus {
-            zone: seen.zone.clone(),
-            host: seen.host.clone(),
-        });
-        if seen.image_id.is_some() {
-            self.status.image.get_or_insert_with(ImageStatus::default).id = seen.image_id.clone();
-        }
+        details::write(&mut self.status, seen);
     }
 
     /// Writes the effective power wish and where it comes from.
     pub(super) fn show_wish(&mut self) -> PowerWish {
         let (wish, from) = power::wish(self);
         let power = self.status.power.get_or_insert_with(PowerStatus::default);
+        let new = power.desired.as_deref().is_some_and(|d| d != wish.as_str());
         power.desired = Some(wish.as_str().to_owned());
         power.desired_from = Some(from.to_owned());
+        if new && self.was(ConditionType::PowerSynced).is_some() {
+            // That the old wish was fulfilled says nothing of the new one.
+            let text = format!("{wish} is declared now and was not compared yet");
+            let waits = Reason::WaitingForObservation;
+            self.condition(ConditionType::PowerSynced, ConditionStatus::False, waits, &text);
+            self.said.clear();
+        }
         wish
     }
 
@@ -349,6 +376,7 @@ impl<'a> Draft<'a> {
         message: &str,
     ) {
         let generation = self.input.server.metadata.generation;
+        self.said.push(kind);
         conditions::set(
             &mut self.status.conditions,
             kind,
@@ -367,60 +395,6 @@ impl<'a> Draft<'a> {
             .iter()
             .copied()
             .find(|s| s.as_str() == condition.status)
-    }
-
-    /// Finishes: writes the verdict into the conditions.
-    pub(super) fn finish(mut self, verdict: Verdict) -> Plan {
-        use ConditionStatus::{False, True, Unknown};
-        let (ready, reconciling, stalled, reason, message) = match verdict {
-            Verdict::Ready(r, m) => (True, False, False, r, m),
-            Verdict::Reconciling(r, m) => (False, True, False, r, m),
-            Verdict::Stalled(r, m) => (False, False, True, r, m),
-            Verdict::Held(r, m) => (False, False, False, r, m),
-            Verdict::Unknown(r, m) => (Unknown, False, False, r, m),
-            Verdict::Keep => return self.into_plan(),
-        };
-        self.status.observed_generation = self.input.server.metadata.generation;
-        match std::mem::take(&mut self.drifts).into_iter().next() {
-            Some((r, m)) => self.condition(ConditionType::DriftDetected, True, r, &m),
-            None if self.compared && self.was(ConditionType::DriftDetected).is_some() => {
-                let none = Reason::NoDrift;
-                self.condition(ConditionType::DriftDetected, False, none, none.meaning());
-            }
-            None => {}
-        }
-        let message = if message.is_empty() {
-            reason.meaning().to_owned()
-        } else {
-            message
-        };
-        self.condition(ConditionType::Ready, ready, reason, &message);
-        let (r, m) = if reconciling == True {
-            (reason, message.as_str())
-        } else {
-            (Reason::Idle, Reason::Idle.meaning())
-        };
-        self.condition(ConditionType::Reconciling, reconciling, r, m);
-        let (r, m) = if stalled == True {
-            (reason, message.as_str())
-        } else {
-            (Reason::NotStalled, Reason::NotStalled.meaning())
-        };
-        self.condition(ConditionType::Stalled, stalled, r, m);
-        self.into_plan()
-    }
-
-    fn into_plan(self) -> Plan {
-        Plan {
-            status: self.status,
-            memory: self.memory,
-            step: self.step,
-            events: self.events,
-            again_at: self.again_at,
-            list_after: self.list_after,
-            busy: self.busy,
-            takes: self.takes,
-        }
     }
 }
 

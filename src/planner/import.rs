@@ -1,7 +1,7 @@
 //! Taking over an existing server: explicitly, by its id, and never from a living owner.
 
 use super::draft::{Draft, Verdict};
-use super::model::ObservedServer;
+use super::model::{Marks, ObservedServer};
 use super::{AccountFacts, Step, create, missing, present};
 use crate::api::Reason;
 
@@ -28,10 +28,9 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
 /// Whether somebody else manages the server, as its marks say.
 pub(super) fn foreign(d: &Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
     let installation = d.input.installation;
-    let marks = seen
-        .marks
-        .as_ref()
-        .filter(|m| m.uid != d.uid() || m.installation != installation)?;
+    // Marks are taken off one by one, the uid last: what has that alone is still ours.
+    let ours = |m: &Marks| m.uid == d.uid() && (m.installation == installation || m.installation.is_empty());
+    let marks = seen.marks.as_ref().filter(|m| !ours(m))?;
     let theirs = marks.installation != installation;
     let living = !theirs && marks.object != d.object() && (d.input.lives)(&marks.uid);
     (theirs || living).then(|| {

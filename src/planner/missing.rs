@@ -7,7 +7,7 @@ use super::memory::Outcome;
 use super::model::{ObservedServer, ServerState};
 use super::{AccountFacts, Step, create};
 use crate::api::Reason;
-use crate::api::conditions::to_seconds;
+use crate::api::conditions::{self, ConditionType, to_seconds};
 use crate::api::server::OnMissing;
 use crate::api::server_status::{OperationKind, PowerStatus};
 
@@ -111,9 +111,11 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
             .look
             .as_ref()
             .is_some_and(|l| l.id == id && l.absences > 0);
+        let absent = ServerState::Absent.as_str();
+        let known = d.old.power.as_ref().and_then(|p| p.observed.as_deref()) == Some(absent);
         return if failed_create {
             create::refused(d)
-        } else if denied {
+        } else if denied && !known {
             Verdict::Reconciling(
                 Reason::Missing,
                 format!("server {id} is in no list; it is asked for by id to be certain"),
@@ -165,6 +167,18 @@ fn forget(d: &mut Draft<'_>, id: &str) {
     d.status.operation = None;
     d.status.resize = None;
     d.status.addresses.clear();
+    d.status.applied = None;
+    d.status.details_of = None;
+    d.status.parts.clear();
+    // Whatever was said of it goes with it.
+    for kind in [
+        ConditionType::PowerSynced,
+        ConditionType::SizeSynced,
+        ConditionType::SettingsSynced,
+        ConditionType::DriftDetected,
+    ] {
+        conditions::remove(&mut d.status.conditions, kind);
+    }
     d.status.placement = None;
     d.memory.look = None;
     d.memory.sent = None;

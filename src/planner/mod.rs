@@ -8,7 +8,9 @@ mod account;
 pub mod backoff;
 mod create;
 mod delete;
+mod details;
 mod draft;
+mod finish;
 pub mod group;
 mod import;
 pub mod memory;
@@ -19,6 +21,9 @@ mod power;
 mod present;
 mod resize;
 mod restart;
+mod retry;
+mod settings;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -243,6 +248,7 @@ fn acknowledge(d: &mut Draft<'_>) {
         d.status.failure = None;
         d.memory.backoff = None;
         d.memory.corrections.clear();
+        power::respect_no_more(d);
         if let Some(resize) = &mut d.status.resize {
             resize.failed_size = None;
         }

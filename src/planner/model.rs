@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::choice::choice;
-use crate::api::server::{PowerWish, ServerSpec};
+use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
 
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
@@ -183,6 +183,8 @@ choice! {
     ErrorClass {
         /// The server is in another state or has a task; not a failure.
         Busy,
+        /// It must be stopped for this.
+        NeedsStop,
         /// A passing fault: 5xx, a broken connection.
         Transient,
         /// Asked too much.
@@ -229,8 +231,11 @@ pub struct Capabilities {
     pub power_states: &'static [PowerWish],
     /// The ways to power off.
     pub stop_kinds: &'static [StopKind],
+    /// The longest time in seconds that the cloud itself gives a guest in `SoftThenHard`; any, if absent. A longer
+    /// one is kept by the planner's own clock.
+    pub soft_stop_limit: Option<u32>,
     /// The ways to restart.
-    pub restart_modes: &'static [crate::api::server::PowerOffMode],
+    pub restart_modes: &'static [PowerOffMode],
     /// Whether the size of a running guest can be changed without stopping it.
     pub live_resize: bool,
     /// Whether the cloud stops and starts the guest by itself when a running server is resized.
@@ -264,6 +269,11 @@ impl Capabilities {
         self.preconditions
             .iter()
             .any(|(k, states)| *k == kind && states.contains(&state))
+    }
+
+    /// Whether there is such an operation at all.
+    pub fn has(&self, kind: OperationKind) -> bool {
+        self.preconditions.iter().any(|(k, _)| *k == kind)
     }
 
     /// How long an operation may take, in seconds.
@@ -322,10 +332,12 @@ pub enum Operate {
     Plain,
     /// A stop of this kind, which may take so many seconds.
     Stop(StopKind, u32),
-    /// A restart, by asking the guest (`false`) or by pulling the plug (`true`).
+    /// A restart.
     Restart {
-        /// Pull the plug.
-        hard: bool,
+        /// By asking the guest, or by pulling the plug, or one after the other.
+        mode: PowerOffMode,
+        /// How many seconds a guest that is asked is given.
+        seconds: u32,
     },
     /// A size: name or id, or cores and memory.
     Size(crate::api::server::Size),

@@ -6,8 +6,9 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
-use super::{create, power, resize, restart};
+use super::{create, power, resize, restart, settings, stop};
 use crate::api::Reason;
+use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
 
 /// Seconds within which an accepted call must show in a list.
@@ -17,6 +18,9 @@ const LOST_AFTER: i64 = 15;
 
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
+
+/// The argument of an operation that puts a change from outside back.
+pub(super) const DRIFT: &str = "drift";
 
 /// Operations whose wish lasts: they are tried again under the same record.
 const POWER: &[OperationKind] = &[
@@ -43,6 +47,12 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
     let outcome = d.outcome(&key_of(&op)).cloned();
     d.busy = true;
     d.takes.disruption = matches!(op.kind, OperationKind::Restart | OperationKind::Resize);
+    // Its trouble says nothing of the other aspect.
+    d.said.push(if POWER.contains(&op.kind) {
+        ConditionType::SizeSynced
+    } else {
+        ConditionType::PowerSynced
+    });
     let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
     let asked = d
         .memory
@@ -59,7 +69,7 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
             }
             judge(d, facts, &op, seen, asked > later(at, VISIBLE_WITHIN))
         }
-        None if d.memory.backoff.is_some() && POWER.contains(&op.kind) => between_tries(d, facts, &op, seen),
+        None if d.memory.backoff.is_some() && POWER.contains(&op.kind) => between_tries(d, &op, seen),
         // Recorded by a process that is gone, or of which the answer was lost with it.
         None => judge(d, facts, &op, seen, asked > later(op.started_at, LOST_AFTER)),
     }
@@ -74,7 +84,7 @@ fn judge(
     late: bool,
 ) -> Progress {
     if reached(d, op, seen) && !seen.busy {
-        return done(d, facts, op, seen);
+        return done(d, op, seen);
     }
     let overdue = d.now() >= op.deadline;
     if overdue {
@@ -87,8 +97,21 @@ fn judge(
     // A confirmation shows nothing until it is done.
     let confirms = op.kind == OperationKind::ConfirmResize;
     let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
-    let waits = seen.busy || seen.state.is_transitional() || unseen;
-    if waits || !late {
+    let waits = seen.busy || seen.state.is_transitional() || unseen || restart::passing(d, op, seen);
+    let asked = accepted && !no_longer_wanted(d, op);
+    if let Some(until) = stop::guest_has_until(d, facts, op).filter(|_| asked && !waits) {
+        if d.now() < until {
+            d.again(until);
+            return Progress::Open(saying(d, op.kind));
+        }
+        if stop::asked_softly(op) {
+            // The guest had its time: the harder stop follows under the same record.
+            return Progress::Closed;
+        }
+    }
+    // Some clouds stop and start a guest to restart it: that stop is no drift.
+    let restarts = op.kind == OperationKind::Restart && seen.state == ServerState::Stopped && !overdue;
+    if waits || restarts || !late {
         return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
     }
     if op.kind == OperationKind::DeleteFailed {
@@ -102,13 +125,20 @@ fn judge(
         };
     }
     if seen.state == ServerState::Error {
-        return close(d, op);
+        // The record of a step that is tried again counts the tries.
+        return if op.kind == OperationKind::Retry {
+            Progress::Closed
+        } else {
+            close(d)
+        };
     }
     // Nothing is under way and nothing came of it.
     match op.kind {
         OperationKind::Resize if accepted => resize::without_effect(d, op),
-        OperationKind::Restart => restart::ended(d, facts, op),
-        _ if no_longer_wanted(d, op) => close(d, op),
+        OperationKind::Restart => restart::ended(d, op),
+        OperationKind::Modify => settings::ended(d, op, accepted),
+        OperationKind::Start if resize::start_failed(d, op, None) => close(d),
+        _ if no_longer_wanted(d, op) => close(d),
         _ => {
             // Once for each attempt, however often it is looked at.
             let count = d
@@ -141,8 +171,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::DeleteFailed
         | OperationKind::Modify
         | OperationKind::Cancel
-        | OperationKind::Retry
         | OperationKind::DeletePart => false,
+        OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation
                 || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))
@@ -157,7 +187,7 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
     }
 }
 
-fn done(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
     // The words of a resize that failed are still true when power is put back after it.
     let resize_failed = d.status.resize.as_ref().is_some_and(|r| r.failed_size.is_some());
     let on_error = |f: &Failure| f.code.as_deref() == Some("onError");
@@ -180,12 +210,16 @@ fn done(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Observed
         ),
         _ => {}
     }
-    resize::advance(d, facts, op, seen);
-    close(d, op)
+    if op.argument.as_deref() == Some(DRIFT) {
+        let note = format!("server {} is {} again, as declared", seen.id, seen.state);
+        d.event(false, Reason::DriftCorrected, op.kind.as_str(), note);
+    }
+    resize::advance(d, op, seen);
+    close(d)
 }
 
 /// Ends an operation; what is next is decided in the same plan.
-pub(super) fn close(d: &mut Draft<'_>, _op: &Operation) -> Progress {
+pub(super) fn close(d: &mut Draft<'_>) -> Progress {
     d.status.operation = None;
     d.memory.sent = None;
     d.busy = false;
@@ -214,13 +248,19 @@ fn refused(
         if asked <= at {
             return Progress::Open(saying(d, op.kind));
         }
-        if op.kind == OperationKind::Restart && !seen.busy {
+        if op.kind == OperationKind::Restart && !seen.busy && !restart::passing(d, op, seen) {
             return restart::unverified(d, op);
         }
         return judge(d, facts, op, seen, asked > later(at, LOST_AFTER));
     }
     if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
-        return close(d, op);
+        return close(d);
+    }
+    if op.kind == OperationKind::Modify && settings::refused(d, op, error) {
+        return close(d);
+    }
+    if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
+        return close(d);
     }
     d.memory.sent = None;
     if op.kind == OperationKind::DeleteFailed && error.class == ErrorClass::NotFound {
@@ -231,7 +271,7 @@ fn refused(
         // The server is as declared all the same: its recorded id is proof enough.
         d.delay(error.class, error.retry_after);
         d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
-        return close(d, op);
+        return close(d);
     }
     match error.class {
         // Somebody was faster, or a task runs: look again, it is no failure.
@@ -265,19 +305,19 @@ fn refused(
         });
     }
     let verdict = refusal(d);
-    let _closed = close(d, op);
+    let _closed = close(d);
     d.busy = error.class == ErrorClass::Busy;
     Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)))
 }
 
 /// A power operation that was refused and waits for its next try.
-fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+fn between_tries(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
     d.busy = false;
     if reached(d, op, seen) && !seen.busy {
-        return done(d, facts, op, seen);
+        return done(d, op, seen);
     }
     if no_longer_wanted(d, op) {
-        return close(d, op);
+        return close(d);
     }
     if !d.backing_off() {
         return Progress::Closed;
@@ -292,7 +332,7 @@ fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: 
 /// What is said of the last refusal while it is waited out.
 pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
     let failure = d.status.failure.as_ref()?;
-    let text = format!("{} (tried again by itself)", failure.message);
+    let text = format!("{} {}", failure.message, d.next_try());
     Some(
         match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class)? {
             ErrorClass::Forbidden => Verdict::Stalled(Reason::Forbidden, text),
@@ -311,7 +351,12 @@ fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
     let wish = ServerState::of_wish(power::wish(d).0);
     match op.kind {
         OperationKind::Start => wish != Some(ServerState::Running),
-        OperationKind::Stop => wish != Some(ServerState::Stopped) && !d.deleting() && !resize::stopping(d),
+        OperationKind::Stop => {
+            wish != Some(ServerState::Stopped)
+                && !d.deleting()
+                && !resize::stopping(d)
+                && !settings::stops(op)
+        }
         _ => false,
     }
 }

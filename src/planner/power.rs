@@ -1,11 +1,11 @@
 //! Which power state is wanted, and the one step from the seen state towards it.
 
 use super::draft::{Draft, Verdict, words};
-use super::model::{Capabilities, ObservedServer, Operate, ServerState, StopKind};
-use super::{AccountFacts, account, group, operation, present};
+use super::model::{Capabilities, ObservedServer, Operate, ServerState};
+use super::{AccountFacts, Step, account, group, operation, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
-use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
+use crate::api::server::{DriftPolicy, ManagementPolicy, PowerWish, ServerSpec};
 use crate::api::server_status::OperationKind;
 use jiff::SignedDuration;
 
@@ -56,18 +56,6 @@ pub(super) fn unsupported(d: &Draft<'_>, can: &Capabilities) -> Option<Verdict> 
     Some(Verdict::Stalled(Reason::Unsupported, text))
 }
 
-/// How this cloud stops a server in the wished way, if it can.
-pub(super) fn stop_kind(mode: PowerOffMode, can: &Capabilities) -> Option<StopKind> {
-    let has = |kind: StopKind| can.stop_kinds.contains(&kind).then_some(kind);
-    match mode {
-        PowerOffMode::Soft => has(StopKind::Soft),
-        PowerOffMode::Hard => has(StopKind::Hard),
-        PowerOffMode::SoftThenHard => has(StopKind::SoftThenHard)
-            .or_else(|| has(StopKind::CloudEscalates))
-            .or_else(|| has(StopKind::Soft)),
-    }
-}
-
 /// Compares a settled server with the wish. `Ok` when power needs nothing (with what is said of it).
 pub(super) fn settle(
     d: &mut Draft<'_>,
@@ -114,8 +102,14 @@ pub(super) fn settle(
             Reason::PowerDrift
         };
         let text = format!(
-            "{} was brought about from outside; {wish} is declared",
-            words(seen)
+            "{} was brought about from outside; {wish} is declared{}",
+            words(seen),
+            if reason == Reason::StopRespected {
+                "; to start it set spec.powerState to Stopped and back to Running, or the annotation evenkeel.dev/retry \
+                 to a new value"
+            } else {
+                ""
+            }
         );
         synced(d, ConditionStatus::False, reason, &text);
         d.drifts.push((reason, text.clone()));
@@ -129,12 +123,38 @@ pub(super) fn settle(
         ));
     }
     synced(d, ConditionStatus::False, reason_of(kind), "");
-    Err(act(d, facts, id, seen, kind, corrects))
+    let verdict = act(d, facts, id, seen, kind, corrects);
+    if d.step == Step::Wait
+        && let Some((reason, text)) = verdict.words()
+    {
+        synced(d, ConditionStatus::False, reason, &text);
+    }
+    Err(verdict)
+}
+
+/// Says of power what is plain although something else comes first.
+pub(super) fn glance(d: &mut Draft<'_>, seen: &ObservedServer) {
+    let state = match (seen.state, seen.guest_running) {
+        (ServerState::AwaitingResizeConfirmation, Some(true)) => ServerState::Running,
+        (ServerState::AwaitingResizeConfirmation, Some(false)) => ServerState::Stopped,
+        (state, _) => state,
+    };
+    if ServerState::of_wish(wish(d).0) == Some(state) {
+        synced(d, ConditionStatus::True, Reason::Synced, "");
+    }
+}
+
+/// A person wants a stop from outside to be undone after all.
+pub(super) fn respect_no_more(d: &mut Draft<'_>) {
+    let seen = d.old.power.as_ref().and_then(|p| p.observed.as_deref());
+    if d.spec.drift_policy == DriftPolicy::RespectStop && seen == Some(ServerState::Stopped.as_str()) {
+        d.status.respected_wish = None;
+    }
 }
 
 /// Whether the difference came from outside and policy says to leave it.
 fn tolerated(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
-    if d.old.respected_wish.as_deref() == Some(wish.as_str()) {
+    if d.status.respected_wish.as_deref() == Some(wish.as_str()) {
         return policy_leaves(d.spec.drift_policy, seen.state, wish);
     }
     let exotic = !matches!(seen.state, ServerState::Running | ServerState::Stopped);
@@ -155,7 +175,9 @@ pub(super) fn policy_leaves(policy: DriftPolicy, state: ServerState, wish: Power
 
 /// Whether this very wish was fulfilled before, so that a difference now comes from outside.
 fn was_reached(d: &Draft<'_>, wish: PowerWish) -> bool {
-    d.was(ConditionType::PowerSynced) == Some(ConditionStatus::True)
+    // Unknown: it was fulfilled when it was compared last.
+    let last = d.was(ConditionType::PowerSynced);
+    matches!(last, Some(ConditionStatus::True | ConditionStatus::Unknown))
         && d.old.power.as_ref().and_then(|p| p.desired.as_deref()) == Some(wish.as_str())
 }
 
@@ -193,26 +215,20 @@ fn act(
     }
     if corrects {
         d.memory.corrections.push(now);
-        d.event(false, Reason::DriftCorrected, kind.as_str(), what);
     }
+    // Told when it is done; until then the record says what it is for.
+    let open = d.status.operation.as_ref().filter(|o| o.kind == kind);
+    let drift = corrects || open.is_some_and(|o| o.argument.as_deref() == Some(operation::DRIFT));
+    let argument = drift.then(|| operation::DRIFT.to_owned());
     let can = facts.capabilities;
     let seconds = i64::from(can.deadline(kind));
     if kind == OperationKind::Stop {
-        let Some(stop) = stop_kind(d.spec.power_off.mode, can) else {
-            let kinds: Vec<_> = can.stop_kinds.iter().map(|k| k.as_str()).collect();
-            return Verdict::Stalled(
-                Reason::Unsupported,
-                format!(
-                    "powerOff.mode {} cannot be had from this cloud; it has {}",
-                    d.spec.power_off.mode,
-                    kinds.join(", ")
-                ),
-            );
-        };
         let timeout = d.spec.power_off.timeout.as_secs();
-        d.operate(id, kind, Operate::Stop(stop, timeout), i64::from(timeout), None);
+        if !stop::send(d, can, id, d.spec.power_off.mode, timeout, argument) {
+            return stop::unsupported(d.spec.power_off.mode, can);
+        }
     } else {
-        d.operate(id, kind, Operate::Plain, seconds, None);
+        d.operate(id, kind, Operate::Plain, seconds, argument);
     }
     match &d.status.operation {
         Some(op) if op.deadline <= d.now() => operation::timeout(op),

@@ -3,10 +3,13 @@
 use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
-use super::{AccountFacts, account, create, group, import, missing, operation, power, resize, restart};
+use super::{
+    AccountFacts, account, create, details, group, import, missing, operation, power, resize, restart, retry,
+    settings,
+};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
-use crate::api::server::{ManagementPolicy, OnCreateError, OnError};
+use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
 use crate::api::server_status::OperationKind;
 
 /// A list older than this many seconds is renewed before anything is changed.
@@ -40,10 +43,12 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         return verdict;
     }
     resize::adjust(d, facts, id, &seen)
+        .and_then(|()| settings::before_power(d, facts, id, &seen))
         .and_then(|()| restart::handle(d, facts, id, &seen))
         .and_then(|()| power::settle(d, facts, id, &seen))
         .and_then(|verdict| mark(d, facts, id, &seen).map(|()| verdict))
         .map(|verdict| at_rest(d, facts, id, verdict))
+        .map(|verdict| details::fetch(d, facts, &seen, verdict))
         .unwrap_or_else(|verdict| verdict)
 }
 
@@ -59,10 +64,17 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
             .as_ref()
             .and_then(|p| p.last_transition_time)
             .filter(|_| created);
-        if since.is_some_and(|t| super::draft::later(t, BUILD_LIMIT) < d.now()) {
+        // Where provisioning can be tried again, the time for that is known.
+        let retry = OperationKind::Retry;
+        let limit = if facts.capabilities.has(retry) {
+            BUILD_LIMIT.max(i64::from(facts.capabilities.deadline(retry)))
+        } else {
+            BUILD_LIMIT
+        };
+        if since.is_some_and(|t| super::draft::later(t, limit) < d.now()) {
             let text = format!(
                 "server {id} is still being built after {} minutes: {}",
-                BUILD_LIMIT / 60,
+                limit / 60,
                 seen.raw
             );
             return Some(Verdict::Stalled(Reason::OperationTimeout, text));
@@ -97,6 +109,7 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
 
 /// A server that the cloud gave up on.
 fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    d.broken = true;
     let (class, code, fault) = match &seen.fault {
         Some(f) => (f.class, f.code.clone(), f.message.clone()),
         None => (ErrorClass::Transient, None, "the cloud gives no cause".to_owned()),
@@ -126,7 +139,19 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             );
         }
         let verdict = create::refused(d);
+        if retry::step(d, facts, id, seen, class, &fault) {
+            return verdict;
+        }
+        if !facts.capabilities.allows(OperationKind::DeleteFailed, seen.state) {
+            d.again(d.after(60));
+            let text = format!(
+                "{fault}; the cloud does not delete server {id} in {}",
+                words(seen)
+            );
+            return stalled(text);
+        }
         if d.gagged(facts).is_some() || not_now(d, facts, seen, OperationKind::DeleteFailed, "").is_some() {
+            d.again(d.after(60));
             return verdict;
         }
         let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));
@@ -156,7 +181,10 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         d.operate(
             id,
             OperationKind::Restart,
-            Operate::Restart { hard: true },
+            Operate::Restart {
+                mode: PowerOffMode::Hard,
+                seconds: 0,
+            },
             seconds,
             None,
         );

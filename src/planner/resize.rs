@@ -1,13 +1,17 @@
 //! Size: when a changed text is carried out, confirmed, reverted, or given up.
 
+mod back;
+mod hot;
+
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
-use super::{AccountFacts, account, group, power, present};
+use super::{AccountFacts, account, group, power, present, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
-use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, ResizeWhen};
+use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
 use crate::api::{Duration, Reason};
+pub(super) use back::start_failed;
 
 /// Whether a text of `spec.size` names the size that is seen.
 pub(super) fn is(text: &str, seen: &ObservedServer) -> bool {
@@ -47,15 +51,25 @@ pub(super) fn adjust(
         return Ok(());
     };
     let text = size.text();
+    if !facts.capabilities.has(OperationKind::Resize) {
+        let note = format!("size {text} is declared, but this cloud has no sizes");
+        synced(d, ConditionStatus::False, Reason::Unsupported, &note);
+        return Ok(());
+    }
     let failed = d
         .status
         .resize
         .as_ref()
         .is_some_and(|r| r.failed_size.as_deref() == Some(&text));
+    if failed {
+        back::go_on(d, facts, id, seen)?;
+    }
     if is(&text, seen) {
         d.status.size_requested = Some(text);
         restore(d, facts, id, seen)?;
-        d.status.resize = None;
+        if !back::awaits_start(d, seen) {
+            d.status.resize = None;
+        }
         synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         return Ok(());
     }
@@ -81,6 +95,16 @@ pub(super) fn adjust(
         d.drifts.push((Reason::SizeDrift, note));
         return Ok(());
     }
+    if let Some(verdict) = hot::unsupported(facts.capabilities, &text) {
+        synced(
+            d,
+            ConditionStatus::False,
+            Reason::Unsupported,
+            &hot::without(&text),
+        );
+        d.size_verdict = Some(verdict);
+        return Ok(());
+    }
     let waits = |reason: Reason| {
         (
             reason,
@@ -92,13 +116,15 @@ pub(super) fn adjust(
     };
     let stopped = seen.state == ServerState::Stopped;
     let running = seen.state == ServerState::Running;
-    let live = facts.capabilities.live_resize || facts.capabilities.resize_stops_by_itself;
+    let by_itself = facts.capabilities.resize_stops_by_itself;
+    let hot = running && hot::possible(d, facts.capabilities, &size, seen);
     let go = match d.spec.resize.when {
         _ if d.spec.management_policy != ManagementPolicy::Full => Err(waits(Reason::Observing)),
         ResizeWhen::Manual => Err(waits(Reason::PendingApproval)),
         _ if stopped => Ok(false),
+        _ if hot => Ok(false),
         ResizeWhen::WhenStopped => Err(waits(Reason::PendingPowerOff)),
-        ResizeWhen::StopIfNeeded if running => Ok(!live),
+        ResizeWhen::StopIfNeeded if running => Ok(!by_itself || hot::needs_stop(d, &text)),
         ResizeWhen::StopIfNeeded => Err(waits(Reason::PendingPowerOff)),
     };
     let go = go.and_then(|stop| match d.gagged(facts) {
@@ -123,18 +149,21 @@ pub(super) fn adjust(
     } else {
         OperationKind::Resize
     };
-    if running && let Some(verdict) = group::member::turn(d) {
+    if running
+        && !hot
+        && let Some(verdict) = group::member::turn(d)
+    {
         return Err(verdict);
     }
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &format!("size {text} is declared")) {
-        return Err(if verdict == Verdict::Keep {
-            power::doing(OperationKind::Resize)
-        } else {
-            verdict
-        });
+        let Some((reason, text)) = verdict.words() else {
+            return Err(power::doing(OperationKind::Resize));
+        };
+        synced(d, ConditionStatus::False, reason, &text);
+        return Err(verdict);
     }
     let restore_to = d.status.resize.take().and_then(|r| r.restore_to);
-    let restore_to = if running {
+    let restore_to = if running && !hot {
         Some(ServerState::Running.as_str().to_owned())
     } else {
         restore_to
@@ -153,14 +182,11 @@ pub(super) fn adjust(
     });
     if stop_first {
         power::synced(d, ConditionStatus::False, Reason::Resizing, "");
-        let timeout = d.spec.power_off.timeout.as_secs();
-        let Some(stop) = power::stop_kind(d.spec.power_off.mode, facts.capabilities) else {
-            return Err(Verdict::Stalled(
-                Reason::Unsupported,
-                "this powerOff.mode cannot be had from this cloud".to_owned(),
-            ));
-        };
-        d.operate(id, kind, Operate::Stop(stop, timeout), i64::from(timeout), None);
+        let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
+        if !stop::send(d, facts.capabilities, id, mode, timeout, None) {
+            return Err(stop::unsupported(mode, facts.capabilities));
+        }
+        d.takes.disruption = true;
     } else {
         let seconds = i64::from(facts.capabilities.deadline(kind));
         d.operate(id, kind, Operate::Size(size), seconds, Some(text));
@@ -171,6 +197,7 @@ pub(super) fn adjust(
 /// The cloud waits for a yes or no.
 fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
     d.compared = true;
+    power::glance(d, seen);
     let note = "the cloud waits for the new size to be confirmed or reverted".to_owned();
     if !ours(d) {
         synced(d, ConditionStatus::False, Reason::AwaitingConfirm, &note);
@@ -236,7 +263,7 @@ fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSe
 }
 
 /// An operation of a resize has ended: what it means for the resize.
-pub(super) fn advance(d: &mut Draft<'_>, _facts: &AccountFacts, op: &Operation, seen: &ObservedServer) {
+pub(super) fn advance(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) {
     let Some(resize) = d.status.resize.clone() else {
         return;
     };
@@ -315,12 +342,15 @@ pub(super) fn without_effect(d: &mut Draft<'_>, op: &Operation) -> Progress {
     d.memory.backoff = None;
     d.event(true, Reason::ResizeFailed, "Resize", note);
     give_up(d, &to);
-    close(d, op)
+    close(d)
 }
 
 /// A refusal that trying again does not cure. `false`: it may be tried again.
 pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> bool {
     use ErrorClass::{Capacity, Forbidden, InvalidSpec, Quota, Unsupported};
+    if hot::refused(d, op, error.class) {
+        return true;
+    }
     if !matches!(
         error.class,
         InvalidSpec | Quota | Capacity | Forbidden | Unsupported
@@ -375,7 +405,10 @@ pub(super) fn broken(
     d.operate(
         id,
         kind,
-        Operate::Restart { hard: true },
+        Operate::Restart {
+            mode: PowerOffMode::Hard,
+            seconds: 0,
+        },
         seconds,
         Some("after-resize".to_owned()),
     );

@@ -6,7 +6,7 @@ use super::operation::{Progress, close};
 use super::{AccountFacts, group, power, present};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
-use crate::api::server::PowerOffMode;
+use crate::api::server::PowerWish;
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
 const RECORDED: &str = "Recorded";
@@ -45,13 +45,17 @@ pub(super) fn handle(
             false,
             Reason::RestartUnverified,
             "Restart",
-            format!("not restarted: the server is {}", seen.state),
+            format!(
+                "token {:?}: not restarted, the server is {}",
+                wanted.token, seen.state
+            ),
         );
         return Ok(());
     }
     if d.gagged(facts).is_some() {
         return Ok(());
     }
+    power::glance(d, seen);
     if !facts.capabilities.restart_modes.contains(&wanted.mode) {
         let text = format!("restart.mode {} cannot be had from this cloud", wanted.mode);
         return Err(Verdict::Stalled(Reason::Unsupported, text));
@@ -66,23 +70,34 @@ pub(super) fn handle(
     note(d, &wanted.token, RESTARTING);
     let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
     let how = Operate::Restart {
-        hard: wanted.mode == PowerOffMode::Hard,
+        mode: wanted.mode,
+        seconds: d.spec.power_off.timeout.as_secs(),
     };
     d.operate(id, OperationKind::Restart, how, seconds, Some(wanted.token));
     Err(power::doing(OperationKind::Restart))
 }
 
 /// The restart was accepted and nothing is under way any more.
-pub(super) fn ended(d: &mut Draft<'_>, _facts: &AccountFacts, op: &Operation) -> Progress {
+pub(super) fn ended(d: &mut Draft<'_>, op: &Operation) -> Progress {
     if d.memory.sent.is_none() {
         return unverified(d, op);
     }
     if is_token(d, op) {
         let token = op.argument.clone().unwrap_or_default();
         note(d, &token, DONE);
-        d.event(false, Reason::Restarted, "Restart", "the server was restarted");
+        let text = format!("the server was restarted for token {token:?}");
+        d.event(false, Reason::Restarted, "Restart", text);
     }
-    close(d, op)
+    close(d)
+}
+
+/// Whether a restart is on its way through `Stopped`, as some clouds show it: no drift, and not the end of it.
+pub(super) fn passing(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    op.kind == OperationKind::Restart
+        && seen.state == ServerState::Stopped
+        && power::wish(d).0 == PowerWish::Running
+        && d.now() < op.deadline
+        && !d.deleting()
 }
 
 /// Nobody can know whether the restart happened: it is not repeated.
@@ -94,10 +109,10 @@ pub(super) fn unverified(d: &mut Draft<'_>, op: &Operation) -> Progress {
             true,
             Reason::RestartUnverified,
             "Restart",
-            Reason::RestartUnverified.meaning(),
+            format!("token {token:?}: {}", Reason::RestartUnverified.meaning()),
         );
     }
-    close(d, op)
+    close(d)
 }
 
 /// The cloud certainly did not do it: the token may be tried again.

@@ -1,8 +1,10 @@
 //! The clouds, translated into the planner's words. No policy lives here.
 
+pub mod clouddc;
 pub mod openstack;
 pub mod registry;
 pub mod transport;
+pub mod upcloud;
 
 use futures::future::BoxFuture;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Provider;
+use super::transport::budgets::Budgets;
 use super::transport::client::Recorder;
 use super::transport::endpoint::EndpointRules;
 use super::transport::reqwest::HttpConnect;
@@ -21,6 +22,8 @@ pub struct Build<'a> {
     pub transport: Arc<dyn Transport>,
     /// Where its requests are counted.
     pub recorder: Arc<dyn Recorder>,
+    /// The request budgets of all accounts.
+    pub budgets: &'a Arc<Budgets>,
     /// Whether endpoints may be plain http or addresses of this machine.
     pub allow_insecure_endpoints: bool,
 }
@@ -40,7 +43,11 @@ pub struct Cloud {
 }
 
 /// Every cloud.
-pub const CLOUDS: &[Cloud] = &[super::openstack::CLOUD];
+pub const CLOUDS: &[Cloud] = &[
+    super::openstack::CLOUD,
+    super::upcloud::CLOUD,
+    super::clouddc::CLOUD,
+];
 
 /// The cloud that a ProviderConfig names.
 ///

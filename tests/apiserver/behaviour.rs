@@ -211,6 +211,7 @@ fn two_managers_own_entries_of_one_list() {
         "what the first one owns stays: {got}"
     );
     // A second entry is merged in beside the first, and only then refused: by the rule, not as a conflict.
+    ns.set_status("server", "a", &json!({"id": "4711"}));
     let two = merged(
         &json!({"providerConfigRef": {"name": "helsinki"}}),
         &networks(json!({"name": "data", "network": "d"})),

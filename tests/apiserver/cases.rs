@@ -99,6 +99,18 @@ pub(crate) fn at_update(
     base: &Value,
     cases: &[(&'static str, Value, Value, &'static str)],
 ) {
+    at_update_of(test, kind, base, None, cases);
+}
+
+/// The same on objects that were given a status after they were made. Both writes of a status, with and without
+/// a server in it, have to be taken as well.
+pub(crate) fn at_update_of(
+    test: &str,
+    kind: &str,
+    base: &Value,
+    status: Option<&Value>,
+    cases: &[(&'static str, Value, Value, &'static str)],
+) {
     let ns = cluster().namespace(test);
     let (mut before, mut after, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     for (i, (what, from, to, message)) in cases.iter().enumerate() {
@@ -112,7 +124,16 @@ pub(crate) fn at_update(
         made.values().all(Option::is_none),
         "the objects to change must be valid: {made:?}"
     );
+    for object in before.iter().filter(|_| status.is_some()) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        ns.set_status(&kind.to_lowercase(), name, status.unwrap_or(&Value::Null));
+    }
     compare(&send(&ns, &["replace", "--dry-run=server"], &after), &expected);
+    for object in before.iter().filter(|_| status.is_some()).take(1) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let none = json!({"id": null, "createAttempt": null, "observedGeneration": 2});
+        ns.set_status(&kind.to_lowercase(), name, &none);
+    }
 }
 
 /// The least that a server needs.

@@ -6,6 +6,7 @@ mod accounts;
 mod behaviour;
 mod bounds;
 mod cases;
+mod clouddc;
 mod groups;
 mod servers;
 #[path = "../support/mod.rs"]

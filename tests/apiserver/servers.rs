@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cases::{at_create, at_update, full_server, merged, networks, server};
+use crate::cases::{at_create, at_update, at_update_of, full_server, merged, networks, server};
 
 #[test]
 #[rustfmt::skip] // One case a line.
@@ -29,6 +29,8 @@ fn servers_at_create() {
             ("PowerOnly without import", json!({"managementPolicy": "PowerOnly"}), "PowerOnly and Observe need import.id"),
             ("PowerOnly", with(json!({"managementPolicy": "PowerOnly"})), ""),
             ("Observe needs no powerState", with(json!({"managementPolicy": "Observe", "powerState": null})), ""),
+            ("PowerOnly with Delete", with(json!({"managementPolicy": "PowerOnly", "deletionPolicy": "Delete"})), "never delete a server: deletionPolicy must be Orphan"),
+            ("Observe with Delete", with(json!({"managementPolicy": "Observe", "deletionPolicy": "Delete"})), "never delete a server: deletionPolicy must be Orphan"),
             ("PowerOnly needs powerState", with(json!({"managementPolicy": "PowerOnly", "powerState": null})), "import needs powerState"),
             ("import with an odd id", with(json!({"import": {"id": "a b"}})), "spec.import.id"),
             ("Recreate", json!({"onMissing": "Recreate"}), ""),
@@ -92,7 +94,6 @@ fn servers_at_create() {
 #[rustfmt::skip] // One case a line.
 fn servers_at_update() {
     let imported = json!({"import": {"id": "1"}, "powerState": "Running", "deletionPolicy": "Orphan"});
-    let net = networks(json!({"name": "a", "network": "n"}));
     at_update(
         "server-update",
         "Server",
@@ -107,25 +108,12 @@ fn servers_at_update() {
             ("another account", json!({}), json!({"providerConfigRef": {"name": "other"}}), "providerConfigRef is immutable"),
             ("the kind of the same account", json!({}), json!({"providerConfigRef": {"kind": "ProviderConfig"}}), ""),
             ("the same kind left out", json!({"providerConfigRef": {"kind": "ProviderConfig"}}), json!({}), ""),
-            ("cloudName added", json!({}), json!({"cloudName": "a"}), "cloudName is immutable"),
-            ("cloudName removed", json!({"cloudName": "a"}), json!({}), "cloudName is immutable"),
-            ("cloudName changed", json!({"cloudName": "a"}), json!({"cloudName": "b"}), "cloudName is immutable"),
-            ("hostname added", json!({}), json!({"hostname": "a"}), "hostname is immutable"),
-            ("hostname removed", json!({"hostname": "a"}), json!({}), "hostname is immutable"),
-            ("hostname changed", json!({"hostname": "a"}), json!({"hostname": "b"}), "hostname is immutable"),
-            ("labels added", json!({}), json!({"labels": {"a": "1"}}), "labels are immutable"),
-            ("labels removed", json!({"labels": {"a": "1"}}), json!({}), "labels are immutable"),
-            ("a label added", json!({"labels": {"a": "1"}}), json!({"labels": {"a": "1", "b": "2"}}), "labels are immutable"),
-            ("user data added", json!({}), json!({"userDataSecretRef": {"name": "a", "key": "k"}}), "userDataSecretRef is immutable"),
-            ("user data removed", json!({"userDataSecretRef": {"name": "a", "key": "k"}}), json!({}), "userDataSecretRef is immutable"),
-            ("user data changed", json!({"userDataSecretRef": {"name": "a", "key": "k"}}), json!({"userDataSecretRef": {"name": "a", "key": "l"}}), "userDataSecretRef is immutable"),
-            ("openstack added", json!({}), net.clone(), "openstack is immutable"),
-            ("openstack removed", net.clone(), json!({}), "openstack is immutable"),
-            ("openstack changed", net.clone(), networks(json!({"name": "a", "network": "m"})), "openstack is immutable"),
             ("import added", json!({}), imported.clone(), ""),
             ("import added alone", json!({}), json!({"import": {"id": "1"}}), "import needs powerState"),
             ("import removed", imported.clone(), merged(&imported, &json!({"import": null})), "import is immutable once set"),
             ("import changed", imported.clone(), merged(&imported, &json!({"import": {"id": "2"}})), "import is immutable once set"),
+            ("PowerOnly later, with Delete", merged(&imported, &json!({"deletionPolicy": "Delete"})), merged(&imported, &json!({"deletionPolicy": "Delete", "managementPolicy": "PowerOnly"})), "never delete a server: deletionPolicy must be Orphan"),
+            ("Delete later, with PowerOnly", merged(&imported, &json!({"managementPolicy": "PowerOnly"})), merged(&imported, &json!({"deletionPolicy": "Delete", "managementPolicy": "PowerOnly"})), "never delete a server: deletionPolicy must be Orphan"),
             ("PowerOnly later", imported.clone(), merged(&imported, &json!({"managementPolicy": "PowerOnly"})), ""),
             ("Observe without import, later", json!({}), json!({"managementPolicy": "Observe"}), "PowerOnly and Observe need import.id"),
             ("protection", json!({}), json!({"deletionProtection": true}), ""),
@@ -133,4 +121,57 @@ fn servers_at_update() {
             ("a soak removed", json!({"resize": {"confirm": "AfterSoak", "soak": "5m"}}), json!({"resize": {"confirm": "AfterSoak"}}), "resize.soak is given with"),
         ],
     );
+}
+
+/// What a server is made from: (what, before, after, the refusal once there is a server).
+#[rustfmt::skip] // One case a line.
+fn made_from() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let net = networks(json!({"name": "a", "network": "n"}));
+    let other = networks(json!({"name": "a", "network": "m"}));
+    let user_data = |key: &str| json!({"userDataSecretRef": {"name": "a", "key": key}});
+    vec![
+        ("cloudName added", json!({}), json!({"cloudName": "a"}), "cloudName is immutable once a server exists"),
+        ("cloudName removed", json!({"cloudName": "a"}), json!({}), "cloudName is immutable once a server exists"),
+        ("cloudName changed", json!({"cloudName": "a"}), json!({"cloudName": "b"}), "cloudName is immutable once a server exists"),
+        ("hostname added", json!({}), json!({"hostname": "a"}), "hostname is immutable once a server exists"),
+        ("hostname removed", json!({"hostname": "a"}), json!({}), "hostname is immutable once a server exists"),
+        ("hostname changed", json!({"hostname": "a"}), json!({"hostname": "b"}), "hostname is immutable once a server exists"),
+        ("labels added", json!({}), json!({"labels": {"a": "1"}}), "labels are immutable once a server exists"),
+        ("labels removed", json!({"labels": {"a": "1"}}), json!({}), "labels are immutable once a server exists"),
+        ("a label added", json!({"labels": {"a": "1"}}), json!({"labels": {"a": "1", "b": "2"}}), "labels are immutable once a server exists"),
+        ("user data added", json!({}), user_data("k"), "userDataSecretRef is immutable once a server exists"),
+        ("user data removed", user_data("k"), json!({}), "userDataSecretRef is immutable once a server exists"),
+        ("user data changed", user_data("k"), user_data("l"), "userDataSecretRef is immutable once a server exists"),
+        ("openstack added", json!({}), net.clone(), "openstack is immutable once a server exists"),
+        ("openstack removed", net.clone(), json!({}), "openstack is immutable once a server exists"),
+        ("openstack changed", net.clone(), other, "openstack is immutable once a server exists"),
+        ("a size", net.clone(), merged(&net, &json!({"size": {"name": "m1.large"}})), ""),
+    ]
+}
+
+#[test]
+fn what_a_server_is_made_from_can_be_corrected_until_there_is_one() {
+    let free: Vec<_> = made_from()
+        .into_iter()
+        .map(|(w, a, b, _)| (w, a, b, ""))
+        .collect();
+    // Nothing happened yet; an attempt was refused.
+    let refused = json!({"observedGeneration": 1, "createAttempts": 3, "previousIDs": ["4711"],
+        "failure": {"class": "InvalidSpec", "message": "no such network", "firstAt": "2026-01-01T00:00:00Z"}});
+    at_update("made-from-new", "Server", &server(), &free);
+    at_update_of("made-from-refused", "Server", &server(), Some(&refused), &free);
+}
+
+#[test]
+fn what_a_server_is_made_from_is_fixed_once_there_is_one() {
+    let attempt = json!({"n": 1, "holder": "p", "startedAt": "2026-01-01T00:00:00Z", "deadline": "2026-01-01T00:02:00Z"});
+    for (test, status) in [
+        ("made-from-made", json!({"observedGeneration": 1, "id": "4711"})),
+        (
+            "made-from-open",
+            json!({"observedGeneration": 1, "createAttempt": attempt}),
+        ),
+    ] {
+        at_update_of(test, "Server", &server(), Some(&status), &made_from());
+    }
 }

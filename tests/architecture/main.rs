@@ -29,17 +29,30 @@ const SIM_MAY_USE: &[&[&str]] = &[
 /// All that the program knows of its library.
 const MAIN_MAY_USE: &[&str] = &["cli", "runtime"];
 /// Each cloud: the words that give it away, and where they may stand.
-const CLOUDS: &[(&[&str], &[&str])] = &[(
-    &["openstack", "nova"],
-    &[
-        "src/api/",
-        "src/sim/",
-        "src/providers/openstack/",
-        "src/cli/sim",
-        REGISTRATION[0],
-        REGISTRATION[1],
-    ],
-)];
+const CLOUDS: &[(&[&str], &[&str])] = &[
+    (
+        &["openstack", "nova"],
+        &[
+            "src/api/",
+            "src/sim/",
+            "src/providers/openstack/",
+            "src/cli/sim",
+            REGISTRATION[0],
+            REGISTRATION[1],
+        ],
+    ),
+    (
+        &["clouddc", "imetal", "huawei"],
+        &[
+            "src/api/",
+            "src/sim/",
+            "src/providers/clouddc/",
+            "src/cli/sim",
+            REGISTRATION[0],
+            REGISTRATION[1],
+        ],
+    ),
+];
 /// Where a cloud is made known to the rest: its `mod` line, and its line in the list of clouds.
 const REGISTRATION: [&str; 2] = ["src/providers/mod.rs", "src/providers/registry.rs"];
 /// What a pure layer does not do.

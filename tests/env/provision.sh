@@ -1,27 +1,33 @@
 #!/usr/bin/env bash
 # Provisions the real parts that the tests run on, all at once, and says how
-# long each took:  provision.sh [kubernetes] [openstack] [openstackclient]   (default: all).
+# long each took:  provision.sh [kubernetes] [openstack] [openstackclient]
+#   [upcloudclient] [huaweiclient]   (default: all).
 # stdout carries settings for a shell to eval:
 #   EVENKEEL_KUBE_BIN=...       directory of etcd, kube-apiserver, kube-controller-manager, kubectl
 #   OS_CLIENT_CONFIG_FILE=...   clouds.yaml of the running OpenStack
 #   EVENKEEL_OPENSTACK_CLIENT=...   the openstack command
+#   EVENKEEL_UPCLOUD_CLIENT=...     a Python with UpCloud's own client
+#   EVENKEEL_HUAWEI_CLIENT=...      a Python with Huawei's own client for CloudDC
 # Status 3: a part cannot be had on this machine (which one, and what it would
 # need, is said); the settings of the other are printed nevertheless.
 set -euo pipefail
 ME=provision; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib.sh"
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-[ $# -gt 0 ] || set -- kubernetes openstack openstackclient
+[ $# -gt 0 ] || set -- kubernetes openstack openstackclient upcloudclient huaweiclient
 declare -A job=()
-declare -A command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh [openstackclient]=openstackclient.sh)
-declare -A setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE [openstackclient]=EVENKEEL_OPENSTACK_CLIENT)
+declare -A command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh [openstackclient]=openstackclient.sh
+  [upcloudclient]='pythonclient.sh upcloud' [huaweiclient]='pythonclient.sh huawei')
+declare -A setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE [openstackclient]=EVENKEEL_OPENSTACK_CLIENT
+  [upcloudclient]=EVENKEEL_UPCLOUD_CLIENT [huaweiclient]=EVENKEEL_HUAWEI_CLIENT)
 for part in "$@"; do
-  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh [kubernetes] [openstack] [openstackclient]" >&2; exit 2; }
+  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh [kubernetes] [openstack] [openstackclient] [upcloudclient] [huaweiclient]" >&2; exit 2; }
 done
 run() { # run PART: leaves its result, status and time in $tmp
   local status=0 t=$SECONDS
   trap 'kill $p 2>/dev/null; wait $p; exit 130' INT TERM HUP
-  "$HERE/${command[$1]}" > "$tmp/$1.out" & p=$!
+  # shellcheck disable=SC2086
+  "$HERE"/${command[$1]} > "$tmp/$1.out" & p=$!
   wait $p || status=$?
   printf '%s %s\n' "$status" "$(elapsed $t)" > "$tmp/$1.end"
 }
@@ -30,7 +36,7 @@ trap 'kill "${job[@]}" 2>/dev/null || true; wait; exit 130' INT TERM HUP
 wait "${job[@]}" || true
 
 worst=0
-printf '\n%-12s %-18s %s\n' part took result >&2
+printf '\n%-15s %-18s %s\n' part took result >&2
 for part in "$@"; do
   read -r status took < "$tmp/$part.end"; result=$(tail -n 1 "$tmp/$part.out")
   case $status in
@@ -38,6 +44,6 @@ for part in "$@"; do
     3) result='not available here, see above'; [ $worst != 0 ] || worst=3 ;;
     *) result="FAILED (status $status), see above"; worst=1 ;;
   esac
-  printf '%-12s %-18s %s\n' "$part" "$took" "$result" >&2
+  printf '%-15s %-18s %s\n' "$part" "$took" "$result" >&2
 done
 exit $worst

@@ -1,18 +1,16 @@
-//! Scenarios that kill controllers or take Nova away: played one after the other.
+//! Scenarios that take Nova away, or concern the controller of all namespaces: played one after the other.
 
 use std::time::Duration;
 
 use evenkeel::api::{ConditionType, ProviderConfig, conditions};
 use futures::future::BoxFuture;
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
-use kube::runtime::wait::await_condition;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::parts::Parts;
+use crate::process::Process;
 use crate::scenarios::groups;
-use crate::scenarios::stage::{Order, Stage, condition, current, id_of, ready, words};
+use crate::scenarios::stage::{Order, Stage, condition, id_of, ready, words};
 
 type Scenario = for<'a> fn(&'a Parts, &'a Stage) -> BoxFuture<'a, ()>;
 
@@ -27,12 +25,7 @@ pub const ALL: &[(&str, Scenario)] = &[
     ("a_second_controller_takes_over", |p, s| {
         Box::pin(a_second_controller_takes_over(p, s))
     }),
-    ("killed_in_the_middle", |p, s| {
-        Box::pin(killed_in_the_middle(p, s))
-    }),
-    ("asleep_between_record_and_call", |p, s| {
-        Box::pin(asleep_between_record_and_call(p, s))
-    }),
+    ("two_that_both_act", |p, s| Box::pin(two_that_both_act(p, s))),
 ];
 
 /// The servers of the four operations that something happens in the middle of.
@@ -44,8 +37,8 @@ struct Four {
 }
 
 impl Four {
-    async fn prepare(s: &Stage, round: &str) -> Self {
-        let name = |short: &str| s.name(&format!("{short}{round}"));
+    async fn prepare(s: &Stage) -> Self {
+        let name = |short: &str| s.name(short);
         let four = Self {
             create: name("create"),
             stop: name("stop"),
@@ -58,8 +51,8 @@ impl Four {
         for name in [&four.stop, &four.resize, &four.delete] {
             s.ready(name).await;
         }
-        // Slow enough to be met in the middle.
-        let delay = Some(Duration::from_secs(4));
+        // The hypervisor is at it until the orders are withdrawn.
+        let delay = Some(Duration::from_secs(900));
         let order = |call, name: &String| Order {
             call,
             server: name.clone(),
@@ -104,32 +97,39 @@ impl Four {
         for name in [&self.create, &self.stop, &self.resize] {
             s.gone(name).await;
         }
-        s.world.hypervisor(&[]);
     }
 
-    /// Waits until all four are under way, and the create has arrived: a create that is lost is waited out for two
-    /// minutes, which is played by `asleep_between_record_and_call`.
+    /// Waits until Nova is in the middle of all four: the hypervisor has been asked, and has not answered.
     async fn under_way(&self, s: &Stage) {
-        for name in [&self.stop, &self.resize] {
-            s.wait(name, "an operation", |x| {
-                current(x) && x.status.as_ref().unwrap().operation.is_some()
-            })
-            .await;
+        for (name, task) in [
+            (&self.create, "spawning"),
+            (&self.stop, "powering-off"),
+            (&self.resize, "resize_migrating"),
+            (&self.delete, "deleting"),
+        ] {
+            let at_it = async {
+                while s
+                    .nova
+                    .of_name(name)
+                    .await
+                    .iter()
+                    .all(|x| x["OS-EXT-STS:task_state"] != task)
+                {
+                    sleep(Duration::from_millis(200)).await;
+                }
+            };
+            let reached = timeout(s.patience, at_it).await;
+            reached.unwrap_or_else(|_| panic!("{name} is never {task}"));
         }
-        let arrived = async {
-            while s.nova.of_name(&self.create).await.is_empty() {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(s.patience, arrived).await.expect("the create arrives");
     }
 }
 
 async fn nova_away_for_a_minute(_: &Parts, s: &Stage) {
-    let four = Four::prepare(s, "").await;
+    let four = Four::prepare(s).await;
     four.begin(s).await;
     four.under_way(s).await;
     s.world.outage(true).await;
+    s.world.hypervisor(&[]);
     // The ProviderConfig says so at once, the servers not yet.
     s.wait_for::<ProviderConfig>("cloud", "Reachable=False", |c| {
         let found = c.status.as_ref().map(|s| s.conditions.as_slice());
@@ -147,75 +147,55 @@ async fn a_second_controller_takes_over(parts: &Parts, s: &Stage) {
     parts.start_controller();
     s.create(&name, json!({})).await;
     let server = s.ready(&name).await;
-    let leader = holder(parts, |_| true).await;
+    let leader = parts.holder("evenkeel-system", |_| true).await;
     parts.kill_controller();
     s.edit(&name, json!({"powerState": "Stopped"})).await;
     s.ready_in(&name, "Stopped").await;
-    assert_ne!(holder(parts, |_| true).await, leader);
+    assert_ne!(parts.holder("evenkeel-system", |_| true).await, leader);
     assert_eq!(id_of(&s.get(&name).await), id_of(&server));
     s.remove(&name).await;
 }
 
-/// Who holds the lease, once it is somebody wanted.
-async fn holder(parts: &Parts, wanted: impl Fn(&str) -> bool) -> String {
-    let leases: Api<Lease> = Api::namespaced(parts.client(), "evenkeel-system");
-    let of = |l: &Lease| l.spec.as_ref().and_then(|s| s.holder_identity.clone());
-    let found = await_condition(leases, "evenkeel-controller", |l: Option<&Lease>| {
-        l.and_then(of).is_some_and(|h| !h.is_empty() && wanted(&h))
-    });
-    let lease = timeout(Duration::from_secs(60), found)
-        .await
-        .expect("a new holder of the lease");
-    of(&lease.unwrap().unwrap()).unwrap()
-}
-
-async fn killed_in_the_middle(parts: &Parts, s: &Stage) {
-    for (round, moment) in [0, 700, 3000].into_iter().enumerate() {
-        let four = Four::prepare(s, &round.to_string()).await;
-        four.begin(s).await;
-        four.under_way(s).await;
-        sleep(Duration::from_millis(moment)).await;
-        parts.kill_controller();
-        parts.start_controller();
-        four.fulfilled(s).await;
+/// Two controllers that both hold a lease, each its own, and act on the same objects.
+async fn two_that_both_act(parts: &Parts, s: &Stage) {
+    parts.lease_home(&s.namespace);
+    let installation = parts.installation();
+    parts.start_controller_with(&[
+        "--lease-namespace",
+        &s.namespace,
+        "--installation-id",
+        &installation,
+    ]);
+    parts.holder(&s.namespace, |_| true).await;
+    let before: Vec<usize> = parts.controllers().iter().map(Process::calls).collect();
+    let names: Vec<String> = (0..8).map(|i| s.name(&format!("web-{i}"))).collect();
+    for name in &names {
+        s.create(name, json!({})).await;
     }
-}
-
-/// The controller has recorded its attempt and asks Glance for the image's id, which does not answer. There it is
-/// stopped; somebody else takes over; then it wakes up, gets its answer, and must not send any more.
-async fn asleep_between_record_and_call(parts: &Parts, s: &Stage) {
-    let name = s.name("web");
-    // A fresh process, which does not know the image yet.
-    parts.kill_controller();
-    parts.start_controller();
-    s.wait_for::<ProviderConfig>("cloud", "Ready", |c| {
-        let found = c.status.as_ref().map(|s| s.conditions.as_slice());
-        conditions::get(found.unwrap_or_default(), ConditionType::Ready).is_some_and(|c| c.status == "True")
-    })
-    .await;
-    let sleeper = holder(parts, |_| true).await;
-    parts.signal_service("glance", "STOP");
-    s.create(&name, json!({})).await;
-    s.wait(&name, "the record", |x| {
-        x.status.as_ref().is_some_and(|s| s.create_attempt.is_some())
-    })
-    .await;
-    parts.controllers()[0].signal("STOP");
-    parts.signal_service("glance", "CONT");
-    assert!(s.nova.of_name(&name).await.is_empty(), "stopped before its call");
-    parts.start_controller();
-    holder(parts, |h| h != sleeper).await;
-    parts.controllers()[0].signal("CONT");
-    // Long enough for a call to be made, if it were.
-    sleep(Duration::from_secs(5)).await;
+    for name in &names {
+        s.ready(name).await;
+    }
+    for name in &names {
+        s.edit(name, json!({"powerState": "Stopped"})).await;
+    }
+    for name in &names {
+        s.ready_in(name, "Stopped").await;
+        assert_eq!(s.nova.of_name(name).await.len(), 1, "{name}");
+    }
+    for name in &names {
+        s.delete(name).await;
+    }
+    for name in &names {
+        s.gone(name).await;
+        assert!(s.nova.of_name(name).await.is_empty());
+    }
+    // Else it would not be about two.
+    let after: Vec<usize> = parts.controllers().iter().map(Process::calls).collect();
+    assert_eq!(after.len(), 2);
     assert!(
-        s.nova.of_name(&name).await.is_empty(),
-        "it woke up and did not call"
+        after.iter().zip(&before).all(|(a, b)| a > b),
+        "both have acted: {before:?} {after:?}"
     );
-    let server = s.ready(&name).await;
-    assert_eq!(server.status.as_ref().unwrap().create_attempts, Some(2));
-    assert_eq!(s.nova.of_name(&name).await.len(), 1);
-    s.remove(&name).await;
 }
 
 /// One host of the three takes no new servers: the third member has no place until it does again.

@@ -2,7 +2,8 @@
 //! its own with the token of its ServiceAccount, and a real Nova. `make test` provisions all that.
 //!
 //! One control plane and one controller serve all scenarios side by side, each in a namespace of its own; then come,
-//! one after the other, those that kill controllers or take Nova away. An argument plays what contains it.
+//! one after the other, those that take controllers or Nova away; then, side by side again, those that kill or stop
+//! a controller of their own at one certain step. An argument plays what contains it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
@@ -12,8 +13,10 @@ mod scenarios;
 mod support;
 
 mod alone;
+mod moments;
 mod parts;
 mod process;
+mod proxy;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,8 +26,8 @@ use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use parts::Parts;
-use scenarios::common;
 use scenarios::stage::Stage;
+use scenarios::{common, groups, outside};
 
 /// So many scenarios are played at once.
 const SIDE_BY_SIDE: usize = 10;
@@ -32,8 +35,8 @@ const SIDE_BY_SIDE: usize = 10;
 type Scenario = for<'a> fn(&'a Stage) -> BoxFuture<'a, ()>;
 
 macro_rules! table {
-    ($($name:ident),* $(,)?) => {
-        const SHARED: &[(&str, Scenario)] = &[$((stringify!($name), |s| Box::pin(common::$name(s)))),*];
+    ($($module:ident::$name:ident),* $(,)?) => {
+        const SHARED: &[(&str, Scenario)] = &[$((stringify!($name), |s| Box::pin($module::$name(s)))),*];
     };
 }
 
@@ -56,30 +59,31 @@ async fn play(chosen: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
     let parts = Arc::new(Parts::start().await);
     let mut failed = Vec::new();
     parts.start_controller();
-    let turns = Arc::new(Semaphore::new(SIDE_BY_SIDE));
-    let tasks: Vec<_> = SHARED
+    let shared = SHARED
         .iter()
         .filter(|(name, _)| chosen(name))
         .map(|(name, scenario)| {
-            let (parts, turns) = (Arc::clone(&parts), Arc::clone(&turns));
-            tokio::spawn(async move {
-                let _turn = turns.acquire().await.unwrap();
-                let began = Instant::now();
-                let played = async { scenario(&parts.stage(name).await).await };
-                (*name, report(name, began, played).await)
-            })
-        })
-        .collect();
-    for task in tasks {
-        let (name, ok) = task.await.unwrap();
-        failed.extend((!ok).then_some(name));
-    }
+            let parts = Arc::clone(&parts);
+            let played = async move { scenario(&parts.stage(name).await).await };
+            (*name, played.boxed())
+        });
+    failed.extend(side_by_side(shared).await);
     for (name, scenario) in alone::ALL.iter().filter(|(name, _)| chosen(name)) {
         let played = async { scenario(&parts, &parts.stage(name).await).await };
         let ok = report(name, Instant::now(), played).await;
         failed.extend((!ok).then_some(*name));
         parts.restore().await;
     }
+    parts.kill_all();
+    let moments = moments::ALL
+        .iter()
+        .filter(|(name, _)| chosen(name))
+        .map(|(name, moment)| {
+            let parts = Arc::clone(&parts);
+            let played = async move { moments::play(&parts, &parts.bare_stage(name), moment).await };
+            (*name, played.boxed())
+        });
+    failed.extend(side_by_side(moments).await);
     let ok = report("no_secret_in_any_log", Instant::now(), async {
         parts.judge_logs()
     })
@@ -91,6 +95,28 @@ async fn play(chosen: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
             "the controllers' logs are kept in {}",
             parts.keep_logs().display()
         );
+    }
+    failed
+}
+
+/// Plays them, so many at once; the names of what failed.
+async fn side_by_side(
+    all: impl Iterator<Item = (&'static str, BoxFuture<'static, ()>)>,
+) -> Vec<&'static str> {
+    let turns = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let tasks: Vec<_> = all
+        .map(|(name, played)| {
+            let turns = Arc::clone(&turns);
+            tokio::spawn(async move {
+                let _turn = turns.acquire().await.unwrap();
+                (name, report(name, Instant::now(), played).await)
+            })
+        })
+        .collect();
+    let mut failed = Vec::new();
+    for task in tasks {
+        let (name, ok) = task.await.unwrap();
+        failed.extend((!ok).then_some(name));
     }
     failed
 }

@@ -10,11 +10,15 @@ use evenkeel::providers::transport::Connect;
 use evenkeel::providers::transport::endpoint::EndpointRules;
 use evenkeel::providers::transport::reqwest::{HttpConnect, install_crypto};
 use futures::future::BoxFuture;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client, Config};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::process::{Process, signal};
+use crate::process::Process;
+use crate::proxy::Proxy;
 use crate::scenarios::nova::Nova;
 use crate::scenarios::stage::{Order, Stage, World};
 use crate::support::kube::{Cluster, cluster};
@@ -109,8 +113,6 @@ impl Parts {
         });
         install_crypto();
         let cluster = tokio::task::spawn_blocking(cluster).await.unwrap();
-        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/default");
-        cluster.kubectl(&["apply", "-k", deploy]).ok().unwrap();
         let options = KubeConfigOptions::default();
         let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -124,7 +126,7 @@ impl Parts {
             started: AtomicU32::new(0),
             controllers: Mutex::default(),
         };
-        parts.controller_kubeconfig();
+        parts.install();
         // The project that may have one server: what a run that died left in it would use that up.
         let quota = parts.nova("quota");
         for server in quota.list().await {
@@ -133,22 +135,19 @@ impl Parts {
         parts
     }
 
-    /// The administrator's kubeconfig with the token of the controller's own ServiceAccount.
-    fn controller_kubeconfig(&self) {
-        let view = ["config", "view", "--raw", "--flatten", "-o", "json"];
-        let mut config: Value = serde_json::from_str(&self.cluster.kubectl(&view).ok().unwrap()).unwrap();
-        let token = [
-            "-n",
-            "evenkeel-system",
-            "create",
-            "token",
-            "evenkeel",
-            "--duration",
-            "2h",
-        ];
-        let token = self.cluster.kubectl(&token).ok().unwrap();
-        config["users"][0]["user"] = json!({"token": token.trim()});
-        std::fs::write(self.kubeconfig(), config.to_string()).unwrap();
+    /// The rights of `deploy/default`, and a kubeconfig with a token of the controller's own ServiceAccount.
+    fn install(&self) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/env/kubernetes/install.sh");
+        let mut path = self.cluster.bin().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let done = Command::new(script)
+            .args([self.cluster.kubeconfig(), self.kubeconfig()])
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{script}: {said}");
     }
 
     fn kubeconfig(&self) -> PathBuf {
@@ -171,6 +170,13 @@ impl Parts {
 
     /// A namespace with an account.
     pub async fn stage(&self, scenario: &str) -> Stage {
+        let stage = self.bare_stage(scenario);
+        stage.default_account().await;
+        stage
+    }
+
+    /// A namespace without an account.
+    pub fn bare_stage(&self, scenario: &str) -> Stage {
         let namespace = format!("{}-{}", scenario.replace('_', "-"), std::process::id());
         self.cluster
             .kubectl(&["create", "namespace", &namespace])
@@ -180,18 +186,69 @@ impl Parts {
             .clouds
             .with_file_name("fake.d")
             .join(format!("{namespace}.json"));
-        let stage = Stage {
-            client: self.client(),
+        Stage {
+            cluster: crate::scenarios::cluster::Cluster {
+                client: self.client(),
+                namespace,
+                patience: PATIENCE,
+            },
             nova: self.nova("demo"),
             world: Arc::new(Cloud {
                 clouds: self.clouds.clone(),
                 orders,
             }),
-            namespace,
-            patience: PATIENCE,
-        };
-        stage.default_account().await;
-        stage
+        }
+    }
+
+    /// Where Keystone and Nova are, as in `http://127.0.0.1:1234`.
+    pub fn addresses(&self) -> (String, String) {
+        let text = std::fs::read_to_string(&self.clouds).unwrap();
+        let keystone = text.split("auth_url: ").nth(1).unwrap().lines().next().unwrap();
+        let keystone = keystone.trim().trim_end_matches("/v3").to_owned();
+        let (host, port) = keystone.rsplit_once(':').unwrap();
+        let nova = format!("{host}:{}", port.parse::<u16>().unwrap() + 1);
+        (keystone, nova)
+    }
+
+    /// A proxy to the cluster, for one controller.
+    pub async fn cluster_proxy(&self) -> Proxy {
+        let config: Value = serde_json::from_slice(&std::fs::read(self.kubeconfig()).unwrap()).unwrap();
+        let ca = std::fs::read(self.cluster.kubeconfig().with_file_name("pki").join("ca.crt")).unwrap();
+        let server = config["clusters"][0]["cluster"]["server"].as_str().unwrap();
+        Proxy::start(server, Some(&ca), None).await
+    }
+
+    /// Lets the controller keep its lease in that namespace.
+    pub fn lease_home(&self, namespace: &str) {
+        let role = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/default/role.yaml");
+        let apply = ["-n", namespace, "apply", "-f", role];
+        self.cluster.kubectl(&apply).ok().unwrap();
+    }
+
+    /// Starts a controller for one stage alone, which has its lease there and sees the cluster through a proxy.
+    pub fn controller_of(&self, s: &Stage, cluster: &Proxy) -> Process {
+        let config = std::fs::read(self.kubeconfig()).unwrap();
+        let mut config: Value = serde_json::from_slice(&config).unwrap();
+        config["clusters"][0]["cluster"] = json!({"server": cluster.url});
+        let file = self.scratch.path().join(format!("{}.kubeconfig", s.namespace));
+        std::fs::write(&file, config.to_string()).unwrap();
+        self.controller(
+            &file,
+            &["--namespace", &s.namespace, "--lease-namespace", &s.namespace],
+        )
+    }
+
+    /// Who holds the lease that is kept in a namespace, once it is somebody wanted.
+    pub async fn holder(&self, namespace: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let leases: Api<Lease> = Api::namespaced(self.client(), namespace);
+        let of = |l: &Lease| l.spec.as_ref().and_then(|s| s.holder_identity.clone());
+        let found = await_condition(leases, "evenkeel-controller", |l: Option<&Lease>| {
+            l.and_then(of).is_some_and(|h| !h.is_empty() && wanted(&h))
+        });
+        let lease = timeout(Duration::from_secs(120), found)
+            .await
+            .expect("a new holder of the lease");
+        of(&lease.unwrap().unwrap()).unwrap()
     }
 
     /// The controllers that were started, in that order.
@@ -199,12 +256,39 @@ impl Parts {
         self.controllers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts one more controller.
-    pub fn start_controller(&self) {
+    fn controller(&self, kubeconfig: &Path, more: &[&str]) -> Process {
         let n = self.started.fetch_add(1, Ordering::SeqCst) + 1;
         let log = self.scratch.path().join(format!("controller-{n}.log"));
-        let process = Process::start(&self.kubeconfig(), &log);
+        Process::start(kubeconfig, &log, more)
+    }
+
+    /// Starts one more controller.
+    pub fn start_controller(&self) {
+        self.start_controller_with(&[]);
+    }
+
+    /// Starts one more controller, with more arguments.
+    pub fn start_controller_with(&self, more: &[&str]) {
+        let process = self.controller(&self.kubeconfig(), more);
         self.controllers().push(process);
+    }
+
+    /// The name of the installation that the controllers belong to.
+    pub fn installation(&self) -> String {
+        let get = [
+            "-n",
+            "evenkeel-system",
+            "get",
+            "configmap",
+            "evenkeel-installation",
+        ];
+        let get = [&get[..], &["-o", "jsonpath={.data.id}"]].concat();
+        self.cluster.kubectl(&get).ok().unwrap()
+    }
+
+    /// Kills all controllers, as SIGKILL does.
+    pub fn kill_all(&self) {
+        self.controllers().clear();
     }
 
     /// Kills the oldest controller, as SIGKILL does.
@@ -215,9 +299,7 @@ impl Parts {
 
     /// One controller that runs, and all of the cloud.
     pub async fn restore(&self) {
-        for service in ["nova-api", "glance"] {
-            script(&self.clouds, "up.sh", service).await;
-        }
+        script(&self.clouds, "up.sh", "nova-api").await;
         while self.controllers().len() > 1 {
             self.kill_controller();
         }
@@ -225,13 +307,6 @@ impl Parts {
             self.start_controller();
         }
         self.controllers()[0].signal("CONT");
-    }
-
-    /// Stops a service of the cloud in its tracks (`STOP`): it takes connections and never answers. `CONT` wakes it.
-    pub fn signal_service(&self, service: &str, name: &str) {
-        let file = self.clouds.with_file_name("pids").join(service);
-        let text = std::fs::read_to_string(file).unwrap();
-        signal(name, &format!("-{}", text.split_whitespace().next().unwrap()));
     }
 
     fn logs(&self) -> Vec<PathBuf> {

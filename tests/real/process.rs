@@ -1,20 +1,22 @@
 //! A controller as a process of its own.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A running controller; killed when dropped.
 pub struct Process {
     child: Child,
+    log: PathBuf,
 }
 
 impl Process {
-    /// Starts `evenkeel run` with the rights of that kubeconfig and this file as its log.
-    pub fn start(kubeconfig: &Path, log: &Path) -> Self {
+    /// Starts `evenkeel run` with the rights of that kubeconfig, this file as its log, and more arguments.
+    pub fn start(kubeconfig: &Path, log: &Path, more: &[&str]) -> Self {
         let file = File::create(log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
             .args(["run", "--allow-insecure-endpoints", "--admin-address=127.0.0.1:0"])
+            .args(more)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "debug,hyper=info,h2=info")
             .stdin(Stdio::null())
@@ -22,17 +24,28 @@ impl Process {
             .stderr(file)
             .spawn()
             .unwrap();
-        Self { child }
+        let log = log.to_owned();
+        Self { child, log }
     }
 
-    /// Its id.
-    pub fn pid(&self) -> String {
-        self.child.id().to_string()
+    /// How many of its calls the cloud has answered, by what it logged: those that change something.
+    pub fn calls(&self) -> usize {
+        let text = std::fs::read_to_string(&self.log).unwrap();
+        let answered = |l: &&str| {
+            let words = ["the cloud answered", "the cloud refused"];
+            words.iter().any(|w| l.contains(w)) && !l.contains("not sent: ")
+        };
+        text.lines().filter(answered).count()
     }
 
-    /// Sends it a signal (`STOP`, `CONT`, `TERM`).
+    /// Sends it a signal (`STOP`, `CONT`).
     pub fn signal(&self, name: &str) {
-        signal(name, &self.pid());
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), "--", &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success(), "kill -{name} -- {pid}");
     }
 
     /// Ends it at once, and waits for that.
@@ -47,13 +60,4 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Sends a signal to a process, or with a minus sign to a group of them.
-pub fn signal(name: &str, target: &str) {
-    let sent = Command::new("kill")
-        .args([&format!("-{name}"), "--", target])
-        .status()
-        .unwrap();
-    assert!(sent.success(), "kill -{name} -- {target}");
 }

@@ -92,6 +92,11 @@ impl Cluster {
         self.run.join("kubeconfig")
     }
 
+    /// Where kubectl is.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     /// Runs kubectl as administrator.
     pub fn kubectl(&self, args: &[&str]) -> Output {
         self.kubectl_with(args, None)

@@ -3,58 +3,21 @@
 use evenkeel::api::ConditionType;
 use serde_json::json;
 
-use crate::scenarios::stage::{condition, id_of, power_of, ready};
+use crate::scenarios::outside::{ROWS, provoke, wish_anew};
+use crate::scenarios::stage::{id_of, power_of};
 use crate::world::Virtual;
-
-/// Policy, declared power, what somebody does, the state it leads to, and whether it is put back.
-const ROWS: &[(&str, &str, &str, &str, bool)] = &[
-    ("Enforce", "Running", "os-stop", "Stopped", true),
-    ("Enforce", "Stopped", "os-start", "Running", true),
-    ("Enforce", "Running", "pause", "Paused", false),
-    ("EnforceAll", "Running", "os-stop", "Stopped", true),
-    ("EnforceAll", "Stopped", "os-start", "Running", true),
-    ("EnforceAll", "Running", "pause", "Paused", true),
-    ("RespectStop", "Running", "os-stop", "Stopped", false),
-    ("RespectStop", "Stopped", "os-start", "Running", true),
-    ("RespectStop", "Running", "pause", "Paused", false),
-    ("Observe", "Running", "os-stop", "Stopped", false),
-    ("Observe", "Stopped", "os-start", "Running", false),
-    ("Observe", "Running", "pause", "Paused", false),
-];
 
 #[tokio::test(start_paused = true)]
 async fn every_policy_and_every_deed() {
-    for row @ (policy, wish, deed, leads_to, put_back) in ROWS {
+    for row @ (policy, _, deed, leads_to, put_back) in ROWS {
         println!("{row:?}");
         let (world, s) = Virtual::new().await;
-        s.create("web", json!({"driftPolicy": policy, "powerState": wish}))
-            .await;
-        let server = s.ready_in("web", wish).await;
-        let seen = s.wait("web", "the deed is seen", |x| power_of(x) == *leads_to);
-        tokio::join!(seen, s.nova.plain(id_of(&server), deed));
-        if *put_back {
-            s.ready_in("web", wish).await;
-            let drift = s.get("web").await;
-            let drift = condition(&drift, ConditionType::DriftDetected);
-            assert!(drift.is_none_or(|c| c.status == "False"), "{drift:?}");
-        } else {
-            let left = s
-                .wait("web", "drift is shown", |x| {
-                    condition(x, ConditionType::DriftDetected).is_some_and(|c| c.status == "True")
-                })
-                .await;
-            assert!(
-                ready(&left),
-                "what policy forbids to change does not make it unready"
-            );
+        provoke(&s, "web", row).await;
+        if !put_back {
             world.judge_quiet().await;
             assert_eq!(power_of(&s.get("web").await), *leads_to);
-            // A new wish ends the respect for the stop.
-            if *policy == "RespectStop" && *deed == "os-stop" {
-                s.edit("web", json!({"powerState": "Stopped"})).await;
-                s.ready_in("web", "Stopped").await;
-                s.edit("web", json!({"powerState": "Running"})).await;
-                s.ready_in("web", "Running").await;
+            if (*policy, *deed) == ("RespectStop", "os-stop") {
+                wish_anew(&s, "web").await;
             }
         }
         world.judge().await;

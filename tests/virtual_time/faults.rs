@@ -130,3 +130,32 @@ async fn tokens_that_are_refused_are_renewed() {
     }
     world.judge().await;
 }
+
+/// Our marks come off one by one. Interrupted at any of them, the removal goes on by itself.
+#[tokio::test(start_paused = true)]
+async fn marks_that_come_off_half_way_come_off_in_the_end() {
+    for skip in 0..3 {
+        println!("after {skip}");
+        let (world, s) = Virtual::new().await;
+        let effect = FaultEffect::Status {
+            code: 503,
+            body: None,
+        };
+        let rule = FaultRule::new(effect).on("DELETE /servers/{id}/metadata/{key}");
+        world.sim.inject(rule.skip(skip).times(1));
+        s.create("web", serde_json::json!({"deletionPolicy": "Orphan"}))
+            .await;
+        let server = s.ready("web").await;
+        s.remove("web").await;
+        let left = s
+            .nova
+            .show(crate::scenarios::stage::id_of(&server))
+            .await
+            .unwrap();
+        assert_eq!(
+            (&left["status"], &left["metadata"]),
+            (&"ACTIVE".into(), &serde_json::json!({}))
+        );
+        world.judge().await;
+    }
+}

@@ -2,50 +2,78 @@
 
 use std::time::Duration;
 
-use evenkeel::api::{ProviderConfig, Server};
+use evenkeel::api::{ConditionType, ProviderConfig, Server};
+use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::openstack::SimConfig;
 use serde_json::json;
 
-use crate::scenarios::stage::ready;
+use crate::scenarios::stage::{Stage, condition, ready};
 use crate::world::{NAMESPACE, Virtual};
 
-#[tokio::test(start_paused = true)]
-async fn fifty_deleted_at_once_all_go() {
+const MANY: usize = 50;
+
+fn each(api: &ApiServer, holds: impl Fn(Option<Server>) -> bool) -> bool {
+    (0..MANY).all(|i| holds(api.read(NAMESPACE, &format!("web-{i}"))))
+}
+
+async fn fleet() -> (Virtual, Stage) {
     let world = Virtual::with(SimConfig::default(), tracing::Level::WARN);
     let s = world.stage().await;
     s.patch::<ProviderConfig>(
         "cloud",
-        json!({"spec": {"maxCreatesInFlight": 50, "requests": {"perSecond": 50, "burst": 100}}}),
+        json!({"spec": {"maxCreatesInFlight": MANY, "requests": {"perSecond": 50, "burst": 100}}}),
     )
     .await;
     world.run();
-    for i in 0..50 {
+    for i in 0..MANY {
         s.create(&format!("web-{i}"), json!({"deletion": {"powerOff": "None"}}))
             .await;
     }
-    let all = |api: &evenkeel::sim::apiserver::ApiServer| {
-        (0..50).all(|i| {
-            api.read::<Server>(NAMESPACE, &format!("web-{i}"))
-                .is_some_and(|x| ready(&x))
+    let all = |api: &ApiServer| each(api, |x| x.is_some_and(|x| ready(&x)));
+    let settled = world.api.wait_until("all Ready", Duration::from_secs(600), all);
+    settled.await.unwrap();
+    (world, s)
+}
+
+/// Whether the observer took an absence for a hole in the list.
+fn suspected(world: &Virtual) -> bool {
+    world.log.text().contains("vanished at once")
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_deleted_at_once_all_go() {
+    let (world, _s) = fleet().await;
+    for i in 0..MANY {
+        let name = format!("web-{i}");
+        world.api.delete(("servers", NAMESPACE, name.as_str())).unwrap();
+    }
+    let gone = |api: &ApiServer| each(api, |x| x.is_none());
+    let waited = world.api.wait_until("all gone", Duration::from_secs(120), gone);
+    waited.await.unwrap();
+    assert!(!suspected(&world), "what we delete ourselves is expected to go");
+    assert!(world.sim.live_servers().is_empty());
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_deleted_by_somebody_else_are_believed_late() {
+    let (world, s) = fleet().await;
+    let began = tokio::time::Instant::now();
+    for server in world.sim.live_servers() {
+        s.nova.delete(&server.id).await;
+    }
+    let missing = |api: &ApiServer| {
+        each(api, |x| {
+            let stalled = x.and_then(|x| condition(&x, ConditionType::Stalled).cloned());
+            stalled.is_some_and(|c| c.reason == "Missing")
         })
     };
-    world
+    let waited = world
         .api
-        .wait_until("all Ready", Duration::from_secs(600), all)
-        .await
-        .unwrap();
-    for i in 0..50 {
-        world
-            .api
-            .delete(("servers", NAMESPACE, format!("web-{i}").as_str()))
-            .unwrap();
-    }
-    let gone = |api: &evenkeel::sim::apiserver::ApiServer| {
-        (0..50).all(|i| api.read::<Server>(NAMESPACE, &format!("web-{i}")).is_none())
-    };
-    world
-        .api
-        .wait_until("all gone", Duration::from_secs(120), gone)
-        .await
-        .unwrap();
+        .wait_until("all Missing", Duration::from_secs(1200), missing);
+    waited.await.unwrap();
+    assert!(suspected(&world));
+    let after = began.elapsed();
+    assert!(after >= Duration::from_secs(600), "believed after {after:?}");
+    world.judge().await;
 }

@@ -7,6 +7,7 @@
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 
+mod bounds;
 mod costs;
 mod drift;
 mod faults;
@@ -15,6 +16,7 @@ mod groups;
 mod incarnation;
 mod kills;
 mod logs;
+mod matrix;
 mod outages;
 mod resizes;
 mod rivals;

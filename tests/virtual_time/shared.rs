@@ -1,15 +1,15 @@
 //! The scenarios that are also played on real parts.
 
-use crate::scenarios::common;
+use crate::scenarios::{common, groups, outside};
 use crate::world::Virtual;
 
 macro_rules! play {
-    ($($name:ident),* $(,)?) => {
+    ($($module:ident::$name:ident),* $(,)?) => {
         $(
             #[tokio::test(start_paused = true)]
             async fn $name() {
                 let (world, stage) = Virtual::new().await;
-                common::$name(&stage).await;
+                $module::$name(&stage).await;
                 world.judge().await;
             }
         )*

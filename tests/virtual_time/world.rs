@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::logs::Log;
 use crate::scenarios::nova::Nova;
-use crate::scenarios::stage::{Order, Stage, World};
+use crate::scenarios::stage::{Cluster, Order, Stage, World};
 use crate::tap::Tap;
 
 /// Where the simulated cloud seems to be.
@@ -176,11 +176,13 @@ impl Virtual {
         let line = Arc::new(Lines(Arc::clone(&self.sim)));
         let line = evenkeel::providers::transport::Connect::connect(&*line, None).unwrap();
         let stage = Stage {
-            client: self.api.client("admin"),
-            namespace: NAMESPACE.to_owned(),
+            cluster: Cluster {
+                client: self.api.client("admin"),
+                namespace: NAMESPACE.to_owned(),
+                patience: PATIENCE,
+            },
             nova: Nova::new(line, &format!("{BASE}/identity/v3"), "demo", PLANTED),
             world: Arc::new(Cloud(Arc::clone(&self.sim))),
-            patience: PATIENCE,
         };
         stage.default_account().await;
         stage

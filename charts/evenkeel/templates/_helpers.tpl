@@ -25,6 +25,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
+# For spec.credentialsSecretName alone: one is made where there is none, and only one whose ownerReference names the
+# Server is written again. Nothing else is ever written; take these two away where no Server uses that field.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, update]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -1,5 +1,7 @@
 //! The real controller, planner and provider against the simulated cluster and cloud, in virtual time.
 
+mod accounts;
+mod credentials;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,18 +1,7 @@
 //! What belongs to a server and has an id of its own: disks, backups, addresses. And what can be changed in place.
 
 use crate::api::choice::choice;
-
-choice! {
-    /// Kinds of things that outlive a server in some clouds.
-    PartKind {
-        /// A disk.
-        Disk,
-        /// A backup of a disk.
-        Backup,
-        /// An address that was allocated.
-        Address,
-    }
-}
+pub use crate::api::server_status::PartKind;
 
 /// One thing that is attached to a server, or was made from it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +14,10 @@ pub struct Part {
     pub name: String,
     /// Whether it carries our mark, or came with our own create call: only then may we delete it.
     pub ours: bool,
+    /// When it was made, where that matters and the cloud tells (backups).
+    pub made_at: Option<jiff::Timestamp>,
+    /// The cloud's id of the disk that it is a backup of.
+    pub of: Option<String>,
 }
 
 /// A setting that can be changed on an existing server, as its owner wishes it.

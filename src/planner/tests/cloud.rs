@@ -11,15 +11,7 @@ use crate::planner::model::*;
 
 use ServerState::*;
 
-const SETTLED: &[ServerState] = &[
-    Running,
-    Stopped,
-    Paused,
-    Suspended,
-    Shelved,
-    Rescued,
-    AwaitingResizeConfirmation,
-];
+const MARKABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended];
 const LIVING: &[ServerState] = &[
     Provisioning,
     Running,
@@ -44,9 +36,50 @@ const LIVING: &[ServerState] = &[
 ];
 
 /// A cloud like Nova, in neutral words.
-pub(super) static CAPABILITIES: Capabilities = Capabilities {
+pub(super) static CAPABILITIES: Capabilities = NOVA_LIKE;
+
+/// A cloud that resizes only stopped servers, and stops in every way.
+pub(super) static PLAIN: Capabilities = Capabilities {
+    stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
+    soft_stop_limit: Some(600),
+    preconditions: STOPPED_TO_RESIZE,
+    ..PLAIN_LIKE
+};
+
+/// A cloud that leaves it to its users to cut the power, and deletes only stopped servers.
+pub(super) static BARE: Capabilities = Capabilities {
+    stop_kinds: &[StopKind::Soft, StopKind::Hard],
+    soft_stop_limit: None,
+    preconditions: STOPPED_TO_DELETE,
+    ..PLAIN_LIKE
+};
+
+const PLAIN_LIKE: Capabilities = Capabilities {
+    resize_stops_by_itself: false,
+    resize_confirm: false,
+    ..NOVA_LIKE
+};
+
+const STOPPED_TO_RESIZE: &[(OperationKind, &[ServerState])] = &[
+    (OperationKind::Start, &[Stopped]),
+    (OperationKind::Stop, &[Running]),
+    (OperationKind::Resize, &[Stopped]),
+    (OperationKind::Delete, LIVING),
+    (OperationKind::DeleteFailed, LIVING),
+];
+
+const STOPPED_TO_DELETE: &[(OperationKind, &[ServerState])] = &[
+    (OperationKind::Start, &[Stopped]),
+    (OperationKind::Stop, &[Running]),
+    (OperationKind::Resize, &[Stopped]),
+    (OperationKind::Delete, &[Stopped, Error, Unknown]),
+    (OperationKind::DeleteFailed, &[Stopped, Error, Unknown]),
+];
+
+const NOVA_LIKE: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     stop_kinds: &[StopKind::CloudEscalates],
+    soft_stop_limit: None,
     restart_modes: PowerOffMode::ALL,
     live_resize: false,
     resize_stops_by_itself: true,
@@ -66,8 +99,8 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Unrescue, &[Rescued]),
         (OperationKind::Delete, LIVING),
         (OperationKind::DeleteFailed, LIVING),
-        (OperationKind::Mark, SETTLED),
-        (OperationKind::Unmark, SETTLED),
+        (OperationKind::Mark, MARKABLE),
+        (OperationKind::Unmark, MARKABLE),
     ],
     create_settle_seconds: 30,
     attributes: Capabilities::no_attributes,
@@ -75,37 +108,24 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     deadlines: &[],
 };
 
-/// A cloud that resizes only stopped servers, and stops in every way.
-pub(super) static PLAIN: Capabilities = Capabilities {
-    stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
-    resize_stops_by_itself: false,
-    resize_confirm: false,
-    ..NOVA_LIKE
-};
-const NOVA_LIKE: Capabilities = Capabilities {
-    power_states: &[PowerWish::Running, PowerWish::Stopped],
-    stop_kinds: &[StopKind::CloudEscalates],
-    restart_modes: PowerOffMode::ALL,
-    live_resize: false,
-    resize_stops_by_itself: true,
-    resize_confirm: true,
-    marks_mutable: true,
-    stopped_cost: "Unknown",
+/// A cloud of machines: no sizes, and marks that stay as they were made.
+pub(super) static MACHINES: Capabilities = Capabilities {
+    marks_mutable: false,
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),
-        (OperationKind::Resize, &[Stopped]),
-        (OperationKind::Delete, LIVING),
-        (OperationKind::DeleteFailed, LIVING),
+        (OperationKind::Restart, &[Running]),
+        (OperationKind::Delete, &[Stopped, Error, Provisioning]),
+        (OperationKind::DeleteFailed, &[Stopped, Error, Provisioning]),
+        (OperationKind::Retry, &[Error]),
     ],
-    create_settle_seconds: 30,
-    attributes: Capabilities::no_attributes,
-    groups: None,
-    deadlines: &[],
+    deadlines: &[(OperationKind::Retry, 3600)],
+    ..NOVA_LIKE
 };
 
 impl World {
     pub(super) fn look(&mut self, id: &str) {
+        self.knobs.looks += 1;
         let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
         let before = self
             .memory
@@ -130,7 +150,14 @@ impl World {
             CloudCall::CreateGroup(_) => "CreateGroup",
             CloudCall::ChangeGroup { .. } => "ChangeGroup",
         };
-        self.calls.push(word.to_owned());
+        self.calls.push(match call {
+            CloudCall::Operate {
+                how: Operate::Stop(kind, _),
+                ..
+            } if *kind != StopKind::CloudEscalates => format!("{word}/{kind}"),
+            _ => word.to_owned(),
+        });
+        self.knobs.heard(call);
         let fate = self
             .fates
             .iter()
@@ -156,14 +183,38 @@ impl World {
                 self.late.push((later(self.now, 20), call.clone()));
                 return lost_reply;
             }
-            Some(Fate::NoEffect) => return Outcome::Accepted(self.now, Accepted::default()),
+            Some(Fate::Ignore) if !asks_guest(call) => {}
+            Some(Fate::NoEffect | Fate::Ignore) => return Outcome::Accepted(self.now, Accepted::default()),
             _ => {}
+        }
+        if let Some(refusal) = self.judge(call) {
+            return Outcome::Refused(self.now, refusal);
         }
         let id = self.apply(call, matches!(fate, Some(Fate::Break)));
         if matches!(fate, Some(Fate::LoseReply)) {
             return lost_reply;
         }
         Outcome::Accepted(self.now, Accepted { id, request_id: None })
+    }
+
+    /// The cloud's own view, which may be newer than the list that a plan rests on.
+    fn judge(&self, call: &CloudCall) -> Option<CloudError> {
+        let CloudCall::Operate { id, kind, .. } = call else {
+            return None;
+        };
+        let delete = matches!(
+            kind,
+            OperationKind::Delete | OperationKind::DeleteFailed | OperationKind::Cancel
+        );
+        match self.cloud.get(id) {
+            // It outlives the server.
+            _ if *kind == OperationKind::DeletePart => None,
+            None => Some(CloudError::new(ErrorClass::NotFound, "no such server")),
+            Some(f) if (f.seen.busy && !delete) || !self.can.allows(*kind, f.seen.state) => Some(
+                CloudError::new(ErrorClass::Busy, format!("not in {}", f.seen.state)),
+            ),
+            Some(_) => None,
+        }
     }
 
     /// A call that was under way for long: the cloud judges it by the state of that moment.
@@ -201,6 +252,10 @@ impl World {
                 }
                 Some(id)
             }
+            CloudCall::Operate {
+                kind: OperationKind::DeletePart,
+                ..
+            } => None,
             CloudCall::Operate { id, kind, how } => {
                 let confirms = self.can.resize_confirm;
                 let fake = self.cloud.get_mut(id).unwrap();
@@ -257,10 +312,13 @@ impl World {
                         fake.seen.marks = None;
                         return None;
                     }
-                    OperationKind::Modify
-                    | OperationKind::Cancel
-                    | OperationKind::Retry
-                    | OperationKind::DeletePart => return None,
+                    OperationKind::Modify => {
+                        super::clouds::modify(&mut fake.seen, how);
+                        return None;
+                    }
+                    OperationKind::Cancel => (Maintenance, Stopped),
+                    OperationKind::Retry => super::clouds::retried(&fake.seen),
+                    OperationKind::DeletePart => return None,
                 };
                 fake.seen.state = now;
                 fake.seen.busy = now != AwaitingResizeConfirmation;
@@ -270,4 +328,15 @@ impl World {
             CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => None,
         }
     }
+}
+
+/// Whether a call only asks the guest.
+fn asks_guest(call: &CloudCall) -> bool {
+    matches!(
+        call,
+        CloudCall::Operate {
+            how: Operate::Stop(StopKind::Soft, _),
+            ..
+        }
+    )
 }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::cloud::MACHINES;
 use super::world::{Fate, World, marks};
+use crate::api::ConditionType as C;
 use crate::api::keys;
 use crate::planner::model::{Accepted, ErrorClass, ServerState as S};
 
@@ -176,4 +178,45 @@ fn nothing_is_made_while_the_list_has_servers_that_nobody_can_read() {
     );
     w.cloud.clear();
     w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
+fn what_is_edited_while_it_is_made_is_carried_out_afterwards() {
+    let mut w = World::new(json!({"size": {"name": "small"}, "resize": {"when": "StopIfNeeded"}}));
+    w.fates.push(("Create", Fate::LoseReply));
+    w.until(30, "asked", |w| !w.calls.is_empty());
+    w.edit(json!({"size": {"name": "big"}}));
+    w.until(300, "resized", |w| {
+        w.ready() == "True/AsDeclared" && w.calls.iter().any(|c| c == "Resize")
+    });
+    assert_eq!(w.most_alive, 1);
+}
+
+#[test]
+fn a_cloud_without_sizes_is_asked_for_none() {
+    let mut w = World::new(json!({}));
+    w.can = &MACHINES;
+    w.until(30, "refused", |w| w.ready() == "False/Unsupported");
+    w.run(120);
+    assert!(w.calls.is_empty(), "{:?}", w.calls);
+    w.edit(json!({"size": null}));
+    w.until(60, "created", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Create"]);
+    // A size that is written down later is shown, and nothing is sent.
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(60);
+    assert_eq!(w.condition(C::SizeSynced), "False/Unsupported");
+    assert_eq!(w.calls, ["Create"]);
+}
+
+#[test]
+fn a_machine_may_take_an_hour_to_be_installed() {
+    let mut w = World::new(json!({"size": null}));
+    w.can = &MACHINES;
+    w.until(60, "asked", |w| w.calls == ["Create"]);
+    w.the().until = None;
+    w.run(3300);
+    assert_eq!(w.ready(), "False/Creating");
+    w.run(400);
+    assert_eq!(w.ready(), "False/OperationTimeout");
 }

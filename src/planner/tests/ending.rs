@@ -90,6 +90,15 @@ fn an_orphan_loses_its_marks_and_stays() {
 }
 
 #[test]
+fn marks_that_came_off_half_way_come_off_in_the_end() {
+    let mut w = World::settled(json!({"deletionPolicy": "Orphan"}));
+    w.the().seen.marks = marks("uid-1", "", "");
+    w.delete();
+    w.until(60, "gone", |w| w.gone);
+    assert_eq!((w.state(), w.the().seen.marks.clone()), (S::Running, None));
+}
+
+#[test]
 fn abandon_releases_without_the_cloud() {
     let mut w = World::settled(json!({}));
     w.down_since = Some(w.now);

@@ -1,6 +1,8 @@
 //! The planner against a small neutral cloud, without any I/O.
 
+mod check;
 mod cloud;
+mod clouds;
 mod creating;
 mod ending;
 mod group_world;
@@ -9,4 +11,9 @@ mod policy_table;
 mod powering;
 mod properties;
 mod resizing;
+mod settings;
+mod sleep;
+mod stopped_only;
+mod stopping;
+mod telling;
 mod world;

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::world::World;
-use crate::api::ConditionType as C;
-use crate::planner::model::ServerState as S;
+use super::world::{Fate, World, marks};
+use crate::api::{ConditionType as C, Reason, keys};
+use crate::planner::draft::later;
+use crate::planner::model::{ErrorClass, ServerState as S};
 use crate::planner::{Step, model::CloudCall};
 
 /// What the next plan does with a settled server, in a few words.
@@ -32,9 +33,12 @@ fn page() -> String {
          ## What is found, what is wished for, what is called\n\n\
          A settled OpenStack-like server, `driftPolicy: EnforceAll`, its wish just changed. `-`: no call, or no such \
          condition.\n\n{}\n\
-         ## What the policies make of a difference\n\n{}",
+         ## What the policies make of a difference\n\n{}\n\
+         ## What is said where nothing can be compared or done\n\n\
+         A settled server of which size and power were as declared; a minute later.\n\n{}",
         state_by_wish(),
-        policy_by_difference()
+        policy_by_difference(),
+        nothing_to_compare()
     )
 }
 
@@ -52,6 +56,7 @@ fn the_page_is_up_to_date() {
 fn the_tables_are_as_reviewed() {
     insta::assert_snapshot!("state_by_wish", state_by_wish());
     insta::assert_snapshot!("policy_by_difference", policy_by_difference());
+    insta::assert_snapshot!("nothing_to_compare", nothing_to_compare());
 }
 
 fn state_by_wish() -> String {
@@ -161,6 +166,110 @@ fn policy_by_difference() -> String {
             w,
         );
     }
+    table
+}
+
+/// What befalls a settled server.
+type Blow = fn(&mut World);
+
+const BLOWS: &[(&str, Blow)] = &[
+    ("the server is gone", |w| w.cloud.clear()),
+    ("found Error", |w| w.the().seen.state = S::Error),
+    ("found Unknown", |w| w.the().seen.state = S::Unknown),
+    ("found SoftDeleted", |w| w.the().seen.state = S::SoftDeleted),
+    ("busy in the cloud", |w| {
+        w.the().seen.state = S::Maintenance;
+        w.the().seen.busy = true;
+    }),
+    ("paused, a wish differs", |w| {
+        w.annotate(keys::PAUSED, "true");
+        w.edit(json!({"powerState": "Stopped"}));
+    }),
+    ("suspended, a wish differs", |w| {
+        w.suspended = true;
+        w.edit(json!({"powerState": "Stopped"}));
+    }),
+    ("locked in the cloud, a wish differs", |w| {
+        w.the().seen.locked = Some("audit".into());
+        w.edit(json!({"powerState": "Stopped"}));
+    }),
+    ("a stop is refused as Forbidden", |w| {
+        w.fates.push(("Stop", Fate::Refuse(ErrorClass::Forbidden)));
+        w.edit(json!({"powerState": "Stopped"}));
+    }),
+    ("the mark of another installation", |w| {
+        w.the().seen.marks = marks("x", "other", "ns/web");
+    }),
+    ("the account is another one", |w| w.account = "project-2".into()),
+    ("the ProviderConfig is gone", |w| {
+        w.unusable = Some((Reason::ProviderConfigNotFound, "there is none"));
+    }),
+    ("the credentials are refused", |w| {
+        w.unusable = Some((Reason::CredentialsInvalid, "401"));
+        w.now = later(w.now, 300);
+    }),
+    ("the cloud is away for 5 minutes", |w| {
+        w.unusable = Some((Reason::Unreachable, "no route"));
+        w.now = later(w.now, 300);
+    }),
+];
+
+fn nothing_to_compare() -> String {
+    let mut table = String::from(
+        "| what happens | call | Ready | Reconciling | Stalled | PowerSynced | SizeSynced | DeletionBlocked | warned of |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let mut row = |what: &str, mut w: World| {
+        w.told.clear();
+        w.run(60);
+        let kinds = [
+            C::Ready,
+            C::Reconciling,
+            C::Stalled,
+            C::PowerSynced,
+            C::SizeSynced,
+            C::DeletionBlocked,
+        ];
+        let said: Vec<_> = kinds.iter().map(|c| w.condition(*c)).collect();
+        let warned: Vec<_> = w
+            .told
+            .iter()
+            .filter(|e| e.warning)
+            .map(|e| e.reason.as_str())
+            .collect();
+        let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let (calls, warned) = (or_none(w.calls.join(", ")), or_none(warned.join(", ")));
+        writeln!(table, "| {what} | {calls} | {} | {warned} |", said.join(" | ")).unwrap();
+    };
+    for (what, blow) in BLOWS {
+        let mut w = World::settled(json!({}));
+        blow(&mut w);
+        row(what, w);
+    }
+    for (what, blow) in BLOWS {
+        let mut w = World::settled(json!({}));
+        w.delete();
+        blow(&mut w);
+        w.fates.clear();
+        if !w.gone {
+            let what = what.trim_end_matches(", a wish differs");
+            let over = [
+                "the server is gone",
+                "found SoftDeleted",
+                "a stop is refused as Forbidden",
+            ];
+            if !over.contains(&what) {
+                row(&format!("deleted; {what}"), w);
+            }
+        }
+    }
+    let mut w = World::settled(json!({"deletionProtection": true}));
+    w.delete();
+    row("deleted; deletionProtection", w);
+    let mut w = World::settled(json!({"deletion": {"powerOff": "None"}}));
+    w.fates.push(("Delete", Fate::Refuse(ErrorClass::Forbidden)));
+    w.delete();
+    row("deleted; the delete is refused as Forbidden", w);
     table
 }
 

@@ -52,6 +52,37 @@ fn a_restart_of_which_nothing_is_known_is_not_repeated() {
 }
 
 #[test]
+fn a_restart_that_passes_through_stopped_is_no_drift() {
+    for lost in [false, true] {
+        let mut w = World::settled(json!({}));
+        if lost {
+            w.fates.push(("Restart", Fate::LoseReply));
+        }
+        w.edit(json!({"restart": {"token": "a"}}));
+        w.until(30, "asked", |w| w.calls == ["Restart"]);
+        let fake = w.the();
+        (fake.seen.state, fake.seen.busy, fake.until) = (S::Stopped, false, None);
+        w.run(300);
+        assert_eq!(w.calls, ["Restart"], "{lost}");
+        assert!(!w.events.contains(&"DriftCorrected".to_owned()), "{:?}", w.events);
+        w.the().seen.state = S::Running;
+        w.until(30, "ended", |w| w.ready() == "True/AsDeclared");
+        assert_eq!(w.calls, ["Restart"], "{lost}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_come_up_from_its_restart_is_started() {
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"restart": {"token": "a"}}));
+    w.until(30, "asked", |w| w.calls == ["Restart"]);
+    let fake = w.the();
+    (fake.seen.state, fake.seen.busy, fake.until) = (S::Stopped, false, None);
+    w.until(900, "started", |w| w.calls == ["Restart", "Start"]);
+    w.until(30, "runs", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
 fn a_token_given_at_creation_does_not_restart() {
     let mut w = World::settled(json!({"restart": {"token": "a"}}));
     w.run(60);

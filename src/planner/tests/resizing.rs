@@ -42,7 +42,7 @@ fn stops_for_a_resize_where_the_cloud_wants_it() {
     w.until(60, "resized", |w| {
         w.ready() == "True/AsDeclared" && w.condition(C::SizeSynced) == "True/Synced"
     });
-    assert_eq!(w.calls, ["Create", "Stop", "Resize", "Start"]);
+    assert_eq!(w.calls, ["Create", "Stop/SoftThenHard", "Resize", "Start"]);
 }
 
 #[test]

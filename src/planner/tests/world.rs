@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::cloud::CAPABILITIES;
+use super::sleep::Sleep;
 use crate::api::conditions;
-use crate::api::server_status::OperationKind;
-use crate::api::{ConditionType, Server};
+use crate::api::{ConditionType, Reason, Server};
 use crate::planner::draft::later;
 use crate::planner::memory::{Memory, Sent};
 use crate::planner::model::*;
-use crate::planner::{AccountFacts, AccountView, Input, Plan, Step, plan};
+use crate::planner::{AccountFacts, AccountView, EventDraft, Input, Plan, Step, plan};
 
 use ServerState::*;
 
@@ -34,6 +34,8 @@ pub(super) enum Fate {
     LoseRequest,
     /// Accepted, and nothing comes of it.
     NoEffect,
+    /// Accepted, and nothing comes of it if it only asks the guest.
+    Ignore,
     /// Accepted; the server ends in an error.
     Break,
 }
@@ -62,6 +64,19 @@ pub(super) struct World {
     pub(super) most_alive: usize,
     pub(super) made: u32,
     pub(super) late: Vec<(Timestamp, CloudCall)>,
+    pub(super) knobs: super::clouds::Knobs,
+    /// What was told, in full.
+    pub(super) told: Vec<EventDraft>,
+    /// `spec.suspend` of the ProviderConfig.
+    pub(super) suspended: bool,
+    /// So many servers vanished that none is believed to be gone.
+    pub(super) mass_absence: bool,
+    /// The account cannot be used, for this reason, in these words.
+    pub(super) unusable: Option<(Reason, &'static str)>,
+    /// The memory of a second process, which plans now and then.
+    pub(super) rival: Memory,
+    /// Plans only when something wakes it, as the real queue does; else every second.
+    pub(super) sleep: Option<Sleep>,
 }
 
 impl World {
@@ -92,6 +107,13 @@ impl World {
             most_alive: 0,
             made: 0,
             late: Vec::new(),
+            knobs: super::clouds::Knobs::default(),
+            told: Vec::new(),
+            suspended: false,
+            mass_absence: false,
+            unusable: None,
+            rival: Memory::default(),
+            sleep: None,
         }
     }
 
@@ -122,6 +144,7 @@ impl World {
     pub(super) fn restart_process(&mut self) {
         self.process += 1;
         self.memory = Memory::default();
+        self.wake();
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -142,8 +165,18 @@ impl World {
     }
 
     pub(super) fn message(&self) -> String {
+        self.message_of(ConditionType::Ready)
+    }
+
+    pub(super) fn message_of(&self, kind: ConditionType) -> String {
         let status = self.server.status.as_ref().unwrap();
-        conditions::get(&status.conditions, ConditionType::Ready).map_or(String::new(), |c| c.message.clone())
+        conditions::get(&status.conditions, kind).map_or(String::new(), |c| c.message.clone())
+    }
+
+    /// What was told of a reason: warning or not, and the words.
+    pub(super) fn told_of(&self, reason: Reason) -> Vec<(bool, &str)> {
+        let of = self.told.iter().filter(|e| e.reason == reason);
+        of.map(|e| (e.warning, e.note.as_str())).collect()
     }
 
     pub(super) fn ready(&self) -> String {
@@ -216,28 +249,38 @@ impl World {
         Arc::new(Listing::new(
             now,
             1,
-            self.cloud.values().map(|f| f.seen.clone()).collect(),
+            self.cloud.values().map(|f| self.knobs.listed(&f.seen)).collect(),
         ))
     }
 
     pub(super) fn plan(&mut self) -> Plan {
-        let listing = self.view();
+        let listing = match self.sleep.as_ref().and_then(|s| s.listing.clone()) {
+            Some(listing) => listing,
+            None => self.view(),
+        };
         let facts = AccountFacts {
             account: self.account.clone(),
             capabilities: self.can,
-            suspended: false,
-            listing,
+            suspended: self.suspended,
+            listing: Arc::clone(&listing),
             outage: self
                 .down_since
                 .map(|t| (t, crate::api::Reason::Unreachable, "no route".to_owned())),
-            mass_absence: false,
+            mass_absence: self.mass_absence,
             creates_free: true,
             disruptions_free: true,
         };
         let process = format!("process-{}", self.process);
         let input = Input {
             server: &self.server,
-            account: AccountView::Usable(&facts),
+            account: match self.unusable {
+                Some((reason, message)) => AccountView::Unusable {
+                    reason,
+                    message,
+                    since: time(0),
+                },
+                None => AccountView::Usable(&facts),
+            },
             group: None,
             memory: &self.memory,
             process: &process,
@@ -248,67 +291,25 @@ impl World {
         };
         let made = plan(&input);
         assert_eq!(made, plan(&input), "a plan must depend on its input alone");
-        self.check(&made);
+        self.check(&made, &listing);
         made
     }
 
-    /// What must hold of every plan.
-    fn check(&self, made: &Plan) {
-        if let Step::Call {
-            call: CloudCall::Operate { id, kind, .. },
-            ..
-        } = &made.step
-        {
-            let fake = &self.cloud[id];
-            let state = fake.seen.state;
-            assert!(self.can.allows(*kind, state), "{kind} was sent in {state}");
-            let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
-            assert!(!fake.seen.busy || delete, "{kind} was sent to a busy server");
-            assert!(
-                state != Unknown || self.server.metadata.deletion_timestamp.is_some(),
-                "acted on an unknown state"
-            );
-            if *kind == OperationKind::Delete {
-                assert!(
-                    self.server.metadata.deletion_timestamp.is_some(),
-                    "deleted without being asked"
-                );
-            }
-            let foreign = fake.seen.marks.as_ref().is_some_and(|m| m.uid != "uid-1");
-            assert!(
-                !foreign || self.server.spec.import.is_some(),
-                "{kind} on a stranger"
-            );
-            assert!(made.status.operation.is_some(), "a call without its record");
-            assert_ne!(
-                Some(&made.status),
-                self.server.status.as_ref(),
-                "a call without a write before it"
-            );
+    /// One turn of another process.
+    pub(super) fn rival(&mut self) {
+        let own = self.process;
+        std::mem::swap(&mut self.memory, &mut self.rival);
+        self.process = 1_000_000;
+        if !self.gone {
+            self.once();
         }
-        let under_way = conditions::get(&made.status.conditions, ConditionType::Reconciling)
-            .is_some_and(|c| c.status == "True");
-        let woken =
-            made.busy || made.again_at.is_some() || made.list_after.is_some() || made.step != Step::Wait;
-        assert!(
-            !under_way || woken || self.down_since.is_some(),
-            "under way, and nobody looks again"
-        );
-        for c in &made.status.conditions {
-            assert!(
-                !c.reason.is_empty() && !c.message.is_empty(),
-                "{} says nothing",
-                c.type_
-            );
-        }
-        let truth = |kind| conditions::get(&made.status.conditions, kind).is_some_and(|c| c.status == "True");
-        assert!(!(truth(ConditionType::Ready) && truth(ConditionType::Stalled)));
-        assert!(!(truth(ConditionType::Reconciling) && truth(ConditionType::Stalled)));
+        self.process = own;
+        std::mem::swap(&mut self.memory, &mut self.rival);
     }
 
     /// One second: plan, write, act.
     pub(super) fn tick(&mut self) {
-        if !self.gone {
+        if !self.gone && self.awake() {
             self.once();
         }
         self.now = later(self.now, 1);
@@ -325,11 +326,13 @@ impl World {
         self.memory = made.memory.clone();
         self.events
             .extend(made.events.iter().map(|e| e.reason.to_string()));
+        self.told.extend(made.events.iter().cloned());
     }
 
     pub(super) fn once(&mut self) {
         let made = self.plan();
         self.write(&made);
+        self.fall_asleep(&made);
         let silent = self.down_since.is_none() || !matches!(made.step, Step::Call { .. } | Step::Look { .. });
         assert!(silent, "asked the cloud during an outage");
         match made.step {

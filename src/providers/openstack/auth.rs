@@ -88,6 +88,8 @@ impl Session {
 pub(super) struct Keystone {
     http: HttpClient,
     cloud: Cloud,
+    /// Where the credentials are written down, for messages.
+    pub(super) origin: Option<String>,
     memory: Mutex<Memory>,
     /// Counts the log-ins that ended, well or not.
     ended: AtomicU64,
@@ -113,6 +115,7 @@ impl Keystone {
         Self {
             http,
             cloud,
+            origin: None,
             memory: Mutex::default(),
             ended: AtomicU64::new(0),
         }
@@ -228,9 +231,20 @@ impl Keystone {
         };
         let reply = self.http.send(&ask).await.map_err(|e| lost(e, Asked::LogIn))?;
         if !reply.status.is_success() {
-            return Err(refusal(&reply, Asked::LogIn, "Keystone", &self.secrets()));
+            return Err(self.named(refusal(&reply, Asked::LogIn, "Keystone", &self.secrets())));
         }
         self.read_token(&reply, serial, asked)
+    }
+
+    /// Refused credentials, by where they are written down.
+    fn named(&self, error: CloudError) -> CloudError {
+        match (&self.origin, error.class) {
+            (Some(origin), ErrorClass::Unauthorized) => CloudError {
+                message: format!("the credentials of {origin} were refused: {}", error.message),
+                ..error
+            },
+            _ => error,
+        }
     }
 
     fn read_token(

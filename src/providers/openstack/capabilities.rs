@@ -38,6 +38,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     // os-stop asks the guest and cuts the power after a time that the image or the operator sets.
     stop_kinds: &[StopKind::CloudEscalates],
+    soft_stop_limit: None,
     // A soft reboot becomes a hard one by itself when the guest does not answer.
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
     live_resize: false,

@@ -36,6 +36,7 @@ use self::session::{Request, Services};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Done, Provider};
+use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedGroup,
@@ -62,11 +63,18 @@ impl OpenStack {
         http: HttpClient,
     ) -> Result<Self, CloudError> {
         let cloud = clouds::read(clouds_yaml, cloud, region, interface, http.rules())?;
-        let keystone = Keystone::new(http.clone(), cloud);
+        let keystone = Keystone::new(http.alone(), cloud);
         Ok(Self {
             services: Services::new(http, keystone),
             catalog: Catalog::default(),
         })
+    }
+
+    /// The same; a refused log-in is said to be that of these credentials.
+    #[must_use]
+    pub fn with_origin(mut self, origin: String) -> Self {
+        self.services.keystone.origin = Some(origin);
+        self
     }
 
     async fn fetch(&self, id: &str) -> Result<wire::Server, CloudError> {
@@ -160,8 +168,9 @@ impl OpenStack {
             (OperationKind::Stop, Operate::Plain | Operate::Stop(StopKind::CloudEscalates, _)) => {
                 json!({ "os-stop": null })
             }
-            (OperationKind::Restart, Operate::Restart { hard }) => {
-                json!({ "reboot": { "type": if *hard { "HARD" } else { "SOFT" } } })
+            (OperationKind::Restart, Operate::Restart { mode, .. }) => {
+                let hard = *mode == PowerOffMode::Hard;
+                json!({ "reboot": { "type": if hard { "HARD" } else { "SOFT" } } })
             }
             (OperationKind::Resize, Operate::Size(size)) => {
                 let flavor = create::flavor_of(&self.services, &self.catalog, size).await?;
@@ -276,10 +285,12 @@ impl Provider for OpenStack {
     fn account(&self) -> BoxFuture<'_, Result<Account, CloudError>> {
         Box::pin(async move {
             let session = self.services.keystone.session().await?;
+            let key = self.services.keystone.account_key(&session.project_id);
+            self.services.join(&key);
             Ok(Account {
                 id: session.project_id.clone(),
                 name: session.project_name.clone(),
-                key: self.services.keystone.account_key(&session.project_id),
+                key,
             })
         })
     }
@@ -372,7 +383,7 @@ fn word(how: &Operate) -> String {
     match how {
         Operate::Plain => "plain".to_owned(),
         Operate::Stop(kind, _) => kind.to_string(),
-        Operate::Restart { hard } => if *hard { "hard" } else { "soft" }.to_owned(),
+        Operate::Restart { mode, .. } => mode.to_string(),
         Operate::Size(size) => size.text(),
         Operate::Marks(_) => "marks".to_owned(),
         Operate::Attributes(_) => "settings".to_owned(),

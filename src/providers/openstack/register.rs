@@ -44,12 +44,16 @@ fn build(from: &Build<'_>) -> Result<Arc<dyn Provider>, CloudError> {
     let rules = EndpointRules {
         allow_insecure: from.allow_insecure_endpoints,
     };
-    let http = HttpClient::new(
-        Arc::clone(&from.transport),
-        Budget::new(Limits::of(&from.spec.requests)),
-        rules,
-    )
-    .with_recorder(Arc::clone(&from.recorder));
-    let project = OpenStack::new(clouds, &account.cloud, account.region.as_deref(), interface, http)?;
+    let limits = Limits::of(&from.spec.requests);
+    let http = HttpClient::new(Arc::clone(&from.transport), Budget::new(limits), rules)
+        .with_budgets(Arc::clone(from.budgets), limits)
+        .with_recorder(Arc::clone(&from.recorder));
+    let origin = format!("cloud {} of Secret {}", account.cloud, account.secret_ref.name);
+    let project = OpenStack::new(clouds, &account.cloud, account.region.as_deref(), interface, http)
+        .map_err(|e| CloudError {
+            message: format!("Secret {}: {}", account.secret_ref.name, e.message),
+            ..e
+        })?
+        .with_origin(origin);
     Ok(Arc::new(project))
 }

@@ -86,6 +86,11 @@ impl Services {
         }
     }
 
+    /// Says whose project this is: from now on its requests come out of the budget of all who use it.
+    pub(super) fn join(&self, account: &str) {
+        self.http.join(account);
+    }
+
     /// Sends a request and reads its reply as JSON.
     pub(super) async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, CloudError> {
         let (service, asked) = (request.service, request.asked);

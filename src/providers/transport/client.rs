@@ -1,7 +1,7 @@
 //! One account's way to its cloud: every request passes the endpoint rules, the budget and a deadline, and is
 //! counted and traced without its secrets. Nothing that changes something is ever sent twice in here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout};
 
-use super::budget::{Budget, Priority};
+use super::budget::{Budget, Limits, Priority};
+use super::budgets::{Budgets, Share};
 use super::endpoint::EndpointRules;
 use super::{Stage, Transport, TransportError};
 use crate::planner::model::{CloudError, ErrorClass};
@@ -107,10 +108,19 @@ impl Reply {
 #[derive(Clone)]
 pub struct HttpClient {
     transport: Arc<dyn Transport>,
+    /// Used alone until it is known whose account this is.
     budget: Arc<Budget>,
+    account: Option<Arc<Membership>>,
     rules: EndpointRules,
     deadline: Duration,
     recorder: Arc<dyn Recorder>,
+}
+
+/// The way into the budget of an account.
+struct Membership {
+    budgets: Arc<Budgets>,
+    limits: Limits,
+    share: Mutex<Option<Share>>,
 }
 
 /// How long a request may take once it is sent.
@@ -123,6 +133,7 @@ impl HttpClient {
         Self {
             transport,
             budget,
+            account: None,
             rules,
             deadline: DEADLINE,
             recorder,
@@ -139,6 +150,43 @@ impl HttpClient {
     #[must_use]
     pub fn with_recorder(self, recorder: Arc<dyn Recorder>) -> Self {
         Self { recorder, ..self }
+    }
+
+    /// The same; from [`HttpClient::join`] on it asks out of the account's common budget there.
+    #[must_use]
+    pub fn with_budgets(self, budgets: Arc<Budgets>, limits: Limits) -> Self {
+        let account = Some(Arc::new(Membership {
+            budgets,
+            limits,
+            share: Mutex::default(),
+        }));
+        Self { account, ..self }
+    }
+
+    /// The same, with a budget of its own for ever: for logging in.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self {
+            account: None,
+            ..self.clone()
+        }
+    }
+
+    /// Says whose account this is: its requests are counted together with all others of that account.
+    pub fn join(&self, account: &str) {
+        let Some(membership) = &self.account else { return };
+        let mut share = membership.share.lock().unwrap_or_else(PoisonError::into_inner);
+        if share.as_ref().is_none_or(|s| s.account() != account) {
+            *share = Some(membership.budgets.join(account, membership.limits));
+        }
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        let shared = self.account.as_ref().and_then(|m| {
+            let share = m.share.lock().unwrap_or_else(PoisonError::into_inner);
+            share.as_ref().map(Share::budget)
+        });
+        shared.unwrap_or_else(|| Arc::clone(&self.budget))
     }
 
     /// The rules for endpoints.
@@ -167,9 +215,10 @@ impl HttpClient {
             .check(&ask.url)
             .map_err(|e| SendError::Refused(e.to_string()))?;
         let asked = Instant::now();
+        let budget = self.budget();
         let _permit = match ask.send_before {
-            None => self.budget.acquire(ask.priority).await,
-            Some(limit) => tokio::time::timeout_at(limit, self.budget.acquire(ask.priority))
+            None => budget.acquire(ask.priority).await,
+            Some(limit) => tokio::time::timeout_at(limit, budget.acquire(ask.priority))
                 .await
                 .map_err(|_| SendError::NoTurn)?,
         };
@@ -220,7 +269,7 @@ impl HttpClient {
             _ => None,
         };
         if let Some(seconds) = pause {
-            self.budget.pause(Duration::from_secs(u64::from(seconds)));
+            self.budget().pause(Duration::from_secs(u64::from(seconds)));
         }
         reply
     }

@@ -1,6 +1,7 @@
 //! The one place where bytes leave for a cloud.
 
 pub mod budget;
+pub mod budgets;
 pub mod client;
 pub mod endpoint;
 pub mod reqwest;

@@ -9,8 +9,9 @@ use super::keystone::Who;
 use super::nova::Microversion;
 use super::server::{Action, Lock, Server, Vm};
 use super::timeline::{Effect, RUNNING, SHUTDOWN, Track};
-use super::wire::{Answer, Reply, nova_error};
+use super::wire::nova_error;
 use super::world::{Image, World};
+use crate::sim::cloud::{Answer, Reply};
 
 use Vm::{Active, Error, Stopped};
 
@@ -134,7 +135,7 @@ impl World {
             Course::Unshelve => self.plan_unshelve(id, request),
             Course::Snapshot => return Ok(self.plan_snapshot(id, request, args, version)),
         }
-        let password = self.hex();
+        let password = self.core.hex();
         Ok(match row.key {
             "rescue" => Reply::ok(json!({"adminPass": &password[..12]})),
             "rebuild" => self.servers.get(id).map_or_else(
@@ -151,7 +152,7 @@ impl World {
 
     /// Writes down who asked for what.
     pub(super) fn record(&mut self, id: &str, name: &'static str, who: &Who, request: &str) {
-        let start = self.time();
+        let start = self.core.time();
         if let Some(server) = self.servers.get_mut(id) {
             server.updated = start;
             server.actions.push(Action {
@@ -205,7 +206,7 @@ impl World {
     }
 
     fn plan_snapshot(&mut self, id: &str, request: &str, args: &Value, version: Microversion) -> Reply {
-        let image = self.uuid();
+        let image = self.core.uuid();
         let name = args
             .get("name")
             .and_then(Value::as_str)

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::wire::{Answer, Ask, Reply, keystone_error, unauthorized};
+use super::wire::{keystone_error, unauthorized};
 use super::world::World;
+use crate::sim::cloud::{Answer, Ask, Reply};
 
 /// The password of every account, and the secret of the application credential.
 pub const PASSWORD: &str = "testbed";
@@ -146,10 +147,10 @@ impl World {
     pub(super) fn seed_accounts(&mut self) {
         for (name, project, role) in USERS {
             if self.accounts.project_id(project).is_empty() {
-                let id = self.hex();
+                let id = self.core.hex();
                 self.accounts.projects.push(((*project).into(), id));
             }
-            let id = self.hex();
+            let id = self.core.hex();
             let project = self.accounts.project_id(project);
             let user = User {
                 id,
@@ -160,7 +161,7 @@ impl World {
             };
             self.accounts.users.push(user);
         }
-        let id = self.hex();
+        let id = self.core.hex();
         let user = self
             .accounts
             .users
@@ -214,7 +215,7 @@ impl World {
     fn known_token(&self, ask: &Ask, header: &str) -> Result<String, Reply> {
         let id = ask.header(header).unwrap_or_default();
         match self.accounts.tokens.get(id) {
-            Some(token) if token.expires > self.now => Ok(id.to_owned()),
+            Some(token) if token.expires > self.core.now => Ok(id.to_owned()),
             _ => Err(unauthorized(&ask.base)),
         }
     }
@@ -257,7 +258,7 @@ impl World {
                     .accounts
                     .tokens
                     .get(given)
-                    .filter(|t| t.expires > self.now)
+                    .filter(|t| t.expires > self.core.now)
                     .ok_or_else(refused)?;
                 let user = self.accounts.users.iter().find(|u| u.id == token.user);
                 (user.ok_or_else(refused)?.clone(), "token")
@@ -280,13 +281,13 @@ impl World {
             (_, Value::String(s)) if s == "unscoped" => None,
             _ => Some(user.project.clone()),
         };
-        let id = format!("gAAAA{}{}", self.hex(), self.hex());
-        let expires = self.now + self.config.token_ttl;
+        let id = format!("gAAAA{}{}", self.core.hex(), self.core.hex());
+        let expires = self.core.now + self.config.token_ttl;
         let token = Token {
             user: user.id,
             project,
             expires,
-            issued: self.now,
+            issued: self.core.now,
             method,
         };
         self.accounts.tokens.insert(id.clone(), token);
@@ -330,7 +331,12 @@ impl World {
         let user = self.accounts.users.iter().find(|u| u.id == token.user);
         let (user_name, role) = user.map_or(("", ""), |u| (u.name.as_str(), u.role));
         let domain = json!({"id": "default", "name": "Default"});
-        let stamp = |at| self.clock(at).strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string();
+        let stamp = |at| {
+            self.core
+                .clock(at)
+                .strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+                .to_string()
+        };
         let mut body = json!({
             "methods": [token.method],
             "user": {"id": token.user, "name": user_name, "domain": domain, "password_expires_at": null},

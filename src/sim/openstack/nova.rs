@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::faults::ListFaults;
 use super::keystone::Who;
 use super::server::{Flavor, Server};
-use super::wire::{Answer, Ask, Reply, nova_error, unauthorized};
+use super::wire::{nova_error, unauthorized};
 use super::world::World;
+use crate::sim::cloud::ListFaults;
+use crate::sim::cloud::{Answer, Ask, Reply};
 
 /// The newest minor version.
 const NEWEST: u16 = 104;
@@ -94,7 +95,7 @@ impl World {
         }
         let Some(who) = self
             .accounts
-            .who(ask.header("x-auth-token").unwrap_or_default(), self.now)
+            .who(ask.header("x-auth-token").unwrap_or_default(), self.core.now)
         else {
             return Err(unauthorized(&ask.base));
         };

@@ -8,8 +8,9 @@ use super::actions::{check_lock, wrong_state};
 use super::nova::Call;
 use super::nova_create::{is_tag, metadata_of};
 use super::server::{Server, Vm};
-use super::wire::{Answer, Reply, nova_error};
+use super::wire::nova_error;
 use super::world::World;
+use crate::sim::cloud::{Answer, Reply};
 
 /// Where metadata and tags can be changed.
 const CHANGEABLE: &[Vm] = &[Vm::Active, Vm::Paused, Vm::Suspended, Vm::Stopped];
@@ -31,7 +32,7 @@ impl World {
     /// A new name or description; allowed in every state.
     pub(super) fn update(&mut self, call: &Call<'_>, id: &str) -> Answer {
         let body = call.ask.json();
-        let time = self.time();
+        let time = self.core.time();
         let server = self.server_mut(id)?;
         if let Some(name) = body["server"]["name"].as_str() {
             server.name = name.into();
@@ -65,7 +66,7 @@ impl World {
     pub(super) fn metadata(&mut self, call: &Call<'_>, id: &str, rest: &[&str]) -> Answer {
         let method = call.ask.method.as_str();
         let body = call.ask.json();
-        let time = self.time();
+        let time = self.core.time();
         let server = self.server_mut(id)?;
         if method != "GET" {
             check_lock(server, call.who)?;
@@ -122,7 +123,7 @@ impl World {
     /// `tags` and `tags/{tag}`.
     pub(super) fn tags(&mut self, call: &Call<'_>, id: &str, rest: &[&str]) -> Answer {
         let body = call.ask.json();
-        let time = self.time();
+        let time = self.core.time();
         let server = self.server_mut(id)?;
         let missing = |tag: &str| nova_error(404, format!("Server {id} has no tag '{tag}'"));
         let invalid = |tag: &str| {

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::actions::flavor_ref;
 use super::nova::Call;
 use super::server::{Action, Server, Vm};
-use super::wire::{Answer, Reply, nova_error};
+use super::wire::nova_error;
 use super::world::World;
+use crate::sim::cloud::{Answer, Reply};
 
 /// The keys of a body, and the minor version that first allows them.
 const KEYS: &[(&str, u16)] = &[
@@ -180,9 +181,9 @@ impl World {
             power: 0,
             host: None,
             next_host: None,
-            created: self.time(),
-            created_at: self.now,
-            updated: self.time(),
+            created: self.core.time(),
+            created_at: self.core.now,
+            updated: self.core.time(),
             launched: None,
             terminated: None,
             gone_at: None,
@@ -211,7 +212,7 @@ impl World {
             }
         }
         let href = format!("{}/compute/v2.1/servers/{first}", call.ask.base);
-        let password = text("adminPass").unwrap_or_else(|| self.hex()[..12].to_owned());
+        let password = text("adminPass").unwrap_or_else(|| self.core.hex()[..12].to_owned());
         let body = json!({"server": {
             "id": first, "adminPass": password, "OS-DCF:diskConfig": "MANUAL",
             "security_groups": [{"name": "default"}],
@@ -223,8 +224,8 @@ impl World {
 
     /// Puts a server into the world and lets it be built.
     pub(super) fn add_server(&mut self, mut server: Server, request: &str) -> String {
-        server.id = self.uuid();
-        server.seq = self.next();
+        server.id = self.core.uuid();
+        server.seq = self.core.number();
         server.actions.push(Action {
             request: request.into(),
             name: "create",
@@ -234,7 +235,7 @@ impl World {
             finish: None,
             failed: false,
         });
-        self.log.server_made(server.uid());
+        self.core.log.server_made(server.uid());
         let id = server.id.clone();
         self.servers.insert(id.clone(), server);
         self.plan_build(&id, request);

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha224};
 
-use super::faults::names;
 use super::nova::{Call, Microversion, micros, seconds};
 use super::server::{Server, Vm, is_status};
-use super::wire::{Answer, Reply, encode, nova_error};
+use super::wire::nova_error;
 use super::world::World;
+use crate::sim::cloud::names;
+use crate::sim::cloud::{Answer, Reply, encode};
 
 /// The minor version that first shows a field. Below it a member does not get it.
 const SINCE: &[(u16, &str)] = &[
@@ -277,7 +278,7 @@ impl World {
             return false;
         }
         let lag = call.lists.lag.unwrap_or_default();
-        if !lag.is_zero() && self.now < s.created_at + lag {
+        if !lag.is_zero() && self.core.now < s.created_at + lag {
             return false;
         }
         let since = call
@@ -287,7 +288,7 @@ impl World {
         let only_deleted = call.who.admin && matches!(call.ask.query("deleted"), Some("true" | "True" | "1"));
         match s.gone_at {
             None => !only_deleted && since.is_none_or(|t| s.updated >= t),
-            Some(gone) => only_deleted || since.is_some_and(|t| s.updated >= t) || self.now < gone + lag,
+            Some(gone) => only_deleted || since.is_some_and(|t| s.updated >= t) || self.core.now < gone + lag,
         }
     }
 }

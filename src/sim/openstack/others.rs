@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 
 use super::keystone::Who;
 use super::server::Server;
-use super::wire::{Answer, Ask, Reply, unauthorized};
+use super::wire::unauthorized;
 use super::world::{Image, Network, World};
+use crate::sim::cloud::{Answer, Ask, Reply};
 
 impl World {
     fn asker(&self, ask: &Ask) -> Result<Who, Reply> {
         let token = ask.header("x-auth-token").unwrap_or_default();
         self.accounts
-            .who(token, self.now)
+            .who(token, self.core.now)
             .ok_or_else(|| unauthorized(&ask.base))
     }
 

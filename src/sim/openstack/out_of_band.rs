@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::OpenStackSim;
-use super::faults::ListFaults;
 use super::nova::{Call, Microversion};
 use super::server::{ServerFault, Vm};
-use super::wire::{Answer, Ask};
 use super::world::World;
+use crate::sim::cloud::ListFaults;
+use crate::sim::cloud::{Answer, Ask};
 
 /// No live server has this id or name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +23,8 @@ impl World {
         let id = self
             .find(key)
             .ok_or_else(|| NoSuchServer(key.into(), "unknown".into()))?;
-        let request = format!("req-{}", self.uuid());
-        let said = |reply: super::wire::Reply| reply.body.unwrap_or_default().to_string();
+        let request = format!("req-{}", self.core.uuid());
+        let said = |reply: crate::sim::cloud::Reply| reply.body.unwrap_or_default().to_string();
         deed(self, &id, &request)
             .map(|_| ())
             .map_err(|reply| NoSuchServer(key.into(), said(reply)))
@@ -103,7 +103,7 @@ impl OpenStackSim {
     /// Somebody makes a server by hand in the project `demo`; its id.
     pub fn oob_create(&self, name: &str) -> Result<String, NoSuchServer> {
         let mut world = self.world();
-        let request = format!("req-{}", world.uuid());
+        let request = format!("req-{}", world.core.uuid());
         let image = world.images.first().map(|i| i.id.clone()).unwrap_or_default();
         let body = json!({"server": {"name": name, "flavorRef": "1", "imageRef": image, "networks": "auto"}});
         let http = http::Request::post("http://localhost/")
@@ -133,7 +133,7 @@ impl OpenStackSim {
             let (who, after) = (world.accounts.admin(), world.config.timings.power_sync);
             world.record(id, "stop", &who, request);
             world.plan_guest_shutdown(id, request, after);
-            Ok(super::wire::Reply::empty(202))
+            Ok(crate::sim::cloud::Reply::empty(202))
         })
     }
 
@@ -143,14 +143,14 @@ impl OpenStackSim {
             if let Some(server) = world.servers.get_mut(id) {
                 server.power = power;
             }
-            Ok(super::wire::Reply::empty(202))
+            Ok(crate::sim::cloud::Reply::empty(202))
         })
     }
 
     /// It falls into ERROR with this message.
     pub fn set_error(&self, key: &str, message: &str) -> Deed {
         self.world().out_of_band(key, |world, id, _| {
-            let created = world.time();
+            let created = world.core.time();
             if let Some(server) = world.servers.get_mut(id) {
                 (server.vm, server.task) = (Vm::Error, None);
                 server.fault = Some(ServerFault {
@@ -159,7 +159,7 @@ impl OpenStackSim {
                     created,
                 });
             }
-            Ok(super::wire::Reply::empty(202))
+            Ok(crate::sim::cloud::Reply::empty(202))
         })
     }
 
@@ -177,7 +177,7 @@ impl OpenStackSim {
                     }
                 })
                 .collect();
-            Ok(super::wire::Reply::empty(202))
+            Ok(crate::sim::cloud::Reply::empty(202))
         })
     }
 }

@@ -1,7 +1,8 @@
 //! What a project may have, and how Nova says that it has it already.
 
-use super::wire::{Reply, nova_error};
+use super::wire::nova_error;
 use super::world::World;
+use crate::sim::cloud::Reply;
 
 /// What is over: its name, how much more was wanted, how much is used, the limit.
 type Over = (&'static str, i64, i64, i64);

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::nova::Call;
 use super::server::{Flavor, Server};
-use super::wire::{Answer, Reply, nova_error};
+use super::wire::nova_error;
 use super::world::World;
+use crate::sim::cloud::{Answer, Reply};
 
 /// From this minor version on a group has one policy and its rules.
 const ONE_POLICY: u16 = 64;
@@ -162,7 +163,7 @@ impl World {
             return Err(nova_error(403, "Quota exceeded, too many server groups."));
         }
         let group = Group {
-            id: self.uuid(),
+            id: self.core.uuid(),
             name: name.to_owned(),
             policy: policy.to_owned(),
             most,

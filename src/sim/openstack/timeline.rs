@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::server::{Before, Flavor, Nic, ServerFault, Vm};
-use super::wire::Ask;
 use super::world::World;
+use crate::sim::cloud::{Ask, serve_late};
 
 pub(super) const RUNNING: u8 = 1;
 pub(super) const SHUTDOWN: u8 = 4;
@@ -71,7 +71,7 @@ pub(super) struct Track<'w> {
 
 impl<'w> Track<'w> {
     pub(super) fn new(world: &'w mut World, server: &str, request: &str) -> Self {
-        let at = world.now;
+        let at = world.core.now;
         Self {
             world,
             server: server.into(),
@@ -131,7 +131,7 @@ impl<'w> Track<'w> {
 
 impl World {
     pub(super) fn schedule(&mut self, at: Instant, entry: Entry) {
-        let n = self.next();
+        let n = self.core.number();
         self.agenda.insert((at, n), entry);
     }
 
@@ -145,20 +145,20 @@ impl World {
     }
 
     /// Carries out everything that is due.
-    pub(super) fn settle(&mut self, to: Instant) {
+    pub(super) fn carry_out_due(&mut self, to: Instant) {
         while let Some(first) = self.agenda.first_entry() {
             if first.key().0 > to {
                 break;
             }
             let ((at, _), entry) = first.remove_entry();
-            self.now = self.now.max(at);
+            self.core.now = self.core.now.max(at);
             if let Effect::Late(ask) = entry.effect {
-                self.serve(&ask);
+                serve_late(self, &ask);
             } else {
                 self.apply(&entry);
             }
         }
-        self.now = self.now.max(to);
+        self.core.now = self.core.now.max(to);
     }
 
     fn cancel(&mut self, request: &str) {
@@ -166,7 +166,7 @@ impl World {
     }
 
     fn apply(&mut self, entry: &Entry) {
-        let (now, time) = (self.now, self.time());
+        let (now, time) = (self.core.now, self.core.time());
         let Some(mut server) = self.servers.get(&entry.server).cloned() else {
             return;
         };
@@ -207,7 +207,7 @@ impl World {
                     let Some(network) = self.networks.iter().find(|n| n.id == id).cloned() else {
                         continue;
                     };
-                    let n = self.next();
+                    let n = self.core.number();
                     let (a, b) = ((n / 250) % 250, n % 250 + 2);
                     server.nics.push(Nic {
                         network_id: network.id,
@@ -219,7 +219,7 @@ impl World {
                             (n >> 8) & 255,
                             n & 255
                         ),
-                        port: self.uuid(),
+                        port: self.core.uuid(),
                     });
                 }
             }
@@ -275,7 +275,7 @@ impl World {
             }
             Effect::Gone => {
                 server.gone_at = Some(now);
-                self.log.server_gone(server.uid());
+                self.core.log.server_gone(server.uid());
             }
             Effect::Late(_) => {}
         }

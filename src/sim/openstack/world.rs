@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::config::SimConfig;
-use super::faults::Faults;
 use super::keystone::Accounts;
-use super::log::Log;
-use super::server::{Flavor, Server};
+use super::server::{Flavor, Server, ServerView};
 use super::server_groups::Group;
 use super::timeline::Entry;
+use crate::sim::cloud::Core;
 
 /// An image.
 #[derive(Clone, Debug)]
@@ -42,15 +39,11 @@ const FLAVORS: &[(&str, &str, i64, i64, i64)] = &[
     ("huge", "m1.huge", 1_048_576, 512, 100),
 ];
 
-/// The state of a cloud. It stands still between requests: whoever looks settles it to now first.
+/// The state of a cloud.
 #[derive(Debug)]
-pub(super) struct World {
+pub struct World {
     pub(super) config: SimConfig,
-    pub(super) start: Instant,
-    epoch: Timestamp,
-    /// The moment that the world has come to.
-    pub(super) now: Instant,
-    counter: u64,
+    pub(super) core: Core,
     pub(super) accounts: Accounts,
     pub(super) flavors: Vec<Flavor>,
     pub(super) images: Vec<Image>,
@@ -60,18 +53,12 @@ pub(super) struct World {
     pub(super) groups: Vec<Group>,
     /// What is going to happen, by time and then by the order it was decided in.
     pub(super) agenda: BTreeMap<(Instant, u64), Entry>,
-    pub(super) faults: Faults,
-    pub(super) log: Log,
 }
 
 impl World {
     pub(super) fn new(config: SimConfig) -> Self {
-        let start = Instant::now();
         let mut world = Self {
-            start,
-            epoch: config.epoch.unwrap_or_else(Timestamp::now),
-            now: start,
-            counter: 0,
+            core: Core::new(config.seed, config.epoch),
             accounts: Accounts::default(),
             flavors: FLAVORS
                 .iter()
@@ -88,13 +75,11 @@ impl World {
             servers: BTreeMap::new(),
             groups: Vec::new(),
             agenda: BTreeMap::new(),
-            faults: Faults::default(),
-            log: Log::default(),
             config,
         };
         world.seed_accounts();
         for name in ["cirros", "cirros-new"] {
-            let id = world.uuid();
+            let id = world.core.uuid();
             world.images.push(Image {
                 id,
                 name: name.into(),
@@ -103,7 +88,7 @@ impl World {
             });
         }
         for (name, project, prefix) in [("demo-net", "demo", "10.0"), ("alt-net", "alt", "10.1")] {
-            let id = world.uuid();
+            let id = world.core.uuid();
             let project = world.accounts.project_id(project);
             world.networks.push(Network {
                 id,
@@ -115,48 +100,13 @@ impl World {
         world
     }
 
-    /// A number that was not given out before.
-    pub(super) fn next(&mut self) -> u64 {
-        self.counter += 1;
-        self.counter
-    }
-
-    /// An identifier; the same ones in the same order for the same seed.
-    pub(super) fn hex(&mut self) -> String {
-        let n = self.next();
-        let digest = Sha256::digest(format!("{}:{n}", self.config.seed).as_bytes());
-        digest.iter().take(16).map(|b| format!("{b:02x}")).collect()
-    }
-
-    pub(super) fn uuid(&mut self) -> String {
-        let h = self.hex();
-        format!(
-            "{}-{}-4{}-a{}-{}",
-            &h[..8],
-            &h[8..12],
-            &h[13..16],
-            &h[17..20],
-            &h[20..]
-        )
-    }
-
-    /// The wall clock at a moment.
-    pub(super) fn clock(&self, at: Instant) -> Timestamp {
-        let passed = SignedDuration::try_from(at.duration_since(self.start)).unwrap_or_default();
-        self.epoch.checked_add(passed).unwrap_or(self.epoch)
-    }
-
-    pub(super) fn time(&self) -> Timestamp {
-        self.clock(self.now)
-    }
-
     /// How long one call of the hypervisor takes: as the server's metadata or a standing order says.
     pub(super) fn call_time(&self, server: &Server, call: &str) -> Duration {
         let order = |key: &str| server.metadata.get(key).and_then(|text| text.parse::<f64>().ok());
         let seconds = order(&format!("fake.delay.{call}")).or_else(|| order("fake.delay"));
         seconds
             .and_then(|s| Duration::try_from_secs_f64(s).ok())
-            .or_else(|| self.faults.ordered_delay(call, server))
+            .or_else(|| self.core.faults.ordered_delay(call, &server.id, &server.name))
             .unwrap_or(self.config.timings.call)
     }
 
@@ -167,7 +117,7 @@ impl World {
                 let (kind, message) = text.split_once(':').unwrap_or((text, ""));
                 (kind.to_owned(), message.to_owned())
             }
-            None => self.faults.ordered_fault(call, server)?,
+            None => self.core.faults.ordered_fault(call, &server.id, &server.name)?,
         };
         let message = if message.is_empty() {
             format!("{call} was ordered to fail")
@@ -185,6 +135,13 @@ impl World {
     /// Servers that exist, shown or not by faults.
     pub(super) fn live(&self) -> impl Iterator<Item = &Server> {
         self.servers.values().filter(|s| s.gone_at.is_none())
+    }
+
+    /// Every server that exists, in the order of their making.
+    pub(super) fn live_views(&self) -> Vec<ServerView> {
+        let mut servers: Vec<_> = self.live().collect();
+        servers.sort_by_key(|s| s.seq);
+        servers.into_iter().map(Server::view).collect()
     }
 
     /// The id of the one live server with this id or name.

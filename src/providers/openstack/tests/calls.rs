@@ -197,13 +197,13 @@ async fn every_action_has_its_body() {
         ),
         (
             Restart,
-            Operate::Restart { hard: false },
+            restart(PowerOffMode::SoftThenHard),
             "POST /v2.1/servers/s-1/action",
             json!({"reboot": {"type": "SOFT"}}),
         ),
         (
             Restart,
-            Operate::Restart { hard: true },
+            restart(PowerOffMode::Hard),
             "POST /v2.1/servers/s-1/action",
             json!({"reboot": {"type": "HARD"}}),
         ),
@@ -276,7 +276,7 @@ async fn what_nova_cannot_do_is_said_without_asking() {
         (OperationKind::Stop, Operate::Stop(StopKind::Hard, 1)),
         (OperationKind::Stop, Operate::Stop(StopKind::Soft, 1)),
         (OperationKind::Restart, Operate::Plain),
-        (OperationKind::Start, Operate::Restart { hard: true }),
+        (OperationKind::Start, restart(PowerOffMode::Hard)),
         (OperationKind::Mark, Operate::Plain),
     ] {
         let error = provider(&fake)

@@ -233,6 +233,10 @@ pub(super) fn create(value: Value) -> CloudCall {
     }))
 }
 
+pub(super) fn restart(mode: PowerOffMode) -> Operate {
+    Operate::Restart { mode, seconds: 60 }
+}
+
 pub(super) fn operate(kind: OperationKind, how: Operate) -> CloudCall {
     CloudCall::Operate {
         id: "s-1".into(),

@@ -122,7 +122,7 @@ async fn the_life_of_a_server_on_a_real_nova() {
     let error = p.call(&plain(OperationKind::Start), bare()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Busy, "{error}");
     p.call(
-        &act(OperationKind::Restart, Operate::Restart { hard: false }),
+        &act(OperationKind::Restart, restart(PowerOffMode::SoftThenHard)),
         bare(),
     )
     .await

@@ -164,3 +164,31 @@ async fn the_endpoint_rules_hold_for_every_request() {
     let ask = Ask::new(Method::GET, "https://169.254.169.254/", "/", Priority::High);
     assert_eq!(c.send(&ask).await.unwrap_err().class, ErrorClass::InvalidSpec);
 }
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_one_account_share_its_budget_and_log_in_out_of_their_own() {
+    let limits = Limits {
+        per_second: 1,
+        burst: 1,
+        in_flight: 1,
+    };
+    let budgets = Arc::new(Budgets::default());
+    let two = [(); 2].map(|()| {
+        HttpClient::new(
+            Arc::new(script(|_| reply(200, &[]))),
+            Budget::new(limits),
+            EndpointRules::default(),
+        )
+        .with_budgets(budgets.clone(), limits)
+    });
+    let start = Instant::now();
+    for client in &two {
+        client.alone().send(&ask(Method::POST)).await.unwrap();
+        client.join("account");
+    }
+    assert_eq!(start.elapsed().as_secs(), 0, "logging in");
+    for client in &two {
+        client.send(&ask(Method::GET)).await.unwrap();
+    }
+    assert_eq!(start.elapsed().as_secs(), 1, "afterwards");
+}

@@ -8,30 +8,19 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 
-use super::{OpenStackSim, SimIo};
+use super::{Sim, SimCloud, SimIo};
 use crate::providers::transport::{Connect, Stage, Transport, TransportError};
 
-/// A line to a simulator in the same process.
-#[derive(Clone, Debug)]
-pub struct Line(Arc<OpenStackSim>);
+/// The largest reply that a line carries, in bytes: as in production.
+const MOST: usize = 64 << 20;
 
-impl Transport for Line {
+impl<C: SimCloud> Transport for Sim<C> {
     fn send(
         &self,
         request: Request<Bytes>,
         deadline: Duration,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
-        self.0.send(request, deadline)
-    }
-}
-
-impl Transport for OpenStackSim {
-    fn send(
-        &self,
-        request: Request<Bytes>,
-        deadline: Duration,
-    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
-        let half = self.world().config.timings.latency / 2;
+        let half = self.world().latency() / 2;
         let error = |stage, message: &str| TransportError {
             stage,
             message: message.into(),
@@ -44,6 +33,9 @@ impl Transport for OpenStackSim {
                 answer
             };
             match tokio::time::timeout(deadline, answer).await {
+                Ok(Ok(response)) if response.body().len() > MOST => {
+                    Err(error(Stage::Reply, "the reply is larger than 64 MiB"))
+                }
                 Ok(Ok(response)) => Ok(response),
                 Ok(Err(SimIo::Refused)) => Err(error(Stage::Connect, "connection refused")),
                 Ok(Err(SimIo::Reset)) => Err(error(Stage::Sent, "connection reset by peer")),
@@ -55,11 +47,11 @@ impl Transport for OpenStackSim {
 }
 
 /// Hands out lines to one simulator, whatever certificate authorities are given.
-#[derive(Clone, Debug)]
-pub struct Lines(pub Arc<OpenStackSim>);
+#[derive(Debug)]
+pub struct Lines<C>(pub Arc<Sim<C>>);
 
-impl Connect for Lines {
+impl<C: SimCloud> Connect for Lines<C> {
     fn connect(&self, _ca_pem: Option<&[u8]>) -> Result<Arc<dyn Transport>, TransportError> {
-        Ok(Arc::new(Line(self.0.clone())))
+        Ok(self.0.clone())
     }
 }

@@ -17,9 +17,9 @@ pub struct RequestRecord {
     pub route: String,
     /// The action in the body.
     pub action: Option<String>,
-    /// The id of the project that asked.
+    /// The id of the project or account that asked.
     pub project: Option<String>,
-    /// The id of the server it is about; for a create, of the new one.
+    /// The id in its path; for a create, that of what was made.
     pub server: Option<String>,
     /// The status that was answered, also if the answer was lost.
     pub status: Option<u16>,
@@ -39,15 +39,18 @@ impl RequestRecord {
     }
 }
 
+/// The requests, and how many servers each maker has.
 #[derive(Debug, Default)]
-pub(super) struct Log {
-    pub(super) requests: Vec<RequestRecord>,
+pub struct Log {
+    /// In the order they came.
+    pub requests: Vec<RequestRecord>,
     /// By uid: servers now, and at most.
     live: BTreeMap<String, (usize, usize)>,
 }
 
 impl Log {
-    pub(super) fn server_made(&mut self, uid: Option<&str>) {
+    /// One more server with this uid.
+    pub fn server_made(&mut self, uid: Option<&str>) {
         if let Some(uid) = uid {
             let entry = self.live.entry(uid.into()).or_default();
             entry.0 += 1;
@@ -55,20 +58,23 @@ impl Log {
         }
     }
 
-    pub(super) fn server_gone(&mut self, uid: Option<&str>) {
+    /// One less.
+    pub fn server_gone(&mut self, uid: Option<&str>) {
         if let Some(entry) = uid.and_then(|uid| self.live.get_mut(uid)) {
             entry.0 = entry.0.saturating_sub(1);
         }
     }
 
-    pub(super) fn high_water(&self) -> BTreeMap<String, usize> {
+    /// The most at one time, by uid.
+    pub fn high_water(&self) -> BTreeMap<String, usize> {
         self.live
             .iter()
             .map(|(uid, (_, high))| (uid.clone(), *high))
             .collect()
     }
 
-    pub(super) fn counts(&self) -> BTreeMap<String, usize> {
+    /// How often each request came.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for request in &self.requests {
             *counts.entry(request.key()).or_default() += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::server::Server;
+use super::spoil::Spoil;
 
 /// One fault: which requests it meets, how often, and what it does to them. Absent fields match everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct FaultRule {
     /// The action in the body of `/servers/{id}/action`: `os-stop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// The id of the server in the path, or its name.
+    /// The id in the path, or the name of what has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// How many matching requests pass first.
@@ -117,6 +117,14 @@ pub enum FaultEffect {
         #[serde(default)]
         retry_after: Option<u32>,
     },
+    /// It is carried out, and the body of the reply is spoilt.
+    Spoilt {
+        /// How.
+        how: Spoil,
+        /// Another HTTP status.
+        #[serde(default)]
+        code: Option<u16>,
+    },
     /// Nothing comes for so long, then the connection breaks. Not carried out.
     Hang {
         /// How long.
@@ -140,7 +148,7 @@ pub enum FaultEffect {
         #[serde(default)]
         server: Option<String>,
     },
-    /// The part of Nova that holds these servers (name or id, `*` at the end) does not answer.
+    /// Where a cloud has cells: the one that holds these servers (name or id, `*` at the end) does not answer.
     DownCell {
         /// Which servers.
         server: String,
@@ -166,50 +174,77 @@ pub struct HypervisorOrder {
 
 /// What a list is to leave out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ListFaults {
-    pub(super) lag: Option<Duration>,
-    pub(super) omit: usize,
-    pub(super) hidden: Vec<String>,
-    pub(super) down: Vec<String>,
+pub struct ListFaults {
+    /// What it shows is so old.
+    pub lag: Option<Duration>,
+    /// The first so many.
+    pub omit: usize,
+    /// Those whose name or id fits.
+    pub hidden: Vec<String>,
+    /// Those that are in a part of the cloud that does not answer.
+    pub down: Vec<String>,
 }
 
 /// Which request it is, for rules and for the log.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Route {
-    pub(super) method: String,
-    pub(super) template: String,
-    pub(super) action: Option<String>,
-    /// The id in the path, and the name of the server that has it.
-    pub(super) server: Option<String>,
-    pub(super) name: Option<String>,
+pub struct Route {
+    /// The HTTP method.
+    pub method: String,
+    /// The path below its service, with `{id}` for identifiers.
+    pub template: String,
+    /// The action in the body, where a path stands for several.
+    pub action: Option<String>,
+    /// The id in the path.
+    pub server: Option<String>,
+    /// The name of what has this id.
+    pub name: Option<String>,
 }
 
+impl Route {
+    /// A path as a template: of the first `depth` segments those that are words of the cloud's stay, and
+    /// everything else is an identifier.
+    pub fn template(path: &[&str], words: &[&str], depth: usize) -> String {
+        let part = |(i, part): (usize, &&str)| {
+            let word = i < depth && words.contains(part);
+            format!("/{}", if word { part } else { "{id}" })
+        };
+        let template: String = path.iter().enumerate().map(part).collect();
+        if template.is_empty() { "/".into() } else { template }
+    }
+}
+
+/// The faults that are in force, and what the hypervisor was ordered to do.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub struct Faults {
     rules: Vec<(FaultRule, u32)>,
-    pub(super) orders: Vec<HypervisorOrder>,
+    /// Standing orders, the latest last.
+    pub orders: Vec<HypervisorOrder>,
 }
 
 impl Faults {
-    pub(super) fn add(&mut self, rule: FaultRule) {
+    /// Adds a rule.
+    pub fn add(&mut self, rule: FaultRule) {
         self.rules.push((rule, 0));
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Takes all rules and orders away.
+    pub fn clear(&mut self) {
         self.rules.clear();
         self.orders.clear();
     }
 
-    pub(super) fn retain(&mut self, keep: impl Fn(&FaultRule) -> bool) {
+    /// Keeps some rules.
+    pub fn retain(&mut self, keep: impl Fn(&FaultRule) -> bool) {
         self.rules.retain(|(rule, _)| keep(rule));
     }
 
-    pub(super) fn rules(&self) -> Vec<FaultRule> {
+    /// All rules, also those that are used up.
+    pub fn rules(&self) -> Vec<FaultRule> {
         self.rules.iter().map(|(rule, _)| rule.clone()).collect()
     }
 
     /// Counts the request against every rule that it matches: the first effect on the wire, and all on lists.
-    pub(super) fn meet(&mut self, route: &Route) -> (Option<FaultEffect>, ListFaults) {
+    pub fn meet(&mut self, route: &Route) -> (Option<FaultEffect>, ListFaults) {
         let (mut wire, mut lists) = (None, ListFaults::default());
         for (rule, seen) in self
             .rules
@@ -238,31 +273,33 @@ impl Faults {
         (wire, lists)
     }
 
-    fn order(&self, call: &str, server: &Server) -> impl Iterator<Item = &HypervisorOrder> {
+    fn order(&self, call: &str, id: &str, name: &str) -> impl Iterator<Item = &HypervisorOrder> {
         self.orders.iter().rev().filter(move |order| {
             (order.call == call || order.call == "*")
                 && order
                     .server
                     .as_deref()
-                    .is_none_or(|pattern| names(pattern, &server.id, &server.name))
+                    .is_none_or(|pattern| names(pattern, id, name))
         })
     }
 
-    pub(super) fn ordered_delay(&self, call: &str, server: &Server) -> Option<Duration> {
-        self.order(call, server)
+    /// How long a call for a server was ordered to take.
+    pub fn ordered_delay(&self, call: &str, id: &str, name: &str) -> Option<Duration> {
+        self.order(call, id, name)
             .find_map(|o| o.delay_ms)
             .map(Duration::from_millis)
     }
 
-    pub(super) fn ordered_fault(&self, call: &str, server: &Server) -> Option<(String, String)> {
-        let fault = self.order(call, server).find_map(|o| o.fault.as_deref())?;
+    /// What a call for a server was ordered to fail with: kind and message.
+    pub fn ordered_fault(&self, call: &str, id: &str, name: &str) -> Option<(String, String)> {
+        let fault = self.order(call, id, name).find_map(|o| o.fault.as_deref())?;
         let (kind, message) = fault.split_once(':').unwrap_or((fault, ""));
         Some((kind.into(), message.into()))
     }
 }
 
 /// Whether a pattern (`*` at its end stands for anything) names a server.
-pub(super) fn names(pattern: &str, id: &str, name: &str) -> bool {
+pub fn names(pattern: &str, id: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix) || id.starts_with(prefix),
         None => pattern == name || pattern == id,

@@ -16,15 +16,15 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::OpenStackSim;
+use super::{Sim, SimCloud};
 
 /// The largest request body, in bytes.
 const MOST: usize = 4 << 20;
 
-impl OpenStackSim {
+impl<C: SimCloud> Sim<C> {
     /// Answers on a listener until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
-        let app = axum::Router::new().fallback(answer).with_state(self);
+        let app = axum::Router::new().fallback(answer::<C>).with_state(self);
         axum::serve(
             Cuttable(listener),
             app.into_make_service_with_connect_info::<Cut>(),
@@ -33,8 +33,8 @@ impl OpenStackSim {
     }
 }
 
-async fn answer(
-    State(sim): State<Arc<OpenStackSim>>,
+async fn answer<C: SimCloud>(
+    State(sim): State<Arc<Sim<C>>>,
     ConnectInfo(cut): ConnectInfo<Cut>,
     request: Request,
 ) -> Result<Response, Infallible> {

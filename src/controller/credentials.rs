@@ -1,0 +1,175 @@
+//! What a cloud tells once, as it creates a server: into the Secret that the object names, before anything else is
+//! done with the reply. A Secret of somebody else is never written.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Resource};
+use secrecy::ExposeSecret;
+use tokio::time::{sleep, timeout};
+
+use super::Shell;
+use super::call::Asker;
+use crate::api::{Reason, Server, keys};
+use crate::planner::EventDraft;
+use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::Credentials;
+
+/// One request for a Secret may take so long.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Waits between tries to write it. The reply with the id waits for them, but not for longer.
+const WAITS: &[Duration] = &[
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(5),
+];
+
+/// Why a Secret could not be written.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    /// It belongs to somebody else.
+    #[error("the Secret {0} exists and is not owned by this object")]
+    Foreign(String),
+    /// The Kubernetes API refused.
+    #[error("{0}")]
+    Refused(#[from] kube::Error),
+    /// It did not answer.
+    #[error("the Kubernetes API did not answer in time")]
+    Silent,
+}
+
+fn api(shell: &Shell, asker: &Asker) -> Api<Secret> {
+    Api::namespaced(shell.ctx.client.clone(), &asker.key.namespace)
+}
+
+fn owned(secret: &Secret, uid: &str) -> bool {
+    let mut owners = secret.metadata.owner_references.iter().flatten();
+    owners.any(|o| o.uid == uid && o.kind == Server::kind(&()))
+}
+
+async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Unwritten> {
+    let answer = timeout(PATIENCE, api.get_opt(name)).await;
+    Ok(answer.map_err(|_| Unwritten::Silent)??)
+}
+
+/// Whether the Secret can be written later. Asked before a server is made, so that nothing is told in vain.
+///
+/// # Errors
+/// A Secret of that name belongs to somebody else, or it cannot be known now. Nothing was sent.
+pub(super) async fn allowed(shell: &Shell, asker: &Asker, name: &str) -> Result<(), CloudError> {
+    match read(&api(shell, asker), name).await {
+        Ok(Some(secret)) if !owned(&secret, &asker.uid) => Err(CloudError {
+            code: Some(Reason::SecretRefused.as_str().to_owned()),
+            ..CloudError::new(
+                ErrorClass::InvalidSpec,
+                format!(
+                    "credentialsSecretName: {}; name another one, or delete it",
+                    Unwritten::Foreign(name.to_owned())
+                ),
+            )
+        }),
+        Ok(_) => Ok(()),
+        Err(error) => Err(CloudError::new(
+            ErrorClass::Transient,
+            format!("not sent: the Secret {name} cannot be read: {error}"),
+        )),
+    }
+}
+
+/// Writes them down. Says so in an event, and says it too where they are lost; the id of the server never is.
+pub(super) async fn keep(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) {
+    let mut waits = WAITS.iter();
+    let failed = loop {
+        match write(shell, asker, name, told).await {
+            Ok(()) => break None,
+            Err(error @ Unwritten::Foreign(_)) => break Some(error),
+            Err(error) => match waits.next() {
+                Some(wait) => {
+                    tracing::warn!(object = %asker.key, secret = name, %error, "credentials are not written yet");
+                    sleep(*wait).await;
+                }
+                None => break Some(error),
+            },
+        }
+    };
+    let (warning, reason, note) = match failed {
+        None => (
+            false,
+            Reason::CredentialsSaved,
+            format!("user name and password are in the Secret {name}"),
+        ),
+        Some(error) => {
+            tracing::error!(object = %asker.key, secret = name, %error, "credentials are lost");
+            let advice = Reason::CredentialsLost.advice();
+            (
+                true,
+                Reason::CredentialsLost,
+                format!("the Secret {name} could not be written: {error}. {advice}"),
+            )
+        }
+    };
+    let Some(server) = shell.servers.get(&asker.key) else {
+        return;
+    };
+    let event = EventDraft {
+        warning,
+        reason,
+        action: "Create",
+        note,
+    };
+    shell.events.publish(server.object_ref(&()), event);
+}
+
+async fn write(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) -> Result<(), Unwritten> {
+    let api = api(shell, asker);
+    let params = PostParams {
+        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let mut data = BTreeMap::from([("password".to_owned(), bytes(told.password.expose_secret()))]);
+    if let Some(user) = &told.username {
+        data.insert("username".to_owned(), bytes(user));
+    }
+    let mut secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: Server::api_version(&()).into_owned(),
+                kind: Server::kind(&()).into_owned(),
+                name: asker.key.name.clone(),
+                uid: asker.uid.clone(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            }]),
+            ..ObjectMeta::default()
+        },
+        type_: Some("Opaque".to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    };
+    let made = timeout(PATIENCE, api.create(&params, &secret)).await;
+    match made.map_err(|_| Unwritten::Silent)? {
+        Ok(_) => return Ok(()),
+        Err(kube::Error::Api(s)) if s.code == 409 => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Ours from an earlier server of this object, or from a try whose answer was lost.
+    let there = read(&api, name).await?.filter(|s| owned(s, &asker.uid));
+    let Some(there) = there else {
+        return Err(Unwritten::Foreign(name.to_owned()));
+    };
+    secret.metadata = there.metadata;
+    secret.type_ = there.type_;
+    let written = timeout(PATIENCE, api.replace(name, &params, &secret)).await;
+    written.map_err(|_| Unwritten::Silent)??;
+    Ok(())
+}
+
+fn bytes(text: &str) -> ByteString {
+    ByteString(text.as_bytes().to_vec())
+}

@@ -1,0 +1,203 @@
+//! What goes along with a creation, and what is told once by it.
+
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::world::{WEB, World};
+use crate::api::{Reason, Server};
+use crate::controller::Shell;
+use crate::controller::call::{self, Asker};
+use crate::observer::ObjectKey;
+use crate::observer::sync::lock;
+use crate::observer::tests::FakeCloud;
+use crate::planner::memory::Outcome;
+use crate::planner::model::{
+    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, Marks, ObservedServer,
+};
+use crate::providers::{Account, CallWith, Credentials, Done, Provider};
+use crate::sim::apiserver::{Fault, Rule, Verb};
+
+/// A cloud that tells a password once.
+#[derive(Default)]
+struct Teller {
+    inner: FakeCloud,
+    passwords: Mutex<Vec<Option<String>>>,
+}
+
+impl Provider for Teller {
+    fn capabilities(&self) -> &'static Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn account(&self) -> BoxFuture<'_, Result<Account, CloudError>> {
+        self.inner.account()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>> {
+        self.inner.list()
+    }
+
+    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ObservedServer, CloudError>> {
+        self.inner.get(id)
+    }
+
+    fn call<'a>(&'a self, _: &'a CloudCall, with: CallWith<'a>) -> BoxFuture<'a, Result<Done, CloudError>> {
+        let password = with.admin_password.map(|p| p.expose_secret().to_owned());
+        lock(&self.passwords).push(password);
+        Box::pin(async {
+            Ok(Done {
+                accepted: Accepted {
+                    id: Some("new".into()),
+                    request_id: None,
+                },
+                credentials: Some(Credentials {
+                    username: Some("root".into()),
+                    password: "told-once".to_owned().into(),
+                }),
+            })
+        })
+    }
+}
+
+const LOGIN: (&str, &str, &str) = ("secrets", "default", "login");
+
+/// Makes one create call; what became of it, and the passwords that went along.
+async fn create(world: &World, spec: Value) -> (Outcome, Vec<Option<String>>) {
+    if world.kube.get(WEB).is_none() {
+        world.server("web");
+    }
+    let server: Server = world.kube.read("default", "web").unwrap();
+    let uid = server.metadata.uid.clone().unwrap();
+    let (shell, publisher) = Shell::new(world.context("p1"));
+    let publisher = tokio::spawn(publisher);
+    let mut full = serde_json::to_value(&server.spec).unwrap();
+    for (key, value) in spec.as_object().unwrap() {
+        full[key] = value.clone();
+    }
+    shell.servers.put(server);
+    let key = ObjectKey::new("default", "web");
+    let cloud = Arc::new(Teller::default());
+    let asker = Asker {
+        key: key.clone(),
+        uid: uid.clone(),
+        config: ObjectKey::new("default", "sim"),
+        account: "fake/p1".into(),
+        provider: cloud.clone(),
+    };
+    let request = CreateRequest {
+        name: "web".into(),
+        spec: Arc::new(serde_json::from_value(full).unwrap()),
+        marks: Marks::default(),
+        attempt: 1,
+        group: None,
+    };
+    shell.objects.open(&uid, &key);
+    let made = CloudCall::Create(Box::new(request));
+    call::call(&shell, asker, "create-1".into(), made, Instant::now());
+    assert_eq!(shell.queue.next().await, Some(key.clone()));
+    let outcome = shell.objects.open(&uid, &key).sent.unwrap().outcome;
+    // What was told has time to be published.
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    publisher.abort();
+    let passwords = lock(&cloud.passwords).clone();
+    (outcome, passwords)
+}
+
+fn id(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Accepted(_, accepted) => accepted.id.as_deref(),
+        _ => None,
+    }
+}
+
+fn told(world: &World, reason: Reason) -> bool {
+    let events = world.kube.list("events");
+    assert!(!format!("{events:?}").contains("told-once"));
+    events.iter().any(|e| e["reason"] == reason.as_str())
+}
+
+fn login(world: &World) -> Option<(Option<String>, String)> {
+    let secret: Secret = world.kube.read("default", LOGIN.2)?;
+    let owner = secret
+        .metadata
+        .owner_references
+        .unwrap_or_default()
+        .pop()
+        .map(|o| o.uid);
+    let password = secret.data?.remove("password")?;
+    Some((owner, String::from_utf8(password.0).unwrap()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_once_is_written_into_a_secret_of_the_object() {
+    let world = World::new();
+    let wish = json!({"credentialsSecretName": "login"});
+    for _ in 0..2 {
+        let (outcome, _) = create(&world, wish.clone()).await;
+        assert_eq!(id(&outcome), Some("new"));
+        let uid = world.kube.get(WEB).unwrap()["metadata"]["uid"]
+            .as_str()
+            .map(str::to_owned);
+        assert_eq!(login(&world), Some((uid, "told-once".to_owned())));
+    }
+    assert!(told(&world, Reason::CredentialsSaved) && !told(&world, Reason::CredentialsLost));
+    let (outcome, _) = create(&World::new(), json!({})).await;
+    assert_eq!(id(&outcome), Some("new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_of_somebody_else_is_never_written() {
+    let world = World::new();
+    let theirs = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "default"},
+        "stringData": {"password": "theirs"}});
+    world.kube.apply(&theirs).unwrap();
+    let (outcome, passwords) = create(&world, json!({"credentialsSecretName": "login"})).await;
+    let Outcome::Refused(_, error) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(error.code.as_deref(), Some(Reason::SecretRefused.as_str()));
+    assert!(passwords.is_empty() && !error.maybe_applied, "nothing is sent");
+    assert_eq!(login(&world), Some((None, "theirs".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_written_does_not_lose_the_id() {
+    let wish = json!({"credentialsSecretName": "login"});
+    for (times, lost) in [(2, false), (99, true)] {
+        let world = World::new();
+        let broken = Rule::new(Fault::Status(500)).verb(Verb::Create).on("secrets");
+        world.kube.fault(broken.times(times));
+        let (outcome, _) = create(&world, wish.clone()).await;
+        assert_eq!(id(&outcome), Some("new"));
+        assert_eq!(
+            (login(&world).is_none(), told(&world, Reason::CredentialsLost)),
+            (lost, lost)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_goes_along_only_from_a_secret_that_allows_it() {
+    for (label, sent) in [("password", true), ("user-data", false)] {
+        let world = World::new();
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "admin", "namespace": "default",
+            "labels": {"evenkeel.dev/allow": label}}, "stringData": {"pw": "secret-1"}});
+        world.kube.apply(&secret).unwrap();
+        let (outcome, passwords) = create(
+            &world,
+            json!({"adminPasswordSecretRef": {"name": "admin", "key": "pw"}}),
+        )
+        .await;
+        let wanted = if sent {
+            vec![Some("secret-1".to_owned())]
+        } else {
+            vec![]
+        };
+        assert_eq!((id(&outcome).is_some(), passwords), (sent, wanted), "{label}");
+    }
+}

@@ -1,0 +1,120 @@
+//! The end of a plan: its verdict, written into the conditions, and what turned bad, told once.
+
+use super::draft::{Draft, Verdict};
+use super::{Plan, account};
+use crate::api::Reason;
+use crate::api::conditions::{self, ConditionStatus, ConditionType};
+
+/// What is compared only while the server can be judged.
+const COMPARED: &[ConditionType] = &[ConditionType::PowerSynced, ConditionType::SizeSynced];
+
+/// Conditions that are told as an event when they turn true, and its action.
+const TOLD: &[(ConditionType, &str)] = &[
+    (ConditionType::DeletionBlocked, "Delete"),
+    (ConditionType::Stalled, "Reconcile"),
+];
+
+impl Draft<'_> {
+    /// Finishes: writes the verdict into the conditions.
+    pub(super) fn finish(mut self, verdict: Verdict) -> Plan {
+        use ConditionStatus::{False, True, Unknown};
+        let nothing = (Reason::NotStalled, Reason::NotStalled.meaning().to_owned());
+        let (ready, reconciling, stalled, reason, message) = match verdict {
+            Verdict::Ready(r, m) => (True, False, False, r, m),
+            Verdict::Reconciling(r, m) => (False, True, False, r, m),
+            Verdict::Stalled(r, m) => (False, False, True, r, m),
+            Verdict::Held(r, m) => (False, False, False, r, m),
+            Verdict::Unknown(r, m) if account::needs_person(r) => (Unknown, False, True, r, m),
+            Verdict::Unknown(r, m) => (Unknown, False, False, r, m),
+            Verdict::Keep => return self.into_plan(),
+        };
+        self.status.observed_generation = self.input.server.metadata.generation;
+        match std::mem::take(&mut self.drifts).into_iter().next() {
+            Some((r, m)) => self.condition(ConditionType::DriftDetected, True, r, &m),
+            None if self.compared && self.was(ConditionType::DriftDetected).is_some() => {
+                let none = Reason::NoDrift;
+                self.condition(ConditionType::DriftDetected, False, none, none.meaning());
+            }
+            None => {}
+        }
+        let message = if message.is_empty() {
+            reason.meaning().to_owned()
+        } else {
+            message
+        };
+        let held = ready == False && reconciling == False;
+        if ready == Unknown || held || self.broken || self.deleting() {
+            self.cloud_over(reason, &message);
+        }
+        self.condition(ConditionType::Ready, ready, reason, &message);
+        let (r, m) = if reconciling == True {
+            (reason, message.as_str())
+        } else {
+            (Reason::Idle, Reason::Idle.meaning())
+        };
+        self.condition(ConditionType::Reconciling, reconciling, r, m);
+        // What is held on purpose waits for whoever turned the switch: its reason is given.
+        let (r, m) = if stalled == True || held {
+            (reason, message)
+        } else {
+            nothing
+        };
+        self.condition(ConditionType::Stalled, stalled, r, &m);
+        self.tell();
+        self.into_plan()
+    }
+
+    /// What was as declared when it was compared last, and was not compared now, is not known; what differed then
+    /// still counts as different. Both with the reason why nobody compares.
+    fn cloud_over(&mut self, reason: Reason, message: &str) {
+        for kind in COMPARED
+            .iter()
+            .filter(|k| !self.said.contains(*k))
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            let status = match conditions::get(&self.status.conditions, kind) {
+                None => continue,
+                Some(c) if c.status == ConditionStatus::False.as_str() => ConditionStatus::False,
+                Some(_) => ConditionStatus::Unknown,
+            };
+            self.condition(kind, status, reason, message);
+        }
+    }
+
+    /// One warning for what needs a person from now on; none while it stays so, and none beside an event that
+    /// says it already.
+    fn tell(&mut self) {
+        let reason_of = |conditions: &[_], kind| {
+            conditions::get(conditions, kind)
+                .filter(|c| c.status == ConditionStatus::True.as_str())
+                .map(|c| (c.reason.clone(), c.message.clone()))
+        };
+        for (kind, action) in TOLD {
+            let Some((new, message)) = reason_of(&self.status.conditions, *kind) else {
+                continue;
+            };
+            let before = reason_of(&self.old.conditions, *kind).map(|(r, _)| r);
+            let Some(reason) = Reason::ALL.iter().find(|r| r.as_str() == new).copied() else {
+                continue;
+            };
+            let said = self.events.iter().any(|e| e.warning && e.reason == reason);
+            if before.as_ref() != Some(&new) && !said {
+                self.event(true, reason, action, message);
+            }
+        }
+    }
+
+    fn into_plan(self) -> Plan {
+        Plan {
+            status: self.status,
+            memory: self.memory,
+            step: self.step,
+            events: self.events,
+            again_at: self.again_at,
+            list_after: self.list_after,
+            busy: self.busy,
+            takes: self.takes,
+        }
+    }
+}

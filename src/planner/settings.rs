@@ -1,0 +1,283 @@
+//! Settings that a cloud changes on an existing server: a changed text is carried out once, and nothing else is
+//! touched. What was changed from outside is shown.
+
+use super::draft::{Draft, Verdict};
+use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState, WantedAttribute};
+use super::operation::{Progress, close};
+use super::{AccountFacts, group, power, present, stop};
+use crate::api::Reason;
+use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
+use crate::api::server::{ManagementPolicy, PowerWish, ResizeWhen};
+use crate::api::server_status::{AppliedStatus, Operation, OperationKind, SettingStatus};
+
+/// What marks a stop as the one before settings are changed.
+const STOP: &str = "settings";
+/// Characters of a text that are kept.
+const LENGTH: usize = 512;
+/// So many settings are remembered.
+const MOST: usize = 64;
+
+/// A text as it is remembered: short, and different for different texts.
+fn text(value: &str) -> String {
+    if value.chars().count() <= LENGTH {
+        return value.to_owned();
+    }
+    let hash = value.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{}#{hash:016x}", bounded(value, LENGTH - 17))
+}
+
+fn wanted(d: &Draft<'_>, facts: &AccountFacts) -> Vec<WantedAttribute> {
+    let mut all = (facts.capabilities.attributes)(d.spec);
+    all.truncate(MOST);
+    all
+}
+
+/// Remembers that a server is made with these settings.
+pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
+    let wanted = wanted(d, facts);
+    d.status.applied = (!wanted.is_empty()).then(|| AppliedStatus {
+        settings: wanted.iter().map(carried_out).collect(),
+    });
+}
+
+fn carried_out(wanted: &WantedAttribute) -> SettingStatus {
+    SettingStatus {
+        name: wanted.name.to_owned(),
+        text: Some(text(&wanted.value)),
+        ..SettingStatus::default()
+    }
+}
+
+/// Compares what the cloud shows with what is remembered; returns what has to be changed.
+fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Vec<WantedAttribute> {
+    let wanted = wanted(d, facts);
+    if wanted.is_empty() {
+        d.status.applied = None;
+        conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
+        return wanted;
+    }
+    if d.status.applied.is_none() {
+        // First seen, or taken over: recorded, not acted on.
+        made(d, facts);
+    }
+    let retry = d.status.last_handled_retry != d.old.last_handled_retry;
+    let applied = d.status.applied.get_or_insert_with(AppliedStatus::default);
+    let mut old = std::mem::take(&mut applied.settings);
+    let (mut settings, mut changed, mut drifts) = (Vec::new(), Vec::new(), Vec::new());
+    for wish in wanted {
+        let at = old.iter().position(|s| s.name == wish.name);
+        let mut known = at.map_or_else(
+            || SettingStatus {
+                name: wish.name.to_owned(),
+                ..SettingStatus::default()
+            },
+            |at| old.swap_remove(at),
+        );
+        let wanted = text(&wish.value);
+        let shown = seen.attributes.get(wish.name).map(|v| text(v));
+        if retry {
+            known.refused = None;
+        }
+        if known.text.as_ref() == Some(&wanted) {
+            known.refused = None;
+            if let Some(shown) = shown {
+                let first = known.shown.get_or_insert_with(|| shown.clone());
+                known.drift = (*first != shown && shown != wanted).then_some(shown);
+            }
+            if let Some(drift) = &known.drift {
+                drifts.push(format!("{} is {drift:?}, {wanted:?} is declared", wish.name));
+            }
+        } else if shown.as_ref() == Some(&wanted) {
+            known = SettingStatus {
+                shown,
+                ..carried_out(&wish)
+            };
+        } else if known.refused.as_ref() != Some(&wanted) {
+            let needs_stop = wish.needs_stop || known.needs_stop;
+            changed.push(WantedAttribute { needs_stop, ..wish });
+        }
+        settings.push(known);
+    }
+    applied.settings = settings;
+    if !drifts.is_empty() {
+        let text = format!("{}; changed from outside, it is only shown", drifts.join("; "));
+        d.drifts.push((Reason::SettingsDrift, bounded(&text, 900)));
+    }
+    changed
+}
+
+/// Before power is compared: a server that is stopped is changed before it is started.
+pub(super) fn before_power(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+) -> Result<(), Verdict> {
+    let mut changed = compare(d, facts, seen);
+    let refused = d
+        .status
+        .applied
+        .iter()
+        .flat_map(|a| &a.settings)
+        .find(|s| s.refused.is_some());
+    if changed.is_empty() {
+        if let Some(setting) = refused {
+            let words = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
+            let note = format!("{} cannot be changed: {words}", setting.name);
+            synced(d, ConditionStatus::False, Reason::SettingsRefused, &note);
+            d.size_verdict
+                .get_or_insert(Verdict::Stalled(Reason::SettingsRefused, note));
+        } else if d.status.applied.is_some() {
+            synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
+        }
+        return Ok(());
+    }
+    let names: Vec<_> = changed.iter().map(|w| w.name).collect();
+    let names = names.join(", ");
+    let waits = |reason: Reason| (reason, format!("{names} is to be changed: {}", reason.meaning()));
+    let stopped = seen.state == ServerState::Stopped;
+    let hold = if d.spec.management_policy != ManagementPolicy::Full {
+        Some(Reason::Observing)
+    } else {
+        d.gagged(facts)
+    };
+    if let Some(reason) = hold {
+        let (reason, note) = waits(reason);
+        synced(d, ConditionStatus::False, reason, &note);
+        return Ok(());
+    }
+    let cold = changed.iter().any(|w| w.needs_stop) && !stopped;
+    let stops = cold
+        && seen.state == ServerState::Running
+        && d.spec.resize.when == ResizeWhen::StopIfNeeded
+        && power::wish(d).0 == PowerWish::Running;
+    if cold && !stops {
+        let text = format!("{names} can only be changed while the server is stopped");
+        synced(d, ConditionStatus::False, Reason::PendingPowerOff, &text);
+        changed.retain(|w| !w.needs_stop);
+    } else {
+        synced(
+            d,
+            ConditionStatus::False,
+            Reason::Modifying,
+            Reason::Modifying.meaning(),
+        );
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let kind = if stops {
+        OperationKind::Stop
+    } else {
+        OperationKind::Modify
+    };
+    if let Some(verdict) = present::not_now(d, facts, seen, kind, &format!("{names} is to be changed")) {
+        return match verdict {
+            // Power does not wait for settings, unless the cloud is busy with both.
+            Verdict::Stalled(reason, text) => {
+                synced(d, ConditionStatus::False, reason, &text);
+                d.size_verdict.get_or_insert(Verdict::Stalled(reason, text));
+                Ok(())
+            }
+            Verdict::Keep => Err(power::doing(OperationKind::Modify)),
+            other => Err(other),
+        };
+    }
+    if stops {
+        if let Some(verdict) = group::member::turn(d) {
+            if let Some((reason, text)) = verdict.words() {
+                synced(d, ConditionStatus::False, reason, &text);
+            }
+            return Err(verdict);
+        }
+        return Err(stop_first(d, facts, id));
+    }
+    let names: Vec<_> = changed.iter().map(|w| w.name).collect();
+    // The record comes before the call: what is being sent counts as carried out, until it is known not to be.
+    if let Some(applied) = &mut d.status.applied {
+        for wish in &changed {
+            let known = applied.settings.iter_mut().find(|s| s.name == wish.name);
+            if let Some(known) = known {
+                let needs_stop = known.needs_stop;
+                *known = SettingStatus {
+                    needs_stop,
+                    ..carried_out(wish)
+                };
+            }
+        }
+    }
+    let argument = bounded(&names.join(","), 255);
+    let how = Operate::Attributes(changed.into_iter().map(|w| (w.name, w.value)).collect());
+    let seconds = i64::from(facts.capabilities.deadline(kind));
+    d.operate(id, kind, how, seconds, Some(argument));
+    Err(power::doing(kind))
+}
+
+fn stop_first(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
+    if !stop::send(d, facts.capabilities, id, mode, timeout, Some(STOP.to_owned())) {
+        return stop::unsupported(mode, facts.capabilities);
+    }
+    d.takes.disruption = true;
+    power::synced(d, ConditionStatus::False, Reason::Modifying, "");
+    power::doing(OperationKind::Modify)
+}
+
+/// Whether a stop is the one before settings are changed.
+pub(super) fn stops(op: &Operation) -> bool {
+    op.argument.as_deref() == Some(STOP)
+}
+
+/// The settings that an operation sends.
+fn sent<'s>(d: &'s mut Draft<'_>, op: &Operation) -> impl Iterator<Item = &'s mut SettingStatus> {
+    let names = op.argument.clone().unwrap_or_default();
+    // A list that was cut short names all.
+    let all = names.ends_with('…');
+    let settings = d.status.applied.iter_mut().flat_map(|a| &mut a.settings);
+    settings.filter(move |s| all || names.split(',').any(|n| n == s.name))
+}
+
+/// A change of settings was accepted and nothing is under way any more, or nothing is known of it.
+pub(super) fn ended(d: &mut Draft<'_>, op: &Operation, accepted: bool) -> Progress {
+    if accepted {
+        let names = op.argument.clone().unwrap_or_default();
+        d.event(
+            false,
+            Reason::Modified,
+            "Modify",
+            format!("changed in place: {names}"),
+        );
+    } else {
+        sent(d, op).for_each(|s| s.text = None);
+    }
+    close(d)
+}
+
+/// A refusal. `true`: it is not tried again by itself.
+pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> bool {
+    use ErrorClass::{Capacity, Forbidden, InvalidSpec, NeedsStop, Quota, Unsupported};
+    let needs_stop = error.class == NeedsStop;
+    let last = matches!(
+        error.class,
+        InvalidSpec | Quota | Capacity | Forbidden | Unsupported
+    );
+    for setting in sent(d, op) {
+        let text = setting.text.take();
+        setting.needs_stop |= needs_stop;
+        if last {
+            setting.refused = text;
+        }
+    }
+    if last {
+        d.failed(error.class, error.code.as_deref(), &error.message, None);
+        d.memory.backoff = None;
+        d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
+    }
+    needs_stop || last
+}
+
+fn synced(d: &mut Draft<'_>, status: ConditionStatus, reason: Reason, text: &str) {
+    d.condition(ConditionType::SettingsSynced, status, reason, text);
+}

@@ -1,0 +1,180 @@
+//! Two more neutral clouds: one that deletes only stopped servers, resizes hot and lists little; and bare metal,
+//! which changes next to nothing and offers to try its steps again.
+
+use super::world::World;
+use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
+use crate::api::server_status::{AddressStatus, OperationKind};
+use crate::planner::model::*;
+
+use ServerState::*;
+
+/// Stops first, changes settings, keeps disks.
+pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
+    soft_stop_limit: Some(600),
+    restart_modes: PowerOffMode::ALL,
+    live_resize: true,
+    resize_stops_by_itself: false,
+    resize_confirm: false,
+    marks_mutable: true,
+    stopped_cost: "Partial",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running]),
+        (OperationKind::Restart, &[Running]),
+        (OperationKind::Resize, &[Running, Stopped]),
+        (OperationKind::Modify, &[Running, Stopped]),
+        (OperationKind::Cancel, &[Provisioning]),
+        (OperationKind::Delete, &[Stopped]),
+        (OperationKind::DeleteFailed, &[Stopped]),
+        (OperationKind::DeletePart, &[Absent]),
+        (OperationKind::Mark, &[Running, Stopped]),
+        (OperationKind::Unmark, &[Running, Stopped]),
+    ],
+    create_settle_seconds: 30,
+    attributes,
+    groups: None,
+    deadlines: &[],
+};
+
+/// Neither sizes nor settings nor marks can be changed.
+pub(super) static METAL: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    stop_kinds: &[StopKind::CloudEscalates],
+    soft_stop_limit: None,
+    restart_modes: &[PowerOffMode::SoftThenHard],
+    live_resize: false,
+    resize_stops_by_itself: false,
+    resize_confirm: false,
+    marks_mutable: false,
+    stopped_cost: "Full",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running]),
+        (OperationKind::Restart, &[Running]),
+        (OperationKind::Retry, &[Error]),
+        (OperationKind::Delete, &[Stopped, Error]),
+        (OperationKind::DeleteFailed, &[Stopped, Error]),
+    ],
+    create_settle_seconds: 30,
+    attributes: Capabilities::no_attributes,
+    groups: None,
+    deadlines: &[],
+};
+
+/// A title that is changed at any time, and a host name that wants a stop.
+fn attributes(spec: &ServerSpec) -> Vec<WantedAttribute> {
+    let title = spec.cloud_name.clone().map(|value| WantedAttribute {
+        name: "title",
+        value,
+        needs_stop: false,
+    });
+    let host = spec.hostname.clone().map(|value| WantedAttribute {
+        name: "hostname",
+        value,
+        needs_stop: true,
+    });
+    title.into_iter().chain(host).collect()
+}
+
+/// What else a cloud does, and what it heard.
+#[derive(Default)]
+pub(super) struct Knobs {
+    /// Its lists leave out addresses, settings and parts.
+    pub(super) sparse: bool,
+    /// How often it was asked for one server.
+    pub(super) looks: usize,
+    /// Every stop, restart of a size, change of settings and deletion of a part, in short words.
+    pub(super) hows: Vec<String>,
+}
+
+impl Knobs {
+    pub(super) fn listed(&self, seen: &ObservedServer) -> ObservedServer {
+        if !self.sparse {
+            return seen.clone();
+        }
+        ObservedServer {
+            detailed: false,
+            attributes: Default::default(),
+            addresses: Vec::new(),
+            parts: Vec::new(),
+            image_id: None,
+            ..seen.clone()
+        }
+    }
+
+    pub(super) fn heard(&mut self, call: &CloudCall) {
+        let CloudCall::Operate { how, .. } = call else {
+            return;
+        };
+        self.hows.push(match how {
+            Operate::Stop(kind, seconds) => format!("{kind} {seconds}"),
+            Operate::Size(size) => size.text(),
+            Operate::Attributes(all) => {
+                let all: Vec<_> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                all.join(" ")
+            }
+            Operate::Part(kind, id) => format!("{kind} {id}"),
+            _ => return,
+        });
+    }
+}
+
+pub(super) fn modify(seen: &mut ObservedServer, how: &Operate) {
+    if let Operate::Attributes(all) = how {
+        for (name, value) in all {
+            seen.attributes.insert((*name).to_owned(), value.clone());
+        }
+    }
+}
+
+pub(super) fn retried(seen: &ObservedServer) -> (ServerState, ServerState) {
+    match seen.failed_step {
+        Some(FailedStep::Delete) => (Deleting, Absent),
+        _ => (Provisioning, Running),
+    }
+}
+
+/// A server at rest on one of these clouds.
+pub(super) fn settled(can: &'static Capabilities, spec: serde_json::Value) -> World {
+    let mut w = World::new(spec);
+    w.can = can;
+    w.until(60, "created", |w| w.ready().starts_with("True"));
+    w.run(5);
+    forget(&mut w);
+    w
+}
+
+pub(super) fn forget(w: &mut World) {
+    w.calls.clear();
+    w.knobs.hows.clear();
+    w.knobs.looks = 0;
+    w.writes.clear();
+    w.events.clear();
+}
+
+/// The calls, without what a cloud's way of stopping adds to their names.
+pub(super) fn calls(w: &World) -> Vec<&str> {
+    let name = |c: &'_ String| c.find('/').unwrap_or(c.len());
+    w.calls.iter().map(|c| &c[..name(c)]).collect()
+}
+
+pub(super) fn address(text: &str) -> AddressStatus {
+    AddressStatus {
+        kind: "public".to_owned(),
+        address: text.to_owned(),
+        network: None,
+    }
+}
+
+pub(super) fn part(kind: PartKind, id: &str, ours: bool) -> Part {
+    Part {
+        kind,
+        id: id.to_owned(),
+        name: format!("name of {id}"),
+        ours,
+        made_at: None,
+        of: None,
+    }
+}

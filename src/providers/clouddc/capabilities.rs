@@ -1,0 +1,98 @@
+//! What CloudDC can do, as data. Read beside the state diagram of the page "Querying the Instance Status" (2026-06-08);
+//! where its editions differ, the narrower one holds.
+
+use crate::api::server::{PowerOffMode, PowerWish};
+use crate::api::server_status::OperationKind;
+use crate::planner::model::{Capabilities, ServerState, StopKind};
+use ServerState::*;
+
+/// Deleting a running instance is in the diagram of 2025 and no longer in that of 2026; from `pending` it ends a creation
+/// that is given up.
+const DELETABLE: &[ServerState] = &[Stopped, Error, Provisioning];
+
+/// What CloudDC can do. No row, no call: there are no sizes, no groups, and nothing of an instance can be changed.
+pub static CAPABILITIES: Capabilities = Capabilities {
+    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    // `power off` is all that there is; whether it asks the guest first is not said.
+    stop_kinds: &[StopKind::CloudEscalates],
+    // The same of `rebooting`.
+    soft_stop_limit: None,
+    restart_modes: &[PowerOffMode::SoftThenHard],
+    live_resize: false,
+    resize_stops_by_itself: false,
+    resize_confirm: false,
+    // Metadata is written by the create call and never again.
+    marks_mutable: false,
+    // The machine is the customer's whether it is on or off.
+    stopped_cost: "Full",
+    preconditions: &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running]),
+        (OperationKind::Restart, &[Running]),
+        (OperationKind::Delete, DELETABLE),
+        (OperationKind::DeleteFailed, DELETABLE),
+        (OperationKind::Retry, &[Error]),
+    ],
+    // Nothing is promised; the gateway and the service behind it each have their own timeouts.
+    create_settle_seconds: 300,
+    attributes: Capabilities::no_attributes,
+    groups: None,
+    // A machine that is switched on checks itself for minutes; installing a system takes up to an hour.
+    deadlines: &[
+        (OperationKind::Start, 900),
+        (OperationKind::Stop, 900),
+        (OperationKind::Restart, 1200),
+        (OperationKind::Delete, 1800),
+        (OperationKind::DeleteFailed, 1800),
+        (OperationKind::Retry, 3600),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_with_a_row_has_one_deadline() {
+        for kind in OperationKind::ALL {
+            let rows = CAPABILITIES
+                .preconditions
+                .iter()
+                .filter(|(k, _)| k == kind)
+                .count();
+            let deadlines = CAPABILITIES.deadlines.iter().filter(|(k, _)| k == kind).count();
+            assert!(rows <= 1, "{kind}");
+            assert_eq!(rows, deadlines, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_machines_do_not_have_is_never_sent() {
+        for kind in [
+            OperationKind::Resize,
+            OperationKind::Mark,
+            OperationKind::Unmark,
+            OperationKind::Modify,
+        ] {
+            for state in ServerState::ALL {
+                assert!(!CAPABILITIES.allows(kind, *state), "{kind} {state}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_touches_what_is_busy_or_not_understood() {
+        for kind in OperationKind::ALL {
+            for state in ServerState::ALL {
+                let delete = matches!(kind, OperationKind::Delete | OperationKind::DeleteFailed);
+                let gives_up = delete && *state == Provisioning;
+                if CAPABILITIES.allows(*kind, *state) {
+                    assert!(
+                        gives_up || matches!(state, Running | Stopped | Error),
+                        "{kind} {state}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# install.sh KUBECONFIG OUT: everything of deploy/default but the Deployment into the cluster of an administrator's
+# KUBECONFIG, for a controller that runs as a process beside it. Writes to OUT a kubeconfig with a token of the
+# controller's own ServiceAccount, good for 8 hours. A Deployment that is in the cluster already is left alone.
+set -euo pipefail
+admin=$1 out=$2
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+kube() { kubectl --kubeconfig "$admin" "$@"; }
+
+kubectl kustomize "$root/deploy/default" |
+  awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: Deployment\n/' |
+  kube apply -f - >/dev/null
+kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
+token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
+(umask 077 && kube config view --raw --flatten --minify >"$out")
+kubectl --kubeconfig "$out" config set-credentials evenkeel --token "$token" >/dev/null
+kubectl --kubeconfig "$out" config set-context --current --user evenkeel >/dev/null
+# The administrator's own credentials have no place in it.
+for user in $(kubectl --kubeconfig "$out" config view -o jsonpath='{.users[*].name}'); do
+  [ "$user" = evenkeel ] || kubectl --kubeconfig "$out" config unset "users.$user" >/dev/null
+done

@@ -1,0 +1,86 @@
+//! What a scenario needs of a cloud, past the controller.
+
+pub mod openstack;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel::planner::model::Capabilities;
+use evenkeel::providers::transport::Connect;
+use serde_json::Value;
+
+/// A server as the cloud itself has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The cloud's id.
+    pub id: String,
+    /// Its name there.
+    pub name: String,
+    /// The uid in our marks.
+    pub uid: Option<String>,
+    /// `Running`, `Stopped`, or the cloud's word.
+    pub power: String,
+    /// Its size there.
+    pub size: String,
+    /// All that only its owner may change.
+    pub essence: String,
+}
+
+/// How a creation goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It is carried out and the reply is lost.
+    LostReply,
+    /// The connection breaks, and the request is carried out some seconds later.
+    LateApply,
+    /// 503, and nothing is done.
+    Unavailable,
+}
+
+/// One simulated cloud.
+pub trait Cloud: Send + Sync {
+    /// Its name in the registry.
+    fn name(&self) -> &'static str;
+    /// The way there.
+    fn connect(&self) -> Arc<dyn Connect>;
+    /// What it can do.
+    fn capabilities(&self) -> &'static Capabilities;
+    /// The cloud's part of a ProviderConfig's spec, with the Secret of this name.
+    fn account(&self, secret: &str) -> Value;
+    /// The data of a Secret with credentials: the good ones, or wrong ones.
+    fn secret(&self, good: bool) -> Value;
+    /// What the spec of a smallest server has of size, image and the cloud's own.
+    fn spec(&self) -> Value;
+    /// Two sizes, the smaller one first: that of `spec`.
+    fn sizes(&self) -> Option<(&'static str, &'static str)>;
+    /// A part of a spec that the cloud refuses, and a word that its refusal names.
+    fn refused(&self) -> (Value, &'static str);
+    /// Every server that exists.
+    fn servers(&self) -> Vec<Seen>;
+    /// The most servers that ever existed at once, by the uid in their marks.
+    fn high_water(&self) -> BTreeMap<String, usize>;
+    /// Somebody stops it.
+    fn stop(&self, id: &str);
+    /// Somebody starts it.
+    fn start(&self, id: &str);
+    /// Somebody deletes it.
+    fn delete(&self, id: &str);
+    /// Somebody makes a server by hand; its id.
+    fn by_hand(&self, name: &str) -> String;
+    /// Nobody answers, or everybody again.
+    fn outage(&self, down: bool);
+    /// There is no room for new servers, or there is again.
+    fn no_room(&self, full: bool);
+    /// The next creation goes wrong.
+    fn next_create(&self, mishap: Mishap);
+    /// Stops never end, or end again.
+    fn stops_hang(&self, hang: bool);
+    /// Every request since the last reset, by method and route.
+    fn counts(&self) -> BTreeMap<String, usize>;
+    /// Forgets the requests.
+    fn reset_requests(&self);
+    /// The routes that a settled account may ask for.
+    fn at_rest(&self) -> &'static [&'static str];
+    /// What must be seen nowhere.
+    fn planted(&self) -> Vec<String>;
+}

@@ -1,0 +1,163 @@
+//! OpenStack in the matrix.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel::planner::model::Capabilities;
+use evenkeel::providers::openstack::CAPABILITIES;
+use evenkeel::providers::transport::Connect;
+use evenkeel::sim::apiserver::ApiServer;
+use evenkeel::sim::openstack::{
+    FaultEffect, FaultRule, HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
+};
+use serde_json::{Value, json};
+
+use super::{Cloud, Mishap, Seen};
+use crate::world::{BASE, PLANTED};
+
+struct OpenStack(Arc<OpenStackSim>);
+
+/// A fresh cloud.
+pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    let sim = OpenStackSim::new(SimConfig {
+        epoch: Some(api.now()),
+        ..SimConfig::default()
+    });
+    sim.set_password("demo", PLANTED);
+    Arc::new(OpenStack(sim))
+}
+
+fn power(status: &str) -> &str {
+    match status {
+        "ACTIVE" => "Running",
+        "SHUTOFF" => "Stopped",
+        other => other,
+    }
+}
+
+impl Cloud for OpenStack {
+    fn name(&self) -> &'static str {
+        "openstack"
+    }
+
+    fn connect(&self) -> Arc<dyn Connect> {
+        Arc::new(Lines(Arc::clone(&self.0)))
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
+    }
+
+    fn account(&self, secret: &str) -> Value {
+        json!({"openstack": {"secretRef": {"name": secret}, "cloud": "demo"}})
+    }
+
+    fn secret(&self, good: bool) -> Value {
+        let password = if good { PLANTED } else { "wrong" };
+        json!({"clouds.yaml": clouds_yaml(BASE).replace(PASSWORD, password)})
+    }
+
+    fn spec(&self) -> Value {
+        json!({"size": {"name": "m1.tiny"}, "image": {"name": "cirros"},
+            "openstack": {"networks": [{"name": "primary", "network": "demo-net"}]}})
+    }
+
+    fn sizes(&self) -> Option<(&'static str, &'static str)> {
+        Some(("m1.tiny", "m1.small"))
+    }
+
+    fn refused(&self) -> (Value, &'static str) {
+        (json!({"image": {"name": "unheard"}}), "unheard")
+    }
+
+    fn servers(&self) -> Vec<Seen> {
+        let seen = |s: evenkeel::sim::openstack::ServerView| Seen {
+            power: power(&s.status).to_owned(),
+            essence: format!("{:?} {:?} {}", s.metadata, s.tags, s.status),
+            id: s.id,
+            name: s.name,
+            uid: s.uid,
+            size: s.flavor,
+        };
+        self.0.live_servers().into_iter().map(seen).collect()
+    }
+
+    fn high_water(&self) -> BTreeMap<String, usize> {
+        self.0.high_water()
+    }
+
+    fn stop(&self, id: &str) {
+        self.0.oob_stop(id).unwrap();
+    }
+
+    fn start(&self, id: &str) {
+        self.0.oob_start(id).unwrap();
+    }
+
+    fn delete(&self, id: &str) {
+        self.0.oob_delete(id).unwrap();
+    }
+
+    fn by_hand(&self, name: &str) -> String {
+        self.0.oob_create(name).unwrap()
+    }
+
+    fn outage(&self, down: bool) {
+        self.0.outage(down.then_some(Outage::Refused));
+    }
+
+    fn no_room(&self, full: bool) {
+        self.0.clear_faults();
+        if full {
+            self.0
+                .order(order("spawn", None, Some("reschedule:every berth is taken")));
+        }
+    }
+
+    fn next_create(&self, mishap: Mishap) {
+        let effect = match mishap {
+            Mishap::LostReply => FaultEffect::LostReply,
+            Mishap::LateApply => FaultEffect::LateApply {
+                delay_ms: 12_000,
+                wait_ms: 2_000,
+            },
+            Mishap::Unavailable => FaultEffect::Status {
+                code: 503,
+                body: None,
+            },
+        };
+        self.0.inject(FaultRule::new(effect).on("POST /servers").times(1));
+    }
+
+    fn stops_hang(&self, hang: bool) {
+        self.0.clear_faults();
+        if hang {
+            self.0.order(order("power_off", Some(36_000_000), None));
+        }
+    }
+
+    fn counts(&self) -> BTreeMap<String, usize> {
+        self.0.counts()
+    }
+
+    fn reset_requests(&self) {
+        self.0.reset_requests();
+    }
+
+    fn at_rest(&self) -> &'static [&'static str] {
+        &["GET /servers/detail", "POST /v3/auth/tokens"]
+    }
+
+    fn planted(&self) -> Vec<String> {
+        vec![PLANTED.to_owned()]
+    }
+}
+
+fn order(call: &str, delay_ms: Option<u64>, fault: Option<&str>) -> HypervisorOrder {
+    HypervisorOrder {
+        call: call.to_owned(),
+        server: None,
+        delay_ms,
+        fault: fault.map(str::to_owned),
+    }
+}

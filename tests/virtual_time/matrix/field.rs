@@ -1,0 +1,208 @@
+//! One provider in virtual time: a simulated cluster, a simulated cloud, and controllers between them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel::api::{ProviderConfig, Server};
+use evenkeel::controller::{self, Context, Readiness};
+use evenkeel::observer::clock::Clock;
+use evenkeel::observer::metrics::Metrics;
+use evenkeel::providers::registry::CLOUDS;
+use evenkeel::sim::apiserver::{ApiServer, Verb};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::clouds::{Cloud, Seen};
+use crate::logs::Log;
+use crate::scenarios::cluster::{Cluster, merge};
+use crate::world::{Everybody, NAMESPACE};
+
+const PATIENCE: Duration = Duration::from_secs(7200);
+const QUIET: Duration = Duration::from_secs(900);
+
+/// The world of one scenario.
+pub struct Field {
+    pub api: ApiServer,
+    pub cloud: Arc<dyn Cloud>,
+    cluster: Cluster,
+    log: Log,
+    running: Option<(CancellationToken, AbortOnDropHandle<()>)>,
+    started: u64,
+}
+
+impl Deref for Field {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Field {
+    /// A world with an account and a controller.
+    pub async fn new(cloud: Arc<dyn Cloud>, api: ApiServer) -> Self {
+        let log = Log::capture(tracing::Level::TRACE);
+        let cluster = Cluster {
+            client: api.client("admin"),
+            namespace: NAMESPACE.to_owned(),
+            patience: PATIENCE,
+        };
+        let mut field = Self {
+            api,
+            cloud,
+            cluster,
+            log,
+            running: None,
+            started: 0,
+        };
+        field.account("cloud", true).await;
+        field.run();
+        field
+    }
+
+    /// A ProviderConfig and its Secret.
+    pub async fn account(&self, name: &str, good: bool) {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "stringData": self.cloud.secret(good)});
+        self.make::<Secret>(&secret).await;
+        let mut spec = json!({"requests": {"perSecond": 50, "burst": 100}});
+        merge(&mut spec, self.cloud.account(name));
+        let config = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ProviderConfig",
+            "metadata": {"name": name}, "spec": spec});
+        self.make::<ProviderConfig>(&config).await;
+        let password = json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": format!("{name}-admin"), "labels": {"evenkeel.dev/allow": "password"}},
+            "stringData": {"password": ADMIN_PASSWORD}});
+        self.make::<Secret>(&password).await;
+    }
+
+    /// A Server of the smallest kind, and what `more` says of its spec.
+    pub async fn create(&self, name: &str, more: Value) -> Server {
+        let mut spec = json!({"providerConfigRef": {"name": "cloud"}, "powerOff": {"timeout": "5m"}});
+        merge(&mut spec, self.cloud.spec());
+        merge(&mut spec, more);
+        let object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": name},
+            "spec": spec});
+        self.make::<Server>(&object).await
+    }
+
+    /// Starts a controller; one at a time.
+    pub fn run(&mut self) {
+        self.started += 1;
+        let name = format!("evenkeel-{}", self.started);
+        let stop = CancellationToken::new();
+        let context = Context {
+            watch_client: self.api.client(&name),
+            client: self.api.client(&name),
+            namespaces: vec![],
+            connect: self.cloud.connect(),
+            clouds: CLOUDS,
+            allow_insecure_endpoints: false,
+            clock: Clock::anchored(self.api.now()),
+            process: name,
+            installation: "test".to_owned(),
+            seed: self.started,
+            ownership: Everybody::new(),
+            metrics: Metrics::default(),
+            readiness: Arc::new(Readiness::default()),
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(controller::run(context, stop.clone())));
+        self.running = Some((stop, task));
+    }
+
+    /// Ends the controller as SIGKILL does.
+    pub async fn kill(&mut self) {
+        if let Some((_, mut task)) = self.running.take() {
+            task.abort();
+            // An abort is what is waited for here.
+            let _ = (&mut task).await;
+        }
+    }
+
+    /// The one server of an object in the cloud.
+    pub fn only(&self, object: &Server) -> Seen {
+        let uid = object.metadata.uid.as_deref();
+        let mut found = self.cloud.servers();
+        found.retain(|s| s.uid.as_deref() == uid);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        found.remove(0)
+    }
+
+    /// A server of the cloud by its id.
+    pub fn seen(&self, id: &str) -> Option<Seen> {
+        self.cloud.servers().into_iter().find(|s| s.id == id)
+    }
+
+    /// Waits until the cloud itself is as wanted.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&[Seen]) -> bool) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let now = self.cloud.servers();
+            if wanted(&now) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < end, "{what}: {now:#?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// What must be true of every run: at most one server for an object, no write for nothing, no fault of our
+    /// own, no secret anywhere; and nothing but lists once all is at rest.
+    pub async fn judge(&self) {
+        for (uid, most) in self.cloud.high_water() {
+            assert!(most <= 1, "{most} servers at once for the object {uid}");
+        }
+        // Counts of servers on a ProviderConfig are written with a delay.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let before = self.written();
+        self.cloud.reset_requests();
+        tokio::time::sleep(QUIET).await;
+        assert_eq!(self.written(), before, "written while nothing happened");
+        let asked = self.cloud.counts();
+        let odd: Vec<_> = asked
+            .keys()
+            .filter(|k| !self.cloud.at_rest().contains(&k.as_str()))
+            .collect();
+        assert!(
+            odd.is_empty() && !asked.is_empty(),
+            "asked while nothing happened: {asked:#?}"
+        );
+        let log = self.log.text();
+        let faults: Vec<&str> = log.lines().filter(|l| l.contains(" ERROR ")).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+        self.judge_secrets(&log);
+    }
+
+    fn written(&self) -> usize {
+        let mut all = self.api.writes();
+        all.retain(|w| w.call.client.starts_with("evenkeel"));
+        for write in &all {
+            let taken = (200..300).contains(&write.code);
+            assert!(
+                !taken || write.changed || write.call.verb == Verb::Delete,
+                "a write that changed nothing: {write:#?}"
+            );
+        }
+        all.len()
+    }
+
+    fn judge_secrets(&self, log: &str) {
+        let shown: Vec<Value> = ["servers", "servergroups", "providerconfigs", "events"]
+            .iter()
+            .flat_map(|plural| self.api.list(plural))
+            .collect();
+        let shown = Value::from(shown).to_string();
+        let mut planted = self.cloud.planted();
+        planted.push(ADMIN_PASSWORD.to_owned());
+        for secret in planted {
+            assert!(!log.contains(&secret), "a secret is in the log");
+            assert!(!shown.contains(&secret), "a secret is in the cluster");
+        }
+    }
+}
+
+/// The password of the administrator of new servers; must be seen nowhere.
+pub const ADMIN_PASSWORD: &str = "Planted-Pw1x";

@@ -1,0 +1,147 @@
+//! Every scenario on every provider, from one table. A cell is a test; a blank cell has its reason.
+
+mod clouds;
+mod field;
+mod scenarios;
+
+use std::sync::Arc;
+
+use evenkeel::api::server_status::OperationKind;
+use evenkeel::planner::model::{Capabilities, ServerState};
+use evenkeel::sim::apiserver::ApiServer;
+
+use clouds::Cloud;
+use field::Field;
+
+/// What a scenario needs of a cloud's capabilities; the words say what is missing where it is not there.
+type Need = fn(&Capabilities) -> Result<(), &'static str>;
+
+fn nothing(_: &Capabilities) -> Result<(), &'static str> {
+    Ok(())
+}
+
+fn restart(can: &Capabilities) -> Result<(), &'static str> {
+    needs(!can.restart_modes.is_empty(), "the cloud cannot restart")
+}
+
+fn resize(can: &Capabilities) -> Result<(), &'static str> {
+    needs(
+        can.allows(OperationKind::Resize, ServerState::Stopped),
+        "the cloud has no resize",
+    )
+}
+
+const fn needs(there: bool, missing: &'static str) -> Result<(), &'static str> {
+    if there { Ok(()) } else { Err(missing) }
+}
+
+/// A fresh cloud whose clock is that of the cluster.
+type Fresh = fn(&ApiServer) -> Arc<dyn Cloud>;
+
+/// The providers. Another one is a line here and its name in `all!`.
+const PROVIDERS: &[(&str, Fresh)] = &[("openstack", clouds::openstack::fresh)];
+
+fn fresh(provider: &str, api: &ApiServer) -> Arc<dyn Cloud> {
+    let (_, make) = PROVIDERS.iter().find(|(name, _)| *name == provider).unwrap();
+    make(api)
+}
+
+macro_rules! cells {
+    ($provider:ident: $($scenario:ident)*) => {
+        mod $provider {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $scenario() {
+                    let api = super::ApiServer::new().unwrap();
+                    let cloud = super::fresh(stringify!($provider), &api);
+                    if super::blank(&*cloud, stringify!($scenario)).is_some() {
+                        return;
+                    }
+                    let mut field = super::Field::new(cloud, api).await;
+                    super::scenarios::$scenario(&mut field).await;
+                    field.judge().await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! all {
+    ($($provider:ident),*; $($scenario:ident: $need:ident),* $(,)?) => {
+        const ROWS: &[(&str, &str, Need)] = &[$((stringify!($scenario), stringify!($need), $need)),*];
+        all!(@each [$($provider)*] ($($scenario)*));
+    };
+    (@each [$($provider:ident)*] $scenarios:tt) => {
+        $(all!(@one $provider $scenarios);)*
+    };
+    (@one $provider:ident ($($scenario:ident)*)) => {
+        cells! { $provider: $($scenario)* }
+    };
+}
+
+all! {
+    openstack;
+    create_to_ready: nothing,
+    created_stopped: nothing,
+    stop_and_start: nothing,
+    restart_by_token: restart,
+    a_stop_that_never_ends_is_a_stop_timeout: nothing,
+    resize_while_running: resize,
+    resize_while_stopped: resize,
+    a_smaller_size_waits_for_the_stop: resize,
+    a_stop_from_outside_is_put_back: nothing,
+    a_start_from_outside_is_put_back: nothing,
+    a_stop_from_outside_is_respected: nothing,
+    a_stop_from_outside_is_only_shown: nothing,
+    a_deletion_from_outside_is_missing: nothing,
+    a_deletion_from_outside_is_made_good: nothing,
+    deletion_takes_the_server_along: nothing,
+    deletion_while_it_is_made: nothing,
+    an_orphan_stays: nothing,
+    an_existing_server_is_imported: nothing,
+    names_that_contain_each_other_are_two_servers: nothing,
+    a_stranger_of_the_same_name_is_never_touched: nothing,
+    an_earlier_incarnation_is_named_and_left_alone: nothing,
+    no_room_is_shown_and_cured_without_an_edit: nothing,
+    what_the_cloud_refuses_is_an_invalid_spec: nothing,
+    wrong_credentials_are_shown_and_cured_by_the_secret: nothing,
+    a_lost_reply_makes_no_second_server: nothing,
+    a_creation_that_comes_late_makes_no_second_server: nothing,
+    a_creation_that_is_not_answered_is_tried_again: nothing,
+    the_cloud_away_for_a_minute_in_every_operation: nothing,
+    killed_in_every_operation: nothing,
+}
+
+/// Why a scenario cannot be played on a cloud, if so.
+fn blank(cloud: &dyn Cloud, scenario: &str) -> Option<&'static str> {
+    let (_, _, need) = ROWS.iter().find(|(name, ..)| *name == scenario).unwrap();
+    need(cloud.capabilities()).err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_matrix() {
+    let api = ApiServer::new().unwrap();
+    let clouds: Vec<_> = PROVIDERS.iter().map(|(_, make)| make(&api)).collect();
+    let mut text = String::from("| scenario |");
+    for cloud in &clouds {
+        text += &format!(" {} |", cloud.name());
+    }
+    text += "\n| --- |";
+    text += &" --- |".repeat(clouds.len());
+    let mut played = 0;
+    for (scenario, ..) in ROWS {
+        text += &format!("\n| {} |", scenario.replace('_', " "));
+        for cloud in &clouds {
+            let cell = blank(&**cloud, scenario);
+            played += usize::from(cell.is_none());
+            text += &format!(" {} |", cell.unwrap_or("played"));
+        }
+    }
+    println!(
+        "{text}\n{played} of {} cells are played",
+        ROWS.len() * clouds.len()
+    );
+    // The rows that need nothing are played everywhere.
+    let free = ROWS.iter().filter(|(_, need, _)| *need == "nothing").count();
+    assert!(played >= free * clouds.len());
+}
