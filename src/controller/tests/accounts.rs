@@ -1,10 +1,12 @@
 //! What becomes of servers whose account is taken away, and what is told of accounts.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::{Value, json};
 
 use super::world::{CONFIG, MINUTE, SECRET, WEB, World, condition};
 use super::*;
 use crate::api::Reason;
+use crate::planner::EventDraft;
 
 const API: (&str, &str, &str) = ("servers", "default", "api");
 

@@ -66,7 +66,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,
     attributes: Capabilities::no_attributes,
-    groups: None,
+    groups: Some(&super::groups::CAPABILITIES),
     deadlines: &[
         (OperationKind::Start, 300),
         (OperationKind::Stop, 300),
