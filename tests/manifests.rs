@@ -48,7 +48,7 @@ fn the_default_installation_is_taken_without_a_warning() {
     }
     let crds = rendered(cluster, "deploy/crds");
     let out = cluster.kubectl_with(&["apply", "--dry-run=server", "-f", "-"], Some(&crds));
-    assert_eq!(out.ok().unwrap().lines().count(), 2);
+    assert_eq!(out.ok().unwrap().lines().count(), 3);
 }
 
 #[test]
@@ -60,6 +60,10 @@ fn the_controller_may_do_what_it_needs_and_no_more() {
     let cases: &[(&[&str], &str, &str, bool)] = &[
         (&other, "list", "servers.evenkeel.dev", true),
         (&other, "watch", "providerconfigs.evenkeel.dev", true),
+        (&other, "watch", "servergroups.evenkeel.dev", true),
+        (&other, "patch", "servergroups.evenkeel.dev", true),
+        (&other, "update", "servergroups.evenkeel.dev:status", true),
+        (&other, "delete", "servergroups.evenkeel.dev", false),
         (&other, "patch", "servers.evenkeel.dev", true),
         (&other, "update", "servers.evenkeel.dev:status", true),
         (&other, "update", "providerconfigs.evenkeel.dev:status", true),
@@ -128,5 +132,5 @@ fn the_samples_are_valid() {
     ] {
         assert!(said.contains(name), "{name} is missing in {said}");
     }
-    assert_eq!(said.lines().count(), 12, "{said}");
+    assert_eq!(said.lines().count(), 14, "{said}");
 }

@@ -25,6 +25,8 @@ choice! {
         DriftDetected,
         /// Writes to the cloud are switched off.
         Paused,
+        /// Every member of a group is placed as its policy says.
+        PlacementSatisfied,
         /// The deletion cannot go on.
         DeletionBlocked,
         /// The account can be asked.

@@ -10,11 +10,13 @@ use super::server::{
     ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
     ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
+use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
 use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::upcloud::{
-    UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel, UpCloudTier, UpCloudVideoModel,
+    UpCloudAddressFamily, UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel,
+    UpCloudRemoteAccess, UpCloudTier, UpCloudVideoModel,
 };
-use super::{ProviderConfig, Server};
+use super::{ProviderConfig, Server, ServerGroup};
 
 /// What a server is made from: free to be corrected until one is asked for, fixed from then on. Rules on the
 /// whole object, since those on its spec do not see its status.
@@ -104,6 +106,7 @@ pub fn all() -> Result<Vec<(&'static str, CustomResourceDefinition)>, CrdError> 
             "evenkeel.dev_providerconfigs.yaml",
             finish(ProviderConfig::crd(), &[])?,
         ),
+        ("evenkeel.dev_servergroups.yaml", finish(ServerGroup::crd(), &[])?),
     ])
 }
 
@@ -214,12 +217,15 @@ fn words() -> Vec<(Value, String)> {
         DeletionPolicy,
         DeletionPowerOff,
         DriftPolicy,
+        GroupOperationKind,
         ManagementPolicy,
+        MemberPlacement,
         OnCreateError,
         OnError,
         OnMissing,
         OperationKind,
         PartKind,
+        PlacementPolicy,
         PowerOffMode,
         PowerWish,
         ProviderConfigKind,
@@ -227,10 +233,12 @@ fn words() -> Vec<(Value, String)> {
         ResizeOnFailure,
         ResizePhase,
         ResizeWhen,
+        UpCloudAddressFamily,
         UpCloudBootDevice,
         UpCloudDiskAction,
         UpCloudNetworkType,
         UpCloudNicModel,
+        UpCloudRemoteAccess,
         UpCloudTier,
         UpCloudVideoModel,
     ]

@@ -6,6 +6,8 @@ pub const GROUP: &str = "evenkeel.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Keeps a `Server` until its cloud server is confirmed gone.
 pub const FINALIZER: &str = "evenkeel.dev/cloud-server";
+/// Keeps a `ServerGroup` until its group in the cloud is confirmed gone.
+pub const GROUP_FINALIZER: &str = "evenkeel.dev/cloud-group";
 /// Present with any value but `"false"`: read only; nothing is written to the cloud for this object.
 pub const PAUSED: &str = "evenkeel.dev/paused";
 /// A new token asks for a fresh look now; echoed in `status.lastHandledReconcileAt`.

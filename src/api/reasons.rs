@@ -57,6 +57,10 @@ reasons! {
     Cancelling: "The cloud is asked to cancel what it is doing." => "",
     RetryingStep: "The cloud is asked to try again the step in which it gave up." => "",
     RemovingParts: "What belonged to the server is being deleted." => "",
+    WaitingForGroup: "The server waits for its ServerGroup: to be made, to be joined, or for its turn in it." =>
+        "Look at the ServerGroup that the message names.",
+    Joining: "Servers are being added to the group." => "",
+    Leaving: "Servers are being taken out of the group." => "",
     WaitingForCloud: "The cloud is busy with this server." => "",
     Recovering: "Something failed and is being tried again." => "Nothing; the message has the cloud's words.",
     CreateFailed: "The creation failed and is tried again." =>
@@ -110,6 +114,10 @@ reasons! {
     PreviousIncarnation: "A server of an earlier object with this name exists." =>
         "Take it over with spec.import.id, or allow a new one with the annotation evenkeel.dev/create-anyway.",
     Locked: "The server is locked in the cloud by somebody else." => "Unlock it in the cloud.",
+    Immutable: "The cloud cannot change this on what exists." =>
+        "Set it back, or make a new object; nothing is made again by itself.",
+    GroupProviderMismatch: "The ServerGroup that the server names lives in another ProviderConfig." =>
+        "Name a ServerGroup with the same providerConfigRef.",
     Flapping: "The power state was put back four times in ten minutes; somebody else changes it." =>
         "Find out who, then set the annotation evenkeel.dev/retry to a new value.",
     InvalidSpec: "The cloud refuses the spec." => "Correct the spec as the message says.",
@@ -134,9 +142,15 @@ reasons! {
     // Deletion.
     DeletionProtected: "spec.deletionProtection is true." => "Set it to false to let the deletion go on.",
     DeletionWaits: "The deletion waits for something." => "The message says for what.",
+    GroupHasMembers: "The group has members in the cloud." =>
+        "Delete the Servers that the message names, or set spec.deletionPolicy to Orphan.",
     Orphaned: "The server stays in the cloud, without our marks." => "",
     Abandoned: "The object goes without the cloud being asked; the server is left." => "Delete the server in the cloud.",
     // Events.
+    PlacementMet: "Every member is placed as the policy says." => "",
+    PlacementUnmet: "A member is not placed as the policy says." => "Make room, and move the server that the message names.",
+    PlacementUnknown: "The cloud does not say how the members are placed." => "",
+    PowerWishExempt: "The group's power wish changed; disruption.maxUnavailable does not hold it back." => "",
     PartsKept: "Something that belonged to the server stays in the cloud and may be billed." =>
         "Delete it in the cloud if it is not wanted; spec.deletion decides next time.",
     PartDeleted: "A disk, a backup or an address that belonged to the server was deleted." => "",

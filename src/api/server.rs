@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 pub use super::deletion::*;
 use super::duration::{Duration, between};
+pub use super::server_group::GroupRef;
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
 use super::{CloudDcServer, UpCloudServer, clouddc};
@@ -53,6 +54,12 @@ use super::{CloudDcServer, UpCloudServer, clouddc};
         name = "Provider",
         type_ = "string",
         json_path = ".spec.providerConfigRef.name",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Group",
+        type_ = "string",
+        json_path = ".spec.groupRef.name",
         priority = 1
     )
 )]
@@ -204,18 +211,6 @@ pub struct ProviderConfigRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ProviderConfigKind>,
     /// The name of a ProviderConfig in this namespace, at most 253 characters.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
-    pub name: String,
-}
-
-/// Names a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GroupRef {
-    /// The name of a ServerGroup in this namespace, at most 253 characters.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")

@@ -53,6 +53,9 @@ pub struct ServerStatus {
     /// The zone and an opaque word for the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementStatus>,
+    /// The group that the server was placed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupStatus>,
     /// The operation in progress. It is recorded before the cloud is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
@@ -171,6 +174,19 @@ pub struct PlacementStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub host: Option<String>,
+}
+
+/// The group that a server was placed in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupStatus {
+    /// The name of the ServerGroup.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// The cloud's id of the group; absent where its policy needs no group in the cloud.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub id: Option<String>,
 }
 
 choice! {

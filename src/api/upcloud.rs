@@ -91,11 +91,11 @@ pub struct UpCloudServer {
     pub remote_access_type: Option<UpCloudRemoteAccess>,
     /// The number of a host that the server is not created or started on; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991i64))]
     pub avoid_host: Option<i64>,
     /// The number of the host that the server is created or started on, in a private cloud; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991i64))]
     pub host: Option<i64>,
 }
 

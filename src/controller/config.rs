@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::accounts::{ConfigState, Retired, not_found};
 use super::reconcile::REQUEST;
-use super::{Error, Shell};
+use super::{Error, Shell, groups};
 use crate::api::provider_config::Observe;
 use crate::api::{ProviderConfig, Reason};
 use crate::observer::sync::{Jitter, hash};
@@ -151,7 +151,8 @@ impl Tender {
         } = &mut self.state
         {
             let mut servers = self.shell.servers_of(&self.key);
-            retired.needed = servers.any(|(_, s)| s.metadata.deletion_timestamp.is_some());
+            retired.needed = servers.any(|(_, s)| s.metadata.deletion_timestamp.is_some())
+                || groups::any_deleted(&self.shell, &self.key);
         }
         if self.shell.accounts.set(&self.key, self.state.clone()) {
             let (from, to) = (words(before), words(&self.state));
@@ -163,9 +164,10 @@ impl Tender {
         }
     }
 
-    /// The ProviderConfig is gone. Its last good provider stays for Servers that are deleted.
+    /// The ProviderConfig is gone. Its last good provider stays for what is deleted.
     fn orphaned(&mut self) -> Option<Instant> {
-        let needed = self.shell.servers_of(&self.key).next().is_some();
+        let needed = self.shell.servers_of(&self.key).next().is_some()
+            || !groups::of_config(&self.shell, &self.key).is_empty();
         if !needed || self.account.is_none() {
             return None;
         }

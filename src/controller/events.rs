@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
+use crate::api::Reason;
 use crate::api::conditions::{MAX_MESSAGE, bounded};
+use crate::observer::ObjectKey;
 use crate::observer::metrics::{Metrics, Outcome};
 use crate::planner::EventDraft;
 
@@ -52,6 +54,25 @@ impl Events {
         };
         let task = publish(receiver, recent, metrics.clone());
         (Self { sender, metrics }, task)
+    }
+
+    /// Tells people of an object that cannot be read.
+    pub(crate) fn unreadable<K: Resource<DynamicType = ()>>(&self, key: ObjectKey, uid: String, words: &str) {
+        let object = ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(key.name),
+            namespace: Some(key.namespace),
+            uid: Some(uid),
+            ..ObjectReference::default()
+        };
+        let draft = EventDraft {
+            warning: true,
+            reason: Reason::InvalidSpec,
+            action: "Read",
+            note: format!("the object cannot be read and is left alone: {words}"),
+        };
+        self.publish(object, draft);
     }
 
     /// Hands an event in. Never waits.

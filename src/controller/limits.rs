@@ -67,6 +67,29 @@ impl Limits {
         woken.into_iter().collect()
     }
 
+    /// What an object takes.
+    pub(crate) fn takes(&self, config: &ObjectKey, uid: &str) -> Takes {
+        let state = self.0.get(config);
+        state.and_then(|s| s.takes.get(uid)).copied().unwrap_or_default()
+    }
+
+    /// An object takes nothing of any group but this one; who may take a place that became free.
+    pub(crate) fn leave_groups(
+        &mut self,
+        uid: &str,
+        object: &ObjectKey,
+        but: Option<&ObjectKey>,
+    ) -> Vec<ObjectKey> {
+        let left = self.0.iter().filter(|(key, state)| {
+            key.group
+                && but != Some(*key)
+                && (state.takes.contains_key(uid) || state.refused.contains_key(object))
+        });
+        let left: Vec<ObjectKey> = left.map(|(key, _)| key.clone()).collect();
+        let gone = |c: &ObjectKey| self.record(c, uid, object, Takes::default(), Takes::default());
+        left.iter().flat_map(gone).collect()
+    }
+
     /// An object is gone; `config` is its ProviderConfig where that is known.
     pub(crate) fn forget(
         &mut self,

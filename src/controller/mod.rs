@@ -7,16 +7,19 @@ mod config_status;
 mod context;
 mod credentials;
 mod events;
+mod groups;
 mod limits;
 mod objects;
 pub mod ownership;
 mod queue;
 mod reconcile;
+mod reconcile_group;
 mod store;
 #[cfg(test)]
 #[cfg(feature = "sim")]
 mod tests;
 mod watching;
+mod write;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,19 +27,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api::conditions::{self, ConditionType};
-use crate::api::{ProviderConfig, Reason, Server, ServerStatus};
+use crate::api::{ProviderConfig, Reason, Server, ServerGroup, ServerStatus};
 use crate::observer::metrics::{Outcome, ReadyLabels};
 use crate::observer::sync::{Jitter, hash, lock};
 use crate::observer::{ObjectKey, Setup, Wake};
-use crate::planner::{EventDraft, Takes};
+use crate::planner::Takes;
 use crate::providers::transport::budgets::Budgets;
 use accounts::{Accounts, Settings};
 pub use context::{Context, Readiness};
@@ -59,6 +60,7 @@ pub(crate) struct Shell {
     pub(crate) ctx: Context,
     servers: Arc<Store<Server>>,
     configs: Arc<Store<ProviderConfig>>,
+    groups: Arc<Store<ServerGroup>>,
     queue: Arc<Queue>,
     objects: Objects,
     accounts: Accounts,
@@ -79,10 +81,15 @@ pub async fn run(ctx: Context, shutdown: CancellationToken) {
     let _end = End(Arc::clone(&shell));
     let watches = shell.watch();
     let mut acting = shell.ctx.ownership.acting();
-    let mut synced = (shell.servers.synced(), shell.configs.synced());
+    let mut synced = [
+        shell.servers.synced(),
+        shell.configs.synced(),
+        shell.groups.synced(),
+    ];
     let ready = async {
-        until(&mut synced.0, true).await;
-        until(&mut synced.1, true).await;
+        for synced in &mut synced {
+            until(synced, true).await;
+        }
     };
     tokio::select! {
         () = ready => {}
@@ -131,7 +138,8 @@ impl Shell {
     fn new(ctx: Context) -> (Arc<Self>, impl Future<Output = ()> + Send) {
         let scopes = scopes(&ctx.namespaces);
         let servers = Arc::new(Store::new(scopes.clone()));
-        let configs = Arc::new(Store::new(scopes));
+        let configs = Arc::new(Store::new(scopes.clone()));
+        let groups = Arc::new(Store::new(scopes));
         let (events, publisher) = Events::new(ctx.client.clone(), &ctx.process, ctx.metrics.clone());
         let queue = Arc::new(Queue::new(ctx.metrics.queue_depth.clone()));
         let wake = Arc::new(Waker {
@@ -148,12 +156,15 @@ impl Shell {
             sources,
             pace,
         });
-        let (a, b) = (Arc::clone(&servers), Arc::clone(&configs));
-        ctx.readiness
-            .ask(move || a.not_ready().into_iter().chain(b.not_ready()).collect());
+        let (a, b, c) = (Arc::clone(&servers), Arc::clone(&configs), Arc::clone(&groups));
+        ctx.readiness.ask(move || {
+            let all = a.not_ready().into_iter().chain(b.not_ready());
+            all.chain(c.not_ready()).collect()
+        });
         let shell = Arc::new(Self {
             servers,
             configs,
+            groups,
             queue,
             objects: Objects::default(),
             accounts: Accounts::new(observe, ctx.seed),
@@ -183,9 +194,19 @@ impl Shell {
                 },
             );
             let shell = Arc::clone(self);
-            let configs = watching::watch(client, scope, Arc::clone(&self.configs), move |change| {
-                shell.config_changed(&change);
+            let configs = watching::watch(
+                client.clone(),
+                scope.clone(),
+                Arc::clone(&self.configs),
+                move |change| {
+                    shell.config_changed(&change);
+                },
+            );
+            let shell = Arc::clone(self);
+            let groups = watching::watch(client, scope, Arc::clone(&self.groups), move |change| {
+                groups::changed(&shell, change);
             });
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(groups)));
             tasks.push(AbortOnDropHandle::new(tokio::spawn(servers)));
             tasks.push(AbortOnDropHandle::new(tokio::spawn(configs)));
         }
@@ -193,28 +214,14 @@ impl Shell {
     }
 
     fn server_changed(&self, change: Change) {
+        groups::wake_all(self, &change.key.namespace);
         match change.what {
             What::Wish => self.queue.wake(&change.key, Urgency::User),
             What::Other => self.queue.wake(&change.key, Urgency::Background),
             What::Gone => self.forget(&change.key, &change.uid, None),
             What::Unreadable(words) => {
                 tracing::warn!(object = %change.key, error = %words, "a Server cannot be read and is left alone");
-                let object = ObjectReference {
-                    api_version: Some(Server::api_version(&()).into_owned()),
-                    kind: Some(Server::kind(&()).into_owned()),
-                    name: Some(change.key.name),
-                    namespace: Some(change.key.namespace),
-                    uid: Some(change.uid),
-                    ..ObjectReference::default()
-                };
-                let note = format!("the object cannot be read and is left alone: {words}");
-                let draft = EventDraft {
-                    warning: true,
-                    reason: Reason::InvalidSpec,
-                    action: "Read",
-                    note,
-                };
-                self.events.publish(object, draft);
+                self.events.unreadable::<Server>(change.key, change.uid, &words);
             }
         }
     }
@@ -257,6 +264,9 @@ impl Shell {
             self.seed_limits(&key, &server);
             self.queue.wake(&key, Urgency::Background);
         }
+        for (key, _) in self.groups.all() {
+            self.queue.wake(&key, Urgency::Background);
+        }
         for (key, _) in self.configs.all() {
             self.tend(&key);
         }
@@ -275,7 +285,11 @@ impl Shell {
             server.spec.provider_config_ref.name.clone(),
         );
         let uid = server.metadata.uid.clone().unwrap_or_default();
-        lock(&self.limits).record(&config, &uid, key, Takes { create, disruption }, Takes::default());
+        let takes = Takes { create, disruption };
+        let group = groups::group_of(&key.namespace, server);
+        for place in std::iter::once(config).chain(group) {
+            lock(&self.limits).record(&place, &uid, key, takes, Takes::default());
+        }
     }
 
     fn stop(&self) {
@@ -297,16 +311,22 @@ impl Shell {
 
     async fn turn(self: &Arc<Self>, key: &ObjectKey) -> (Option<Instant>, Option<Instant>) {
         let began = Instant::now();
-        let result = AssertUnwindSafe(reconcile::reconcile(self, key))
-            .catch_unwind()
-            .await;
+        let turn = async {
+            if key.group {
+                reconcile_group::reconcile(self, key).await
+            } else {
+                reconcile::reconcile(self, key).await
+            }
+        };
+        let result = AssertUnwindSafe(turn).catch_unwind().await;
         let metrics = &self.ctx.metrics;
         metrics.reconcile_seconds.observe(began.elapsed().as_secs_f64());
-        let uid = self
-            .servers
-            .get(key)
-            .and_then(|s| s.metadata.uid.clone())
-            .unwrap_or_default();
+        let uid = if key.group {
+            self.groups.get(key).and_then(|g| g.metadata.uid.clone())
+        } else {
+            self.servers.get(key).and_then(|s| s.metadata.uid.clone())
+        };
+        let uid = uid.unwrap_or_default();
         let (outcome, times) = match result {
             Ok(Ok(end)) => {
                 self.objects.succeeded(&uid);
@@ -409,6 +429,9 @@ impl Shell {
     }
 
     fn wake_servers_of(&self, config: &ObjectKey) {
+        for key in groups::of_config(self, config) {
+            self.queue.wake(&key, Urgency::Background);
+        }
         for (key, _) in self.servers_of(config) {
             self.queue.wake(&key, Urgency::Background);
         }

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Resource};
-use serde_json::json;
-use tokio::time::{Instant, timeout};
+use kube::Resource;
+use tokio::time::Instant;
 
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
-use super::{Shell, accounts};
+use super::write::{self, Written, differs};
+use super::{Shell, accounts, groups};
 use crate::api::server_status::OperationKind;
 use crate::api::{Server, ServerStatus, keys};
-use crate::observer::metrics::Outcome;
 use crate::observer::sync::lock;
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::{self, AccountView, Input, Plan, Step, Takes};
@@ -21,7 +19,7 @@ use crate::planner::{self, AccountView, Input, Plan, Step, Takes};
 /// One request to the Kubernetes API may take so long.
 pub(crate) const REQUEST: Duration = Duration::from_secs(20);
 /// So many conflicts and quick steps are dealt with in one turn.
-const ROUNDS: usize = 8;
+pub(super) const ROUNDS: usize = 8;
 
 /// Why a turn failed.
 #[derive(Debug, thiserror::Error)]
@@ -46,16 +44,10 @@ pub(crate) struct End {
     pub(crate) again: Option<Instant>,
 }
 
-enum Next {
+pub(super) enum Next {
     /// The object was written or read anew: plan again.
     Round,
     End(End),
-}
-
-enum Written {
-    Yes(Box<Server>),
-    Conflict,
-    Gone,
 }
 
 /// One turn of an object.
@@ -75,6 +67,13 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
         }
     }
     Err(Error::Contended)
+}
+
+fn with_status(server: &Server, status: &ServerStatus) -> Server {
+    Server {
+        status: Some(status.clone()),
+        ..server.clone()
+    }
 }
 
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Result<Next, Error> {
@@ -109,12 +108,13 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
     let mut current = server;
     // Before a call the record is written even where it says nothing new: the write proves that it still holds.
     if calls || differs(current.status.as_ref(), &plan.status) {
-        match write_status(shell, key, &current, &plan.status).await? {
+        match write::status(shell, key, &with_status(&current, &plan.status)).await? {
             Written::Yes(written) => {
                 shell.servers.put((*written).clone());
+                groups::tell(shell, key, &current, &written);
                 current = Arc::new(*written);
             }
-            Written::Conflict => return refresh(shell, key, &uid).await,
+            Written::Conflict => return write::refresh(shell, &shell.servers, key, &uid).await,
             Written::Gone => return Ok(gone(shell, key, &uid, &config)),
         }
     }
@@ -178,6 +178,8 @@ fn decide(
         free = limits.free(config, uid, creates, disruptions);
         (usable.facts.creates_free, usable.facts.disruptions_free) = free;
     }
+    let sight = groups::Sight::of(shell, key, uid, server, &limits);
+    let down = || sight.as_ref().is_none_or(groups::Sight::disruptions_free);
     let account = match snapshot {
         Snapshot::Usable(usable) => AccountView::Usable(&usable.facts),
         Snapshot::Unusable(o, _) => AccountView::Unusable {
@@ -189,6 +191,7 @@ fn decide(
     let plan = planner::plan(&Input {
         server,
         account,
+        group: sight.as_ref().map(|s| s.view(&down)),
         memory,
         process: &shell.ctx.process,
         installation: &shell.ctx.installation,
@@ -202,7 +205,9 @@ fn decide(
         create: !free.0 && unborn && !plan.takes.create,
         disruption: !free.1 && unsettled && !plan.takes.disruption,
     };
-    for waiting in limits.record(config, uid, key, plan.takes, missed) {
+    let mut waiting = limits.record(config, uid, key, plan.takes, missed);
+    waiting.extend(groups::record(&mut limits, sight, uid, key, &plan));
+    for waiting in waiting {
         shell.queue.wake(&waiting, super::queue::Urgency::Background);
     }
     plan
@@ -234,6 +239,7 @@ pub(super) fn interest(
             ),
         busy,
         list_after,
+        groups: false,
     }
 }
 
@@ -265,12 +271,12 @@ async fn finish(
         (Step::AddFinalizer, _) => {
             let mut finalizers = server.metadata.finalizers.clone().unwrap_or_default();
             finalizers.push(keys::FINALIZER.to_owned());
-            match patch_finalizers(shell, key, server, finalizers).await? {
+            match write::finalizers(shell, key, server, finalizers).await? {
                 Written::Yes(written) => {
                     shell.servers.put(*written);
                     Ok(Next::Round)
                 }
-                Written::Conflict => refresh(shell, key, uid).await,
+                Written::Conflict => write::refresh(shell, &shell.servers, key, uid).await,
                 Written::Gone => Ok(gone(shell, key, uid, config)),
             }
         }
@@ -278,7 +284,7 @@ async fn finish(
             let finalizers = server.metadata.finalizers.iter().flatten();
             let rest: Vec<String> = finalizers.filter(|f| *f != keys::FINALIZER).cloned().collect();
             let last = rest.is_empty() && server.metadata.deletion_timestamp.is_some();
-            match patch_finalizers(shell, key, server, rest).await? {
+            match write::finalizers(shell, key, server, rest).await? {
                 Written::Yes(written) => {
                     shell.servers.put(*written);
                     if last {
@@ -287,7 +293,7 @@ async fn finish(
                         end("step")
                     }
                 }
-                Written::Conflict => refresh(shell, key, uid).await,
+                Written::Conflict => write::refresh(shell, &shell.servers, key, uid).await,
                 Written::Gone => Ok(gone(shell, key, uid, config)),
             }
         }
@@ -306,97 +312,12 @@ async fn finish(
     }
 }
 
-fn gone(shell: &Shell, key: &ObjectKey, uid: &str, config: &ObjectKey) -> Next {
+fn gone(shell: &Shell, key: &ObjectKey, uid: &str, _config: &ObjectKey) -> Next {
     shell.servers.gone(key, uid);
-    shell.forget(key, uid, Some(config));
+    shell.forget(key, uid, None);
+    groups::wake_all(shell, &key.namespace);
     Next::End(End {
         outcome: "gone",
         again: None,
     })
-}
-
-/// Whether a status says anything else than the recorded one.
-fn differs(recorded: Option<&ServerStatus>, planned: &ServerStatus) -> bool {
-    let recorded = recorded.map(serde_json::to_value).transpose().ok().flatten();
-    recorded != serde_json::to_value(planned).ok()
-}
-
-/// The object as it is now, for the next round.
-async fn refresh(shell: &Shell, key: &ObjectKey, uid: &str) -> Result<Next, Error> {
-    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
-    let fresh = timeout(REQUEST, api.get_opt(&key.name))
-        .await
-        .map_err(|_| Error::Timeout)??;
-    match fresh {
-        Some(mut fresh) if fresh.metadata.uid.as_deref() == Some(uid) => {
-            fresh.metadata.managed_fields = None;
-            shell.servers.put(fresh);
-        }
-        // Gone, or another object of that name: the watch tells the rest.
-        _ => shell.servers.gone(key, uid),
-    }
-    Ok(Next::Round)
-}
-
-async fn write_status(
-    shell: &Shell,
-    key: &ObjectKey,
-    server: &Server,
-    status: &ServerStatus,
-) -> Result<Written, Error> {
-    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
-    let wanted = Server {
-        status: Some(status.clone()),
-        ..server.clone()
-    };
-    let params = PostParams {
-        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
-    let answer = timeout(REQUEST, api.replace_status(&key.name, &params, &wanted)).await;
-    let written = answer.map_err(|_| Error::Timeout).and_then(written);
-    let outcome = match &written {
-        Ok(Written::Yes(_)) => "ok",
-        Ok(Written::Conflict) => "conflict",
-        Ok(Written::Gone) => "gone",
-        Err(_) => "error",
-    };
-    shell
-        .ctx
-        .metrics
-        .status_writes
-        .get_or_create(&Outcome { outcome })
-        .inc();
-    written
-}
-
-async fn patch_finalizers(
-    shell: &Shell,
-    key: &ObjectKey,
-    server: &Server,
-    finalizers: Vec<String>,
-) -> Result<Written, Error> {
-    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
-    let meta = &server.metadata;
-    let patch = json!({"metadata": {
-        "uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": finalizers,
-    }});
-    let params = PatchParams {
-        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let answer = timeout(REQUEST, api.patch(&key.name, &params, &Patch::Merge(&patch))).await;
-    answer.map_err(|_| Error::Timeout).and_then(written)
-}
-
-fn written(answer: Result<Server, kube::Error>) -> Result<Written, Error> {
-    match answer {
-        Ok(mut server) => {
-            server.metadata.managed_fields = None;
-            Ok(Written::Yes(Box::new(server)))
-        }
-        Err(kube::Error::Api(s)) if s.is_conflict() => Ok(Written::Conflict),
-        Err(kube::Error::Api(s)) if s.is_not_found() => Ok(Written::Gone),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -8,6 +8,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
+use crate::api::ServerGroup;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
 
@@ -108,6 +109,16 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
         let inner = lock(&self.inner);
         let living = inner.objects.iter().filter(|(_, e)| !e.gone);
         living
+            .filter_map(|(k, e)| Some((k.clone(), e.object.clone()?)))
+            .collect()
+    }
+
+    /// Every readable object of a namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<(ObjectKey, Arc<K>)> {
+        let inner = lock(&self.inner);
+        let from = inner.objects.range(ObjectKey::new(namespace, "")..);
+        from.take_while(|(k, _)| k.namespace == namespace)
+            .filter(|(_, e)| !e.gone)
             .filter_map(|(k, e)| Some((k.clone(), e.object.clone()?)))
             .collect()
     }
@@ -299,9 +310,13 @@ impl<K> Entry<K> {
     }
 }
 
-fn identity<K: Resource>(object: &K) -> Option<(ObjectKey, String)> {
+fn identity<K: Resource<DynamicType = ()>>(object: &K) -> Option<(ObjectKey, String)> {
     let meta = object.meta();
-    let key = ObjectKey::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone()?);
+    let key = ObjectKey {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone()?,
+        group: K::plural(&()) == ServerGroup::plural(&()),
+    };
     Some((key, meta.uid.clone()?))
 }
 

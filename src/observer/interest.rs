@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::planner::model::ObservedServer;
+use crate::planner::model::{ObservedGroup, ObservedServer};
 
 /// Names an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,14 +14,25 @@ pub struct ObjectKey {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Whether it is a ServerGroup: a Server may have the same name.
+    pub group: bool,
 }
 
 impl ObjectKey {
-    /// Names an object.
+    /// Names an object that is no ServerGroup.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
             name: name.into(),
+            group: false,
+        }
+    }
+
+    /// Names a ServerGroup.
+    pub fn of_group(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            group: true,
+            ..Self::new(namespace, name)
         }
     }
 }
@@ -45,6 +56,8 @@ pub struct Interest {
     pub busy: bool,
     /// A list that was asked for after this time is wanted.
     pub list_after: Option<Timestamp>,
+    /// The groups of the account are wanted with each list.
+    pub groups: bool,
 }
 
 /// The interests of all objects of an account, by uid.
@@ -54,6 +67,7 @@ pub(crate) struct Interests {
     by_id: HashMap<String, BTreeSet<String>>,
     by_object: HashMap<String, String>,
     busy: BTreeSet<String>,
+    grouping: BTreeSet<String>,
     wanting: BTreeMap<String, Timestamp>,
 }
 
@@ -63,7 +77,12 @@ impl Interests {
         for id in &interest.ids {
             self.by_id.entry(id.clone()).or_default().insert(uid.to_owned());
         }
-        self.by_object.insert(interest.key.to_string(), uid.to_owned());
+        if !interest.key.group {
+            self.by_object.insert(interest.key.to_string(), uid.to_owned());
+        }
+        if interest.groups {
+            self.grouping.insert(uid.to_owned());
+        }
         if interest.busy {
             self.busy.insert(uid.to_owned());
         }
@@ -90,6 +109,7 @@ impl Interests {
             self.by_object.remove(&object);
         }
         self.busy.remove(uid);
+        self.grouping.remove(uid);
         self.wanting.remove(uid);
     }
 
@@ -106,6 +126,21 @@ impl Interests {
             .collect()
     }
 
+    /// The objects that a group concerns: by its id, by the uid in its marks; a member's, since it joined or left.
+    pub(crate) fn of_group(&self, group: &ObservedGroup) -> Vec<&ObjectKey> {
+        let ids = std::iter::once(&group.id).chain(group.members.iter().map(|m| &m.id));
+        let by_id = ids.filter_map(|id| self.by_id.get(id)).flatten();
+        by_id
+            .chain(group.marks.as_ref().map(|m| &m.uid))
+            .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
+            .collect()
+    }
+
+    /// Whether anybody wants the groups.
+    pub(crate) fn any_groups(&self) -> bool {
+        !self.grouping.is_empty()
+    }
+
     /// The cloud ids that are recorded, but not those of servers that we are deleting.
     pub(crate) fn expected(&self) -> BTreeSet<&str> {
         let deleting: BTreeSet<&str> = self.ids(|i| i.deleting).collect();
@@ -115,7 +150,8 @@ impl Interests {
     }
 
     fn ids(&self, of: impl Fn(&Interest) -> bool) -> impl Iterator<Item = &str> {
-        let chosen = self.by_uid.values().filter(move |i| of(i));
+        // A group's id is in no list of servers.
+        let chosen = self.by_uid.values().filter(move |i| !i.key.group && of(i));
         chosen.flat_map(|i| i.ids.iter().map(String::as_str))
     }
 

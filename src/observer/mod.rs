@@ -3,6 +3,7 @@
 
 mod absence;
 pub mod clock;
+mod groups;
 pub mod interest;
 pub mod metrics;
 mod state;
@@ -191,17 +192,18 @@ impl Shared {
         let Some((provider, asked_at)) = lock(&self.state).begin(started, self.clock.now()) else {
             return self.notify.notified().await;
         };
-        let result = timeout(LIST_DEADLINE, provider.list())
+        let with_groups = lock(&self.state).interests.any_groups();
+        let result = timeout(LIST_DEADLINE, groups::list(&*provider, with_groups))
             .await
             .unwrap_or_else(|_| Err(CloudError::new(ErrorClass::Transient, "no complete list in time")));
         let ended = Instant::now();
         let (wakes, spread) = match result {
-            Ok(servers) => {
+            Ok((servers, groups)) => {
                 self.metrics.cloud_call("list", "ok");
                 self.metrics.list_seconds.observe((ended - started).as_secs_f64());
                 let mut state = lock(&self.state);
                 (
-                    state.listed(asked_at, self.clock.now(), servers, &self.installation),
+                    state.listed(asked_at, self.clock.now(), servers, groups, &self.installation),
                     Duration::ZERO,
                 )
             }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::absence::Absence;
 use super::clock::Clock;
+use super::groups::{self, Groups};
 use super::interest::Interests;
 use super::sync::Jitter;
 use super::{ObjectKey, Outage, Pace, View, outage_reason};
@@ -120,12 +121,14 @@ impl State {
         asked_at: Timestamp,
         now: Timestamp,
         servers: Vec<ObservedServer>,
+        groups: Groups,
         installation: &str,
     ) -> BTreeSet<ObjectKey> {
         let next = match &self.listing {
             Some(previous) => previous.next(asked_at, servers),
             None => Listing::new(asked_at, 1, servers),
         };
+        let next = groups::joined(next, groups);
         let suspicious = self.absence.suspicious();
         let recovered = self.outage.take().is_some();
         self.failures = 0;
@@ -135,6 +138,9 @@ impl State {
         match &self.listing {
             None => wakes.extend(self.interests.all().cloned()),
             Some(previous) => {
+                for group in groups::differences(previous, &next) {
+                    wakes.extend(self.interests.of_group(group).into_iter().cloned());
+                }
                 for server in differences(previous, &next) {
                     wakes.extend(
                         self.interests

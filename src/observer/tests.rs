@@ -200,6 +200,7 @@ fn settled(id: &str) -> Interest {
         deleting: false,
         busy: false,
         list_after: None,
+        groups: false,
     }
 }
 

@@ -9,10 +9,10 @@ use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::ManagementPolicy;
 
 /// An outage is shown on its ProviderConfig at once and on servers only after this many seconds.
-const SHOWN_AFTER: i64 = 300;
+pub(super) const SHOWN_AFTER: i64 = 300;
 
 /// Reasons that only a person can cure.
-const HUMAN: &[Reason] = &[
+pub(super) const HUMAN: &[Reason] = &[
     Reason::CredentialsMissing,
     Reason::CredentialsInvalid,
     Reason::EndpointRefused,
@@ -25,7 +25,7 @@ pub(super) fn needs_person(reason: Reason) -> bool {
 }
 
 /// Reasons that are no outage: they are shown at once.
-const AT_ONCE: &[Reason] = &[
+pub(super) const AT_ONCE: &[Reason] = &[
     Reason::AccountChanged,
     Reason::ProviderConfigNotFound,
     Reason::CredentialsMissing,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::draft::{Draft, Verdict, later};
 use super::memory::{AttemptWatch, Outcome};
 use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
-use super::{AccountFacts, Step, account, power, present, settings};
+use super::{AccountFacts, Step, account, group, power, present, settings};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
 use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
 use crate::api::{Reason, keys};
 
 /// Seconds between the two looks that close an attempt whose answer was lost.
-const BETWEEN_LOOKS: i64 = 5;
+pub(super) const BETWEEN_LOOKS: i64 = 5;
 /// Seconds that an object waits for its turn before its status says so.
 const QUIET_TURN: i64 = 30;
 
@@ -194,7 +194,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         };
         return Verdict::Stalled(Reason::InvalidSpec, format!("{text} needed to create a server"));
     }
-    if let Some(verdict) = power::unsupported(d.spec, facts.capabilities) {
+    if let Some(verdict) = power::unsupported(d, facts.capabilities) {
         return verdict;
     }
     if let Some(reason) = d.gagged(facts) {
@@ -228,6 +228,10 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             )
         };
     }
+    d.status.group = match group::member::before_create(d, facts) {
+        Ok(group) => group,
+        Err(verdict) => return verdict,
+    };
     let n = d.status.create_attempts.unwrap_or(0).saturating_add(1);
     let settle = i64::from(facts.capabilities.create_settle_seconds);
     d.status.create_attempts = Some(n);
@@ -242,7 +246,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     record_wish(d);
     let meta = &d.input.server.metadata;
     let request = CreateRequest {
-        group: None,
+        group: d.status.group.as_ref().and_then(|g| g.id.clone()),
         name: d
             .spec
             .cloud_name

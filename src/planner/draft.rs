@@ -353,7 +353,7 @@ impl<'a> Draft<'a> {
 
     /// Writes the effective power wish and where it comes from.
     pub(super) fn show_wish(&mut self) -> PowerWish {
-        let (wish, from) = power::wish(self.spec);
+        let (wish, from) = power::wish(self);
         let power = self.status.power.get_or_insert_with(PowerStatus::default);
         let new = power.desired.as_deref().is_some_and(|d| d != wish.as_str());
         power.desired = Some(wish.as_str().to_owned());

@@ -11,6 +11,7 @@ mod delete;
 mod details;
 mod draft;
 mod finish;
+pub mod group;
 mod import;
 pub mod memory;
 mod missing;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 
 use crate::api::{Reason, Server, ServerStatus, conditions, keys};
 use draft::{Draft, Verdict};
+use group::GroupView;
 use memory::Memory;
 use model::{Capabilities, CloudCall, Listing};
 
@@ -41,6 +43,8 @@ pub struct Input<'a> {
     pub server: &'a Server,
     /// Its account.
     pub account: AccountView<'a>,
+    /// Its group, if it names one.
+    pub group: Option<GroupView<'a>>,
     /// What this process remembers of it.
     pub memory: &'a Memory,
     /// Names this process; changes with every start.

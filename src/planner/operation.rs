@@ -348,7 +348,7 @@ pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
 
 /// Whether the wish has changed since a power operation was recorded.
 fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
-    let wish = ServerState::of_wish(power::wish(d.spec).0);
+    let wish = ServerState::of_wish(power::wish(d).0);
     match op.kind {
         OperationKind::Start => wish != Some(ServerState::Running),
         OperationKind::Stop => {

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Verdict, words};
 use super::model::{Capabilities, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, Step, account, operation, present, stop};
+use super::{AccountFacts, Step, account, group, operation, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::server::{DriftPolicy, ManagementPolicy, PowerWish, ServerSpec};
@@ -28,7 +28,12 @@ const FLAPS: usize = 4;
 const FLAP_MINUTES: i64 = 10;
 
 /// The effective power wish, and the layer that decided it.
-pub(super) fn wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
+pub(super) fn wish(d: &Draft<'_>) -> (PowerWish, &'static str) {
+    let (own, from) = own_wish(d.spec);
+    group::member::layer(d, own).map_or((own, from), |wish| (wish, "Group"))
+}
+
+fn own_wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
     match (spec.power_state, &spec.import, spec.management_policy) {
         (_, _, ManagementPolicy::Observe) => (PowerWish::Unmanaged, "ManagementPolicy"),
         (Some(wish), ..) => (wish, "Spec"),
@@ -38,8 +43,8 @@ pub(super) fn wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
 }
 
 /// A wish that this cloud cannot fulfil.
-pub(super) fn unsupported(spec: &ServerSpec, can: &Capabilities) -> Option<Verdict> {
-    let (wish, _) = wish(spec);
+pub(super) fn unsupported(d: &Draft<'_>, can: &Capabilities) -> Option<Verdict> {
+    let (wish, _) = wish(d);
     if wish == PowerWish::Unmanaged || can.power_states.contains(&wish) {
         return None;
     }
@@ -58,9 +63,9 @@ pub(super) fn settle(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<Verdict, Verdict> {
-    let (wish, _) = wish(d.spec);
+    let (wish, _) = wish(d);
     d.compared = true;
-    if let Some(verdict) = unsupported(d.spec, facts.capabilities) {
+    if let Some(verdict) = unsupported(d, facts.capabilities) {
         synced(d, ConditionStatus::False, Reason::Unsupported, "");
         return Err(verdict);
     }
@@ -134,7 +139,7 @@ pub(super) fn glance(d: &mut Draft<'_>, seen: &ObservedServer) {
         (ServerState::AwaitingResizeConfirmation, Some(false)) => ServerState::Stopped,
         (state, _) => state,
     };
-    if ServerState::of_wish(wish(d.spec).0) == Some(state) {
+    if ServerState::of_wish(wish(d).0) == Some(state) {
         synced(d, ConditionStatus::True, Reason::Synced, "");
     }
 }

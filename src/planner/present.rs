@@ -4,7 +4,7 @@ use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
-    AccountFacts, account, create, details, import, missing, operation, power, resize, restart, retry,
+    AccountFacts, account, create, details, group, import, missing, operation, power, resize, restart, retry,
     settings,
 };
 use crate::api::Reason;
@@ -47,7 +47,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         .and_then(|()| restart::handle(d, facts, id, &seen))
         .and_then(|()| power::settle(d, facts, id, &seen))
         .and_then(|verdict| mark(d, facts, id, &seen).map(|()| verdict))
-        .map(|verdict| at_rest(d, verdict))
+        .map(|verdict| at_rest(d, facts, id, verdict))
         .map(|verdict| details::fetch(d, facts, &seen, verdict))
         .unwrap_or_else(|verdict| verdict)
 }
@@ -264,7 +264,7 @@ fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer
 }
 
 /// Nothing is left to do.
-fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
+fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) -> Verdict {
     let image = d.status.image.as_ref().and_then(|i| i.requested.clone());
     if let (Some(wanted), Some(made)) = (d.spec.image.as_ref().map(|i| i.text()), image)
         && wanted != made
@@ -275,7 +275,7 @@ fn at_rest(d: &mut Draft<'_>, verdict: Verdict) -> Verdict {
         d.drifts.push((Reason::ImageDrift, text));
     }
     d.status.operation = None;
-    if let Some(worse) = d.size_verdict.take() {
+    if let Some(worse) = group::member::settle(d, facts, id).or_else(|| d.size_verdict.take()) {
         return worse;
     }
     d.status.failure = None;

@@ -6,7 +6,7 @@ mod hot;
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
-use super::{AccountFacts, account, power, present, stop};
+use super::{AccountFacts, account, group, power, present, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
@@ -149,6 +149,12 @@ pub(super) fn adjust(
     } else {
         OperationKind::Resize
     };
+    if running
+        && !hot
+        && let Some(verdict) = group::member::turn(d)
+    {
+        return Err(verdict);
+    }
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &format!("size {text} is declared")) {
         let Some((reason, text)) = verdict.words() else {
             return Err(power::doing(OperationKind::Resize));
@@ -180,6 +186,7 @@ pub(super) fn adjust(
         if !stop::send(d, facts.capabilities, id, mode, timeout, None) {
             return Err(stop::unsupported(mode, facts.capabilities));
         }
+        d.takes.disruption = true;
     } else {
         let seconds = i64::from(facts.capabilities.deadline(kind));
         d.operate(id, kind, Operate::Size(size), seconds, Some(text));
@@ -307,7 +314,7 @@ fn restore(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .resize
         .as_ref()
         .is_some_and(|r| r.restore_to.as_deref() == running);
-    let unmanaged = ServerState::of_wish(power::wish(d.spec).0).is_none();
+    let unmanaged = ServerState::of_wish(power::wish(d).0).is_none();
     if !(was_running && unmanaged && seen.state == ServerState::Stopped) || d.gagged(facts).is_some() {
         return Ok(());
     }

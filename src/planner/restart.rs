@@ -3,7 +3,7 @@
 use super::draft::{Draft, Verdict};
 use super::model::{ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
-use super::{AccountFacts, power, present};
+use super::{AccountFacts, group, power, present};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
 use crate::api::server::PowerWish;
@@ -60,6 +60,9 @@ pub(super) fn handle(
         let text = format!("restart.mode {} cannot be had from this cloud", wanted.mode);
         return Err(Verdict::Stalled(Reason::Unsupported, text));
     }
+    if let Some(verdict) = group::member::turn(d) {
+        return Err(verdict);
+    }
     if let Some(verdict) = present::not_now(d, facts, seen, OperationKind::Restart, "a restart is asked for")
     {
         return Err(verdict);
@@ -92,7 +95,7 @@ pub(super) fn ended(d: &mut Draft<'_>, op: &Operation) -> Progress {
 pub(super) fn passing(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
     op.kind == OperationKind::Restart
         && seen.state == ServerState::Stopped
-        && power::wish(d.spec).0 == PowerWish::Running
+        && power::wish(d).0 == PowerWish::Running
         && d.now() < op.deadline
         && !d.deleting()
 }

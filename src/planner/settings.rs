@@ -4,7 +4,7 @@
 use super::draft::{Draft, Verdict};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState, WantedAttribute};
 use super::operation::{Progress, close};
-use super::{AccountFacts, power, present, stop};
+use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish, ResizeWhen};
@@ -15,7 +15,7 @@ const STOP: &str = "settings";
 /// Characters of a text that are kept.
 const LENGTH: usize = 512;
 /// So many settings are remembered.
-const MOST: usize = 64;
+const MOST: usize = 32;
 
 /// A text as it is remembered: short, and different for different texts.
 fn text(value: &str) -> String {
@@ -152,7 +152,7 @@ pub(super) fn before_power(
     let stops = cold
         && seen.state == ServerState::Running
         && d.spec.resize.when == ResizeWhen::StopIfNeeded
-        && power::wish(d.spec).0 == PowerWish::Running;
+        && power::wish(d).0 == PowerWish::Running;
     if cold && !stops {
         let text = format!("{names} can only be changed while the server is stopped");
         synced(d, ConditionStatus::False, Reason::PendingPowerOff, &text);
@@ -186,6 +186,12 @@ pub(super) fn before_power(
         };
     }
     if stops {
+        if let Some(verdict) = group::member::turn(d) {
+            if let Some((reason, text)) = verdict.words() {
+                synced(d, ConditionStatus::False, reason, &text);
+            }
+            return Err(verdict);
+        }
         return Err(stop_first(d, facts, id));
     }
     let names: Vec<_> = changed.iter().map(|w| w.name).collect();
@@ -214,6 +220,7 @@ fn stop_first(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
     if !stop::send(d, facts.capabilities, id, mode, timeout, Some(STOP.to_owned())) {
         return stop::unsupported(mode, facts.capabilities);
     }
+    d.takes.disruption = true;
     power::synced(d, ConditionStatus::False, Reason::Modifying, "");
     power::doing(OperationKind::Modify)
 }

@@ -7,6 +7,7 @@ mod behaviour;
 mod bounds;
 mod cases;
 mod clouddc;
+mod groups;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;

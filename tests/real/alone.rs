@@ -9,12 +9,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::parts::Parts;
 use crate::process::Process;
-use crate::scenarios::stage::{Order, Stage, id_of, ready};
+use crate::scenarios::groups;
+use crate::scenarios::stage::{Order, Stage, condition, id_of, ready, words};
 
 type Scenario = for<'a> fn(&'a Parts, &'a Stage) -> BoxFuture<'a, ()>;
 
 /// All of them, in their order.
 pub const ALL: &[(&str, Scenario)] = &[
+    ("a_strict_group_is_cured_when_a_host_comes_back", |p, s| {
+        Box::pin(a_strict_group_is_cured_when_a_host_comes_back(p, s))
+    }),
     ("nova_away_for_a_minute", |p, s| {
         Box::pin(nova_away_for_a_minute(p, s))
     }),
@@ -192,4 +196,41 @@ async fn two_that_both_act(parts: &Parts, s: &Stage) {
         after.iter().zip(&before).all(|(a, b)| a > b),
         "both have acted: {before:?} {after:?}"
     );
+}
+
+/// One host of the three takes no new servers: the third member has no place until it does again.
+async fn a_strict_group_is_cured_when_a_host_comes_back(p: &Parts, s: &Stage) {
+    let admin = p.nova("admin");
+    let host = "compute3";
+    admin.host_takes_servers(host, false).await;
+    let group = s.name("apart");
+    groups::make(s, &group, json!({"placement": {"policy": "AntiAffinity"}})).await;
+    let names: Vec<String> = ["a", "b", "c"].map(|n| s.name(n)).to_vec();
+    for name in &names[..2] {
+        groups::member(s, name, &group, json!({})).await;
+        s.ready(name).await;
+    }
+    groups::member(s, &names[2], &group, json!({})).await;
+    let said = s
+        .wait(&names[2], "no room", |x| {
+            let c = condition(x, ConditionType::Ready);
+            c.is_some_and(|c| c.reason == "NoCapacity" && c.message.contains("No valid host"))
+        })
+        .await;
+    println!("    Nova says: {}", words(&said, ConditionType::Ready));
+    admin.host_takes_servers(host, true).await;
+    s.ready(&names[2]).await;
+    groups::reason(
+        s,
+        &group,
+        ConditionType::PlacementSatisfied,
+        "True",
+        "PlacementMet",
+    )
+    .await;
+    for name in &names {
+        s.delete(name).await;
+    }
+    groups::delete(s, &group).await;
+    groups::gone(s, &group).await;
 }

@@ -159,7 +159,8 @@ impl Parts {
         self.client.clone()
     }
 
-    fn nova(&self, project: &str) -> Nova {
+    /// A user of a project.
+    pub fn nova(&self, project: &str) -> Nova {
         let rules = EndpointRules { allow_insecure: true };
         let line = HttpConnect::new(rules).connect(None).unwrap();
         let text = std::fs::read_to_string(&self.clouds).unwrap();

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod common;
+pub mod groups;
 pub mod nova;
 pub mod outside;
 pub mod stage;
@@ -35,6 +36,7 @@ macro_rules! for_each_scenario {
             common::what_does_not_exist_is_an_invalid_spec,
             outside::a_server_of_an_earlier_object_is_named_and_left_alone,
             outside::a_server_of_an_earlier_object_is_taken_over_by_its_id,
+            groups::groups_place_their_members,
         }
     };
 }

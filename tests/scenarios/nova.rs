@@ -103,6 +103,18 @@ impl Nova {
         (status, reply)
     }
 
+    /// Whether a host takes new servers, from now on; for an administrator.
+    pub async fn host_takes_servers(&self, host: &str, takes: bool) {
+        let path = format!("/os-services?binary=nova-compute&host={host}");
+        let (status, reply) = self.compute("GET", &path, &Value::Null).await;
+        assert_eq!(status, 200, "{reply}");
+        let id = reply["services"][0]["id"].as_str().unwrap().to_owned();
+        let word = if takes { "enabled" } else { "disabled" };
+        let path = format!("/os-services/{id}");
+        let (status, reply) = self.compute("PUT", &path, &json!({ "status": word })).await;
+        assert_eq!(status, 200, "{reply}");
+    }
+
     /// Every server of the project.
     pub async fn list(&self) -> Vec<Value> {
         let (status, reply) = self

@@ -12,6 +12,7 @@ mod costs;
 mod drift;
 mod faults;
 mod fleet;
+mod groups;
 mod incarnation;
 mod kills;
 mod logs;

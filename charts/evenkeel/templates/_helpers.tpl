@@ -12,14 +12,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{- define "evenkeel.rules" -}}
 - apiGroups: [evenkeel.dev]
-  resources: [servers, providerconfigs]
+  resources: [servers, servergroups, providerconfigs]
   verbs: [get, list, watch]
 # Finalizers.
 - apiGroups: [evenkeel.dev]
-  resources: [servers]
+  resources: [servers, servergroups]
   verbs: [update, patch]
 - apiGroups: [evenkeel.dev]
-  resources: [servers/status, providerconfigs/status]
+  resources: [servers/status, servergroups/status, providerconfigs/status]
   verbs: [update, patch]
 # Only those that an object names; there is no list of them and no watch.
 - apiGroups: [""]

@@ -1,10 +1,12 @@
 //! What becomes of servers whose account is taken away, and what is told of accounts.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::{Value, json};
 
 use super::world::{CONFIG, MINUTE, SECRET, WEB, World, condition};
 use super::*;
 use crate::api::Reason;
+use crate::planner::EventDraft;
 
 const API: (&str, &str, &str) = ("servers", "default", "api");
 
@@ -20,12 +22,12 @@ async fn credentials_that_were_taken_away_serve_deletions_alone() {
         (
             CONFIG,
             "ProviderConfigNotFound",
-            "ProviderConfig sim does not exist in namespace default",
+            "ProviderConfig sim does not exist in namespace default. Create it.",
         ),
         (
             SECRET,
             "CredentialsMissing",
-            "ProviderConfig sim: the Secret sim does not exist",
+            "ProviderConfig sim: the Secret sim does not exist. Create or correct the Secret.",
         ),
     ] {
         let world = World::with_config();

@@ -1,11 +1,11 @@
-//! A whole account as one list showed it.
+//! A whole account as one complete list showed it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::ObservedServer;
+use super::{ObservedGroup, ObservedServer};
 
 /// A whole account as one complete list showed it.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,10 @@ pub struct Listing {
     pub by_object: HashMap<(String, String), Vec<String>>,
     /// Whether it has servers that the cloud could not describe: one of them may be anybody's.
     pub unreadable: bool,
+    /// Every group, by id; none where no object asks for groups, or the cloud would not tell.
+    pub groups: Option<BTreeMap<String, Arc<ObservedGroup>>>,
+    /// The cloud's words where it lists servers and refuses to list groups.
+    pub groups_refused: Option<String>,
 }
 
 impl Listing {
@@ -40,6 +44,19 @@ impl Listing {
         };
         let servers = servers.into_iter().map(|s| (s.id.clone(), keep(s))).collect();
         Self::indexed(Some(asked_at), self.sequence + 1, servers)
+    }
+
+    /// The same list with the groups that were asked for after it.
+    #[must_use]
+    pub fn with_groups(mut self, groups: Vec<ObservedGroup>) -> Self {
+        let groups = groups.into_iter().map(|g| (g.id.clone(), Arc::new(g))).collect();
+        self.groups = Some(groups);
+        self
+    }
+
+    /// A group by its id.
+    pub fn group(&self, id: &str) -> Option<&Arc<ObservedGroup>> {
+        self.groups.as_ref()?.get(id)
     }
 
     /// Every server that carries the uid of an object.
@@ -81,6 +98,8 @@ impl Listing {
             by_uid,
             by_object,
             unreadable,
+            groups: None,
+            groups_refused: None,
         }
     }
 }

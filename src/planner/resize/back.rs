@@ -20,7 +20,7 @@ pub(super) fn awaits_start(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     let restores = |r: &ResizeStatus| {
         r.phase == Some(ResizePhase::Restoring) && running(r.restore_to.as_deref()) && r.from.is_some()
     };
-    let starts = matches!(power::wish(d.spec).0, PowerWish::Running | PowerWish::Unmanaged);
+    let starts = matches!(power::wish(d).0, PowerWish::Running | PowerWish::Unmanaged);
     seen.state == ServerState::Stopped && starts && d.status.resize.as_ref().is_some_and(restores)
 }
 

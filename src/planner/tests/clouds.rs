@@ -136,10 +136,19 @@ pub(super) fn retried(seen: &ObservedServer) -> (ServerState, ServerState) {
     }
 }
 
-/// A server at rest on one of these clouds.
-pub(super) fn settled(can: &'static Capabilities, spec: serde_json::Value) -> World {
+/// An object on one of these clouds; one without sizes is not asked for any.
+pub(super) fn on(can: &'static Capabilities, mut spec: serde_json::Value) -> World {
+    if !can.has(OperationKind::Resize) && spec.get("size").is_none() {
+        spec["size"] = serde_json::Value::Null;
+    }
     let mut w = World::new(spec);
     w.can = can;
+    w
+}
+
+/// A server at rest on one of these clouds.
+pub(super) fn settled(can: &'static Capabilities, spec: serde_json::Value) -> World {
+    let mut w = on(can, spec);
     w.until(60, "created", |w| w.ready().starts_with("True"));
     w.run(5);
     forget(&mut w);

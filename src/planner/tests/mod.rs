@@ -5,6 +5,8 @@ mod cloud;
 mod clouds;
 mod creating;
 mod ending;
+mod group_world;
+mod groups;
 mod policy_table;
 mod powering;
 mod properties;

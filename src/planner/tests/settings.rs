@@ -239,7 +239,7 @@ fn bare_metal_has_the_size_that_it_has() {
     assert_eq!(w.ready(), "False/Unsupported");
     w.edit(json!({"powerState": "Stopped"}));
     w.until(60, "power goes on", |w| w.state() == S::Stopped);
-    w.edit(json!({"size": {"name": "small"}}));
+    w.edit(json!({"size": null}));
     w.until(60, "as declared", |w| w.ready() == "True/AsDeclared");
 }
 

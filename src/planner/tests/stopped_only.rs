@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::clouds::{METAL, STOPPED_ONLY, calls, forget, part, settled};
+use super::clouds::{METAL, STOPPED_ONLY, calls, forget, on, part, settled};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::planner::model::{ErrorClass, FailedStep, Part, PartKind, ServerState as S};
@@ -104,8 +104,7 @@ fn a_creation_is_cancelled_where_the_cloud_can_and_waited_for_where_not() {
     w.delete();
     w.until(120, "gone", |w| w.gone && w.cloud.is_empty());
     assert_eq!(calls(&w), ["Create", "Cancel", "Delete"]);
-    let mut w = World::new(json!({}));
-    w.can = &METAL;
+    let mut w = on(&METAL, json!({}));
     w.until(30, "asked", |w| w.state() == S::Provisioning);
     let ends = w.the().until.take();
     w.delete();
@@ -222,8 +221,7 @@ fn a_part_that_is_refused_holds_the_object_until_the_spec_lets_it_stay() {
 }
 
 fn failed(step: FailedStep, spec: serde_json::Value) -> World {
-    let mut w = World::new(spec);
-    w.can = &METAL;
+    let mut w = on(&METAL, spec);
     w.fates.push(("Create", Fate::Break));
     w.until(60, "failed", |w| w.state() == S::Error);
     w.the().seen.failed_step = Some(step);
@@ -288,9 +286,10 @@ fn a_failed_deletion_is_tried_again() {
 
 #[test]
 fn marks_that_cannot_be_changed_hinder_nobody() {
-    let mut w =
-        World::new(json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": "Orphan"}));
-    w.can = &METAL;
+    let mut w = on(
+        &METAL,
+        json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": "Orphan"}),
+    );
     w.put("x", S::Running, None);
     w.run(120);
     assert_eq!((w.ready().as_str(), w.calls.len()), ("True/AsDeclared", 0));

@@ -281,6 +281,7 @@ impl World {
                 },
                 None => AccountView::Usable(&facts),
             },
+            group: None,
             memory: &self.memory,
             process: &process,
             installation: "inst",

@@ -66,7 +66,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,
     attributes: Capabilities::no_attributes,
-    groups: None,
+    groups: Some(&super::groups::CAPABILITIES),
     deadlines: &[
         (OperationKind::Start, 300),
         (OperationKind::Stop, 300),
@@ -91,7 +91,17 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_row_and_a_deadline() {
-        for kind in OperationKind::ALL {
+        // Nova has no such call, or the provider none yet.
+        const ABSENT: &[OperationKind] = &[
+            OperationKind::Modify,
+            OperationKind::Cancel,
+            OperationKind::Retry,
+            OperationKind::DeletePart,
+        ];
+        for kind in ABSENT {
+            assert!(!CAPABILITIES.has(*kind), "{kind}");
+        }
+        for kind in OperationKind::ALL.iter().filter(|k| !ABSENT.contains(k)) {
             assert_eq!(
                 CAPABILITIES
                     .preconditions

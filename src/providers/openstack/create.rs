@@ -104,7 +104,11 @@ pub(super) async fn body(
     } else {
         Need::Servers
     };
-    Ok((json!({ "server": server }), need))
+    let mut body = json!({ "server": server });
+    if let Some(group) = &request.group {
+        body["os:scheduler_hints"] = json!({ "group": group });
+    }
+    Ok((body, need))
 }
 
 async fn networks(

@@ -23,6 +23,8 @@ pub(super) enum Need {
     Servers,
     /// Creating one with a host name of its own.
     Hostname,
+    /// Reading and making groups of servers.
+    Groups,
 }
 
 /// The lowest microversion that will do, the one that is best, and what the floor is for.
@@ -40,6 +42,13 @@ const TABLE: &[(Need, Microversion, Microversion, &str)] = &[
         Microversion(2, 90),
         Microversion(2, 90),
         "spec.hostname",
+    ),
+    // 2.64 gives a group one policy and its rules; nothing changed since.
+    (
+        Need::Groups,
+        Microversion(2, 64),
+        Microversion(2, 79),
+        "groups of servers",
     ),
 ];
 

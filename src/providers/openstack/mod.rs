@@ -9,6 +9,7 @@ mod convert;
 mod create;
 mod discovery;
 mod errors;
+mod groups;
 mod paging;
 mod register;
 mod session;
@@ -38,8 +39,8 @@ use super::{Account, CallWith, Done, Provider};
 use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
-    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedServer, Operate,
-    StopKind,
+    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedGroup,
+    ObservedServer, Operate, StopKind,
 };
 
 /// One project of an OpenStack cloud.
@@ -320,12 +321,19 @@ impl Provider for OpenStack {
                 CloudCall::Operate { id, kind, how } => {
                     self.operate(id, *kind, how, with.send_before).await?
                 }
-                CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => {
-                    return Err(CloudError::new(ErrorClass::Unsupported, "no groups yet"));
+                CloudCall::CreateGroup(group) => {
+                    groups::create(&self.services, group, with.send_before).await?
+                }
+                CloudCall::ChangeGroup { id, change } => {
+                    groups::change(&self.services, id, change, with.send_before).await?
                 }
             };
             Ok(accepted.into())
         })
+    }
+
+    fn list_groups(&self) -> BoxFuture<'_, Result<Vec<ObservedGroup>, CloudError>> {
+        Box::pin(groups::all(&self.services))
     }
 }
 

@@ -115,6 +115,42 @@ pub(super) struct Identified {
     pub(super) status: Option<String>,
 }
 
+/// `GET /os-server-groups`: one page.
+#[derive(Debug, Deserialize)]
+pub(super) struct GroupPage {
+    pub(super) server_groups: Vec<Group>,
+}
+
+/// The reply to `POST /os-server-groups`.
+#[derive(Debug, Deserialize)]
+pub(super) struct GroupDoc {
+    pub(super) server_group: Identified,
+}
+
+/// A group of servers. Before 2.64 it has `policies` and no `rules`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Group {
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) policy: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) policies: Vec<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) rules: GroupRules,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) members: Vec<String>,
+}
+
+/// The rules of a group's policy.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct GroupRules {
+    #[serde(default)]
+    pub(super) max_server_per_host: Option<i32>,
+}
+
 /// `GET /flavors`: one page.
 #[derive(Debug, Deserialize)]
 pub(super) struct FlavorPage {

@@ -61,6 +61,7 @@ const fn builtin(
 pub const RESOURCES: &[Resource] = &[
     custom("servers", "Server"),
     custom("providerconfigs", "ProviderConfig"),
+    custom("servergroups", "ServerGroup"),
     builtin("", "secrets", "Secret", true, false),
     builtin("", "configmaps", "ConfigMap", true, false),
     builtin("", "namespaces", "Namespace", false, true),

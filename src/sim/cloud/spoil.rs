@@ -49,7 +49,7 @@ pub(super) fn spoil(mut reply: Reply, how: Spoil, code: Option<u16>) -> Reply {
             (json, gzip(&body))
         }
     };
-    reply.raw = Some((kind, body));
+    reply.raw = Some(Box::new((kind, body)));
     reply
 }
 

@@ -123,7 +123,7 @@ pub struct Reply {
     /// The body; none if absent.
     pub body: Option<Value>,
     /// Another body instead, with its type.
-    pub raw: Option<(&'static str, Bytes)>,
+    pub raw: Option<Box<(&'static str, Bytes)>>,
     /// It is sent so long after the request was carried out.
     pub wait: Duration,
 }
@@ -176,7 +176,7 @@ impl Reply {
     /// The body as it is written.
     pub fn bytes(&self) -> Bytes {
         match (&self.raw, &self.body) {
-            (Some((_, raw)), _) => raw.clone(),
+            (Some(raw), _) => raw.1.clone(),
             (None, Some(body)) => body.to_string().into(),
             (None, None) => Bytes::new(),
         }
@@ -185,7 +185,7 @@ impl Reply {
     /// The reply as it is sent.
     pub fn into_response(self) -> Response<Bytes> {
         let body = self.bytes();
-        let kind = self.raw.map_or("application/json", |(kind, _)| kind);
+        let kind = self.raw.map_or("application/json", |raw| raw.0);
         let mut builder = Response::builder().status(self.status);
         let typed = self
             .headers

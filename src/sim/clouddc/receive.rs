@@ -111,7 +111,7 @@ impl SimCloud for World {
                 refuse(429, "APIGW.0308", "The throttling threshold has been reached")
             }
             429 => Reply {
-                raw: Some(("text/plain", Bytes::from_static(b"too many requests"))),
+                raw: Some(Box::new(("text/plain", Bytes::from_static(b"too many requests")))),
                 ..Reply::empty(429)
             },
             500 => refuse(500, "iMetal.0099", "Internal server error"),

@@ -85,6 +85,10 @@ pub struct Quota {
     pub cores: i64,
     /// Memory in MiB.
     pub ram: i64,
+    /// Server groups.
+    pub groups: i64,
+    /// Members of one group.
+    pub group_members: i64,
 }
 
 impl Default for Quota {
@@ -93,6 +97,8 @@ impl Default for Quota {
             instances: -1,
             cores: -1,
             ram: -1,
+            groups: -1,
+            group_members: -1,
         }
     }
 }

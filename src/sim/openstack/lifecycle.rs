@@ -194,7 +194,7 @@ impl World {
         let Some(server) = self.servers.get(id).cloned() else {
             return;
         };
-        let host = self.choose_host(&server.flavor, None);
+        let host = self.choose_host(&server, &server.flavor, None);
         let mut track = Track::new(self, id, request);
         track.hop();
         if host.is_none() {

@@ -20,6 +20,7 @@ mod pattern;
 mod quota;
 mod receive;
 mod server;
+mod server_groups;
 mod timeline;
 mod wire;
 mod world;
@@ -34,6 +35,7 @@ pub use keystone::PASSWORD;
 pub use manifests::{app_credential_manifests, clouds_yaml, manifests};
 pub use out_of_band::NoSuchServer;
 pub use server::ServerView;
+pub use server_groups::GroupView;
 
 pub use super::cloud::{FaultEffect, FaultRule, HypervisorOrder, Lines, Outage, RequestRecord, SimIo};
 pub use world::World;
@@ -110,5 +112,10 @@ impl OpenStackSim {
         let world = self.world();
         let by_name = || world.find(key).and_then(|id| world.servers.get(&id));
         world.servers.get(key).or_else(by_name).map(server::Server::view)
+    }
+
+    /// Every server group, in the order of their making.
+    pub fn server_groups(&self) -> Vec<GroupView> {
+        self.world().group_views()
     }
 }

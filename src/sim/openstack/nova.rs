@@ -127,6 +127,7 @@ impl World {
             ("GET", ["servers"]) => self.list(&call, false),
             ("GET", ["servers", "detail"]) => self.list(&call, true),
             (_, ["servers", id, rest @ ..]) => self.one(&call, id, rest),
+            (_, ["os-server-groups", rest @ ..]) => self.server_groups(&call, rest),
             ("GET", ["flavors"]) => Ok(self.flavor_list(&call, false)),
             ("GET", ["flavors", "detail"]) => Ok(self.flavor_list(&call, true)),
             ("GET", ["flavors", id]) => match self.flavor(id) {

@@ -143,12 +143,7 @@ impl World {
                 format!("Unable to find security_group with name or id '{group}'"),
             ));
         }
-        if let Some(group) = hints.get("group").and_then(Value::as_str) {
-            return Err(nova_error(
-                400,
-                format!("Instance group {group} could not be found."),
-            ));
-        }
+        let group = self.hinted_group(call, hints)?;
         let networks = self.wanted_networks(call, wanted.get("networks"))?;
         let count = wanted
             .get("min_count")
@@ -196,6 +191,7 @@ impl World {
             lock: None,
             fault: None,
             actions: Vec::new(),
+            group,
             deleting: false,
             confirming: false,
         };

@@ -21,6 +21,7 @@ const WORDS: &[&str] = &[
     "flavors",
     "os-instance-actions",
     "os-keypairs",
+    "os-server-groups",
     "v2",
     "v3",
     "v2.0",

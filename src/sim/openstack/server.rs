@@ -164,6 +164,8 @@ pub(super) struct Server {
     pub(super) lock: Option<Lock>,
     pub(super) fault: Option<ServerFault>,
     pub(super) actions: Vec<Action>,
+    /// The id of the group that it was made in.
+    pub(super) group: Option<String>,
     /// A delete was accepted and has not failed.
     pub(super) deleting: bool,
     /// A confirmation was accepted: nothing shows it.

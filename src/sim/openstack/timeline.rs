@@ -181,7 +181,7 @@ impl World {
             }
             Effect::Place => {
                 server.task = None;
-                server.host = self.choose_host(&server.flavor, None);
+                server.host = self.choose_host(&server, &server.flavor, None);
                 if server.host.is_none() {
                     self.cancel(&entry.request);
                     let message = "No valid host was found. There are not enough hosts available.".to_owned();
@@ -195,7 +195,7 @@ impl World {
                 }
             }
             Effect::PlaceResize(flavor) => {
-                server.next_host = self.choose_host(flavor, server.host.as_deref());
+                server.next_host = self.choose_host(&server, flavor, server.host.as_deref());
                 if server.next_host.is_none() {
                     self.cancel(&entry.request);
                     server.task = None;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::config::SimConfig;
 use super::keystone::Accounts;
 use super::server::{Flavor, Server, ServerView};
+use super::server_groups::Group;
 use super::timeline::Entry;
 use crate::sim::cloud::Core;
 
@@ -48,6 +49,8 @@ pub struct World {
     pub(super) images: Vec<Image>,
     pub(super) networks: Vec<Network>,
     pub(super) servers: BTreeMap<String, Server>,
+    /// Groups, in the order of their making.
+    pub(super) groups: Vec<Group>,
     /// What is going to happen, by time and then by the order it was decided in.
     pub(super) agenda: BTreeMap<(Instant, u64), Entry>,
 }
@@ -70,6 +73,7 @@ impl World {
             images: Vec::new(),
             networks: Vec::new(),
             servers: BTreeMap::new(),
+            groups: Vec::new(),
             agenda: BTreeMap::new(),
             config,
         };
@@ -147,28 +151,5 @@ impl World {
             .find(|s| s.id == key)
             .or_else(|| self.live().find(|s| s.name == key));
         found.map(|s| s.id.clone())
-    }
-
-    /// A host with room for a flavor, the emptiest first; `but` only if it is the only one there is.
-    pub(super) fn choose_host(&self, flavor: &Flavor, but: Option<&str>) -> Option<String> {
-        let mut used: BTreeMap<String, (i64, i64)> = (1..=self.config.hosts)
-            .map(|n| (format!("compute{n}"), (0, 0)))
-            .collect();
-        let many = used.len() > 1;
-        for server in self.live() {
-            if let Some(entry) = server.host.as_ref().and_then(|host| used.get_mut(host)) {
-                entry.0 += server.flavor.vcpus;
-                entry.1 += server.flavor.ram;
-            }
-        }
-        let fits = |(host, (cores, ram)): &(String, (i64, i64))| {
-            cores + flavor.vcpus <= self.config.host_cores
-                && ram + flavor.ram <= self.config.host_memory
-                && !(many && Some(host.as_str()) == but)
-        };
-        used.into_iter()
-            .filter(fits)
-            .min_by_key(|(_, (_, ram))| *ram)
-            .map(|(host, _)| host)
     }
 }

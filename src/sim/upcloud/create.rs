@@ -122,6 +122,7 @@ impl World {
             cores,
             memory,
             labels,
+            tags: Vec::new(),
             state: State::Maintenance,
             progress: Some(0),
             host: None,

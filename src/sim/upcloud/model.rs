@@ -73,6 +73,7 @@ pub(super) struct Server {
     pub(super) cores: u64,
     pub(super) memory: u64,
     pub(super) labels: Labels,
+    pub(super) tags: Vec<String>,
     pub(super) state: State,
     /// Percent, as long as it is being created.
     pub(super) progress: Option<u8>,

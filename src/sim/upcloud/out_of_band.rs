@@ -135,6 +135,11 @@ impl UpCloudSim {
         })
     }
 
+    /// Somebody puts a tag on it.
+    pub fn oob_tag(&self, key: &str, tag: &str) -> Deed {
+        self.change_server(key, |s| s.tags.push(tag.into()))
+    }
+
     /// Its guest ignores the signal to shut down, or heeds it again.
     pub fn set_deaf(&self, key: &str, deaf: bool) -> Deed {
         self.change_server(key, |s| s.deaf = deaf)

@@ -61,7 +61,7 @@ impl World {
             "memory_amount": server.memory.to_string(), "plan": server.plan, "plan_ipv4_bytes": "0",
             "plan_ipv6_bytes": "0", "server_group": self.group_of(&server.id).map(|g| g.id.clone()),
             "simple_backup": server.words.get("simple_backup"), "state": server.state.word(),
-            "tags": {"tag": []}, "title": server.title, "uuid": server.id, "zone": server.zone,
+            "tags": {"tag": server.tags}, "title": server.title, "uuid": server.id, "zone": server.zone,
         });
         if let Some(host) = server
             .host

@@ -26,6 +26,10 @@ impl World {
         if storage.license == 0.0 {
             body["license"] = json!(0);
         }
+        if let Some(body) = body.as_object_mut().filter(|_| storage.kind == "backup") {
+            // Backups are on no tier.
+            body.remove("tier");
+        }
         if let Some(kind) = storage.template {
             body["template_type"] = json!(kind);
         }

@@ -62,8 +62,17 @@ pub(super) const NETWORKS: &[(&str, &str, &str, &str, &str)] = &[
         "94.237",
     ),
 ];
-/// Templates and media: id, title, kind, GB, template type, credits for its license.
-const PUBLIC: &[(&str, &str, &str, u64, Option<&str>, f64)] = &[
+/// Id, title, kind, GB, template type, credits for its license.
+type Medium = (
+    &'static str,
+    &'static str,
+    &'static str,
+    u64,
+    Option<&'static str>,
+    f64,
+);
+/// Templates and media.
+const PUBLIC: &[Medium] = &[
     (
         "01000000-0000-4000-8000-000030240200",
         "Ubuntu Server 24.04 LTS (Noble Numbat)",
@@ -155,7 +164,7 @@ pub struct World {
 impl World {
     pub(super) fn new(config: SimConfig) -> Self {
         let core = Core::new(config.seed, config.epoch);
-        let storage = |&(id, title, kind, size, template, license): &(_, _, _, _, _, _)| {
+        let storage = |&(id, title, kind, size, template, license): &Medium| {
             let storage = Storage {
                 id: String::from(id),
                 title: String::from(title),

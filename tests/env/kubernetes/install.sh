@@ -10,7 +10,7 @@ kube() { kubectl --kubeconfig "$admin" "$@"; }
 kubectl kustomize "$root/deploy/default" |
   awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: Deployment\n/' |
   kube apply -f - >/dev/null
-kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev --timeout=30s >/dev/null
+kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
 token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
 (umask 077 && kube config view --raw --flatten --minify >"$out")
 kubectl --kubeconfig "$out" config set-credentials evenkeel --token "$token" >/dev/null

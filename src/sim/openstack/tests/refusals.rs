@@ -205,9 +205,8 @@ async fn quotas() {
     );
 
     let quota = Quota {
-        instances: -1,
-        cores: -1,
         ram: 600,
+        ..Quota::default()
     };
     let client = Client::with(SimConfig {
         quota,

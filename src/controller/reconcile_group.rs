@@ -1,0 +1,244 @@
+//! One turn of one group, in the order of [`super::reconcile`].
+
+use std::sync::Arc;
+
+use kube::Resource;
+use tokio::time::Instant;
+
+use super::accounts::{Snapshot, Usable};
+use super::call::{self, Asker};
+use super::reconcile::{End, Error, Next, ROUNDS};
+use super::write::{self, Written, differs};
+use super::{Shell, groups};
+use crate::api::conditions::{self, ConditionType};
+use crate::api::server_group::{GroupOperationKind, ServerGroup};
+use crate::api::{Server, keys};
+use crate::observer::{Interest, ObjectKey};
+use crate::planner::group::{GroupInput, GroupPlan, plan_group};
+use crate::planner::memory::Memory;
+use crate::planner::{AccountView, Step};
+
+/// One turn of a group.
+///
+/// # Errors
+/// The Kubernetes API could not be used; nothing was sent to a cloud.
+pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End, Error> {
+    for _ in 0..ROUNDS {
+        let Some(group) = shell.groups.get(key) else {
+            return Ok(End {
+                outcome: "gone",
+                again: None,
+            });
+        };
+        if let Next::End(end) = round(shell, key, group).await? {
+            return Ok(end);
+        }
+    }
+    Err(Error::Contended)
+}
+
+async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> Result<Next, Error> {
+    let uid = group.metadata.uid.clone().unwrap_or_default();
+    let config = ObjectKey::new(key.namespace.clone(), group.spec.provider_config_ref.name.clone());
+    let deleting = group.metadata.deletion_timestamp.is_some();
+    let snapshot = shell.accounts.snapshot(&config, deleting, shell.ctx.clock.now());
+    let rest = |outcome| Ok(Next::End(End { outcome, again: None }));
+    if let Snapshot::Usable(usable) = &snapshot
+        && !shell.ctx.ownership.owns(&usable.account)
+    {
+        return rest("not-owned");
+    }
+    let memory = shell.objects.open(&uid, key);
+    let plan = decide(shell, key, &group, &memory, &snapshot);
+    let calls = matches!(plan.step, Step::Call { .. });
+    if calls && shell.objects.calling(&uid) {
+        tracing::error!(object = %key, "a second call was planned while one is under way; it is not made");
+        return rest("rest");
+    }
+    let recorded = Instant::now();
+    let mut current = group;
+    // Before a call the record is written even where it says nothing new: the write proves that it still holds.
+    if calls || differs(current.status.as_ref(), &plan.status) {
+        let wanted = ServerGroup {
+            status: Some(plan.status.clone()),
+            ..(*current).clone()
+        };
+        match write::status(shell, key, &wanted).await? {
+            Written::Yes(written) => {
+                shell.groups.put((*written).clone());
+                let before = std::mem::replace(&mut current, Arc::new(*written));
+                if shown(&before) != shown(&current) {
+                    groups::wake_members(shell, key);
+                }
+            }
+            Written::Conflict => return write::refresh(shell, &shell.groups, key, &uid).await,
+            Written::Gone => return Ok(gone(shell, key, &uid)),
+        }
+    }
+    let interest = interest(key, &current, &plan);
+    shell.objects.store(&uid, plan.memory);
+    for event in plan.events {
+        shell.events.publish(current.object_ref(&()), event);
+    }
+    let again = plan.again_at.map(|t| shell.ctx.clock.instant(t));
+    let usable = match snapshot {
+        Snapshot::Usable(usable) => {
+            shell.accounts.attend(&usable.account, &uid, interest);
+            Some(*usable)
+        }
+        Snapshot::Unusable(_, account) => {
+            match account {
+                Some(account) => {
+                    // The first list is waited for, whenever it was asked for.
+                    let list_after = interest.list_after.or(Some(jiff::Timestamp::MIN));
+                    let first = Interest {
+                        list_after,
+                        ..interest
+                    };
+                    shell.accounts.attend(&account, &uid, first);
+                }
+                None => shell.accounts.forget(&uid),
+            }
+            None
+        }
+    };
+    finish(shell, key, &config, &current, plan.step, usable, recorded, again).await
+}
+
+/// What members wait for.
+fn shown(group: &ServerGroup) -> impl PartialEq + use<> {
+    let status = group.status.as_ref();
+    let ready = status.and_then(|s| conditions::get(&s.conditions, ConditionType::Ready));
+    (
+        status.and_then(|s| s.id.clone()),
+        status.and_then(|s| s.observed_generation),
+        ready.map(|c| (c.status.clone(), c.message.clone())),
+    )
+}
+
+fn decide(
+    shell: &Shell,
+    key: &ObjectKey,
+    group: &ServerGroup,
+    memory: &Memory,
+    snapshot: &Snapshot,
+) -> GroupPlan {
+    let members: Vec<Arc<Server>> = groups::members(shell, key).into_iter().map(|(_, s)| s).collect();
+    let lives = |uid: &str| shell.groups.lives(uid);
+    let account = match snapshot {
+        Snapshot::Usable(usable) => AccountView::Usable(&usable.facts),
+        Snapshot::Unusable(o, _) => AccountView::Unusable {
+            reason: o.reason,
+            message: &o.message,
+            since: o.since,
+        },
+    };
+    let claimed = |id: &str| {
+        let others = shell.groups.all().into_iter();
+        let mut others = others.filter(|(k, g)| {
+            let status = g.status.as_ref();
+            let same_account = status.and_then(|s| s.account.as_ref())
+                == match snapshot {
+                    Snapshot::Usable(usable) => Some(&usable.facts.account),
+                    Snapshot::Unusable(..) => None,
+                };
+            k != key && same_account && status.and_then(|s| s.id.as_deref()) == Some(id)
+        });
+        others.next().map(|(k, _)| k.to_string())
+    };
+    plan_group(&GroupInput {
+        group,
+        account,
+        memory,
+        members: &members,
+        claimed: &claimed,
+        process: &shell.ctx.process,
+        installation: &shell.ctx.installation,
+        lives: &lives,
+        now: shell.ctx.clock.now(),
+        seed: shell.ctx.seed,
+    })
+}
+
+fn interest(key: &ObjectKey, group: &ServerGroup, plan: &GroupPlan) -> Interest {
+    let status = group.status.as_ref();
+    let operation = status.and_then(|s| s.operation.as_ref()).map(|o| o.kind);
+    let id = status.and_then(|s| s.id.clone());
+    let imported = group.spec.import.as_ref().map(|i| i.id.clone());
+    Interest {
+        key: key.clone(),
+        ids: id.or(imported).into_iter().collect(),
+        deleting: operation == Some(GroupOperationKind::Delete),
+        busy: plan.busy,
+        list_after: plan.list_after,
+        groups: plan.lists_groups,
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn finish(
+    shell: &Arc<Shell>,
+    key: &ObjectKey,
+    config: &ObjectKey,
+    group: &ServerGroup,
+    step: Step,
+    usable: Option<Usable>,
+    recorded: Instant,
+    again: Option<Instant>,
+) -> Result<Next, Error> {
+    let uid = group.metadata.uid.clone().unwrap_or_default();
+    let end = |outcome| Ok(Next::End(End { outcome, again }));
+    let finalizers = group.metadata.finalizers.iter().flatten().cloned();
+    match (step, usable) {
+        (Step::Wait, _) => end("rest"),
+        // The process is going: what was recorded is carried on by the next one.
+        (_, _) if shell.draining() => end("rest"),
+        (step @ (Step::AddFinalizer | Step::RemoveFinalizer), _) => {
+            let own = keys::GROUP_FINALIZER;
+            let mut wanted: Vec<String> = finalizers.filter(|f| f != own).collect();
+            if step == Step::AddFinalizer {
+                wanted.push(own.to_owned());
+            }
+            let last = wanted.is_empty() && group.metadata.deletion_timestamp.is_some();
+            match write::finalizers(shell, key, group, wanted).await? {
+                Written::Yes(written) => {
+                    shell.groups.put(*written);
+                    if last {
+                        Ok(gone(shell, key, &uid))
+                    } else if step == Step::AddFinalizer {
+                        Ok(Next::Round)
+                    } else {
+                        end("step")
+                    }
+                }
+                Written::Conflict => write::refresh(shell, &shell.groups, key, &uid).await,
+                Written::Gone => Ok(gone(shell, key, &uid)),
+            }
+        }
+        (Step::Call { key: name, call }, Some(usable)) => {
+            let asker = Asker {
+                key: key.clone(),
+                uid,
+                config: config.clone(),
+                account: usable.account,
+                provider: usable.provider,
+            };
+            call::call(shell, asker, name, call, recorded);
+            end("step")
+        }
+        (Step::Look { .. } | Step::Call { .. }, _) => {
+            tracing::error!(object = %key, "a cloud was to be asked that cannot be used");
+            end("rest")
+        }
+    }
+}
+
+fn gone(shell: &Shell, key: &ObjectKey, uid: &str) -> Next {
+    shell.groups.gone(key, uid);
+    shell.forget(key, uid, None);
+    groups::wake_members(shell, key);
+    Next::End(End {
+        outcome: "gone",
+        again: None,
+    })
+}
