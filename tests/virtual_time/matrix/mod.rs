@@ -39,7 +39,11 @@ const fn needs(there: bool, missing: &'static str) -> Result<(), &'static str> {
 type Fresh = fn(&ApiServer) -> Arc<dyn Cloud>;
 
 /// The providers. Another one is a line here and its name in `all!`.
-const PROVIDERS: &[(&str, Fresh)] = &[("openstack", clouds::openstack::fresh)];
+const PROVIDERS: &[(&str, Fresh)] = &[
+    ("openstack", clouds::openstack::fresh),
+    ("upcloud", clouds::upcloud::fresh),
+    ("clouddc", clouds::clouddc::fresh),
+];
 
 fn fresh(provider: &str, api: &ApiServer) -> Arc<dyn Cloud> {
     let (_, make) = PROVIDERS.iter().find(|(name, _)| *name == provider).unwrap();
@@ -80,7 +84,7 @@ macro_rules! all {
 }
 
 all! {
-    openstack;
+    openstack, upcloud, clouddc;
     create_to_ready: nothing,
     created_stopped: nothing,
     stop_and_start: nothing,

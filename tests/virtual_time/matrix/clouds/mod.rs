@@ -1,12 +1,15 @@
 //! What a scenario needs of a cloud, past the controller.
 
+pub mod clouddc;
 pub mod openstack;
+pub mod upcloud;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel::planner::model::Capabilities;
 use evenkeel::providers::transport::Connect;
+use evenkeel::sim::openstack::FaultEffect;
 use serde_json::Value;
 
 /// A server as the cloud itself has it.
@@ -35,6 +38,34 @@ pub enum Mishap {
     LateApply,
     /// 503, and nothing is done.
     Unavailable,
+}
+
+impl Mishap {
+    fn effect(self) -> FaultEffect {
+        match self {
+            Self::LostReply => FaultEffect::LostReply,
+            Self::LateApply => FaultEffect::LateApply {
+                delay_ms: 12_000,
+                wait_ms: 2_000,
+            },
+            Self::Unavailable => FaultEffect::Status {
+                code: 503,
+                body: None,
+            },
+        }
+    }
+}
+
+/// How long a stop hangs, in milliseconds.
+const HANGS_MS: u64 = 3_000_000;
+
+/// A cloud's word for running or stopped, or another one.
+fn power(word: &str) -> &str {
+    match word {
+        "ACTIVE" | "started" | "running" => "Running",
+        "SHUTOFF" | "stopped" => "Stopped",
+        other => other,
+    }
 }
 
 /// One simulated cloud.

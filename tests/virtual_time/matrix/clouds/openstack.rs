@@ -8,11 +8,11 @@ use evenkeel::providers::openstack::CAPABILITIES;
 use evenkeel::providers::transport::Connect;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::openstack::{
-    FaultEffect, FaultRule, HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
+    FaultRule, HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
 };
 use serde_json::{Value, json};
 
-use super::{Cloud, Mishap, Seen};
+use super::{Cloud, Mishap, Seen, power};
 use crate::world::{BASE, PLANTED};
 
 struct OpenStack(Arc<OpenStackSim>);
@@ -25,14 +25,6 @@ pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
     });
     sim.set_password("demo", PLANTED);
     Arc::new(OpenStack(sim))
-}
-
-fn power(status: &str) -> &str {
-    match status {
-        "ACTIVE" => "Running",
-        "SHUTOFF" => "Stopped",
-        other => other,
-    }
 }
 
 impl Cloud for OpenStack {
@@ -115,24 +107,14 @@ impl Cloud for OpenStack {
     }
 
     fn next_create(&self, mishap: Mishap) {
-        let effect = match mishap {
-            Mishap::LostReply => FaultEffect::LostReply,
-            Mishap::LateApply => FaultEffect::LateApply {
-                delay_ms: 12_000,
-                wait_ms: 2_000,
-            },
-            Mishap::Unavailable => FaultEffect::Status {
-                code: 503,
-                body: None,
-            },
-        };
-        self.0.inject(FaultRule::new(effect).on("POST /servers").times(1));
+        self.0
+            .inject(FaultRule::new(mishap.effect()).on("POST /servers").times(1));
     }
 
     fn stops_hang(&self, hang: bool) {
         self.0.clear_faults();
         if hang {
-            self.0.order(order("power_off", Some(36_000_000), None));
+            self.0.order(order("power_off", Some(super::HANGS_MS), None));
         }
     }
 

@@ -1,0 +1,136 @@
+//! UpCloud in the matrix.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel::planner::model::Capabilities;
+use evenkeel::providers::transport::Connect;
+use evenkeel::providers::upcloud::CAPABILITIES;
+use evenkeel::sim::apiserver::ApiServer;
+use evenkeel::sim::upcloud::{FaultRule, HypervisorOrder, Lines, Outage, ServerView, SimConfig, UpCloudSim};
+use serde_json::{Value, json};
+
+use super::{Cloud, Mishap, Seen, power};
+use crate::world::{BASE, PLANTED};
+
+struct UpCloud(Arc<UpCloudSim>);
+
+/// A fresh cloud.
+pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    let sim = UpCloudSim::new(SimConfig {
+        epoch: Some(api.now()),
+        ..SimConfig::default()
+    });
+    sim.set_token(PLANTED);
+    Arc::new(UpCloud(sim))
+}
+
+impl Cloud for UpCloud {
+    fn name(&self) -> &'static str {
+        "upcloud"
+    }
+
+    fn connect(&self) -> Arc<dyn Connect> {
+        Arc::new(Lines(Arc::clone(&self.0)))
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
+    }
+
+    fn account(&self, secret: &str) -> Value {
+        json!({"upcloud": {"secretRef": {"name": secret}}})
+    }
+
+    fn secret(&self, good: bool) -> Value {
+        json!({"endpoint": BASE, "token": if good { PLANTED } else { "wrong" }})
+    }
+
+    fn spec(&self) -> Value {
+        json!({"size": {"name": "1xCPU-1GB"}, "image": {"name": "Ubuntu Server 24.04 LTS (Noble Numbat)"},
+            "sshKeys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeKeyOfATest test"], "upcloud": {"zone": "fi-hel1"}})
+    }
+
+    fn sizes(&self) -> Option<(&'static str, &'static str)> {
+        Some(("1xCPU-1GB", "2xCPU-4GB"))
+    }
+
+    fn refused(&self) -> (Value, &'static str) {
+        (json!({"size": {"name": "9xCPU-9GB"}}), "9xCPU-9GB")
+    }
+
+    fn servers(&self) -> Vec<Seen> {
+        let seen = |s: ServerView| Seen {
+            power: power(&s.state).to_owned(),
+            essence: format!("{:?} {}", s.labels, s.state),
+            id: s.id,
+            name: s.title,
+            uid: s.uid,
+            size: s.plan,
+        };
+        self.0.live_servers().into_iter().map(seen).collect()
+    }
+
+    fn high_water(&self) -> BTreeMap<String, usize> {
+        self.0.high_water()
+    }
+
+    fn stop(&self, id: &str) {
+        self.0.oob_stop(id).unwrap();
+    }
+
+    fn start(&self, id: &str) {
+        self.0.oob_start(id).unwrap();
+    }
+
+    fn delete(&self, id: &str) {
+        self.0.oob_delete(id).unwrap();
+    }
+
+    fn by_hand(&self, name: &str) -> String {
+        self.0.oob_create(name).unwrap()
+    }
+
+    fn outage(&self, down: bool) {
+        self.0.outage(down.then_some(Outage::Refused));
+    }
+
+    fn no_room(&self, full: bool) {
+        self.0.set_hosts(if full { 0 } else { 3 });
+    }
+
+    fn next_create(&self, mishap: Mishap) {
+        let rule = FaultRule::new(mishap.effect());
+        self.0.inject(rule.on("POST /server").times(1));
+    }
+
+    fn stops_hang(&self, hang: bool) {
+        self.0.clear_faults();
+        if hang {
+            for call in ["guest", "stop"] {
+                self.0.order(HypervisorOrder {
+                    call: call.to_owned(),
+                    server: None,
+                    delay_ms: Some(super::HANGS_MS),
+                    fault: None,
+                });
+            }
+        }
+    }
+
+    fn counts(&self) -> BTreeMap<String, usize> {
+        self.0.counts()
+    }
+
+    fn reset_requests(&self) {
+        self.0.reset_requests();
+    }
+
+    fn at_rest(&self) -> &'static [&'static str] {
+        &["GET /server", "GET /server-group"]
+    }
+
+    fn planted(&self) -> Vec<String> {
+        vec![PLANTED.to_owned()]
+    }
+}
