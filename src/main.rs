@@ -6,8 +6,6 @@ use clap::Parser;
 use evenkeel::cli::Cli;
 
 fn main() -> ExitCode {
-    // First of all: with none installed, the first TLS connection would panic.
-    evenkeel::providers::transport::reqwest::install_crypto();
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -8,6 +8,8 @@ pub mod sim;
 
 use clap::{Parser, Subcommand};
 
+use crate::providers::transport::reqwest::install_crypto;
+
 /// Keeps cloud servers in the state that their Kubernetes manifests declare.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version, disable_help_subcommand = true)]
@@ -57,6 +59,8 @@ impl Cli {
     /// # Errors
     /// In words for people.
     pub fn execute(self) -> Result<(), CliError> {
+        // First of all: with none installed, the first TLS connection would panic.
+        install_crypto();
         match self.command {
             Command::Run(args) => args.run(),
             Command::Crds(args) => Ok(args.run()?),

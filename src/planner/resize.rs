@@ -54,6 +54,7 @@ pub(super) fn adjust(
     if !facts.capabilities.has(OperationKind::Resize) {
         let note = format!("size {text} is declared, but this cloud has no sizes");
         synced(d, ConditionStatus::False, Reason::Unsupported, &note);
+        d.size_verdict = Some(Verdict::Stalled(Reason::Unsupported, note));
         return Ok(());
     }
     let failed = d
