@@ -32,6 +32,14 @@ const POWER: &[OperationKind] = &[
     OperationKind::Unrescue,
 ];
 
+/// Refusals that speak of the server, not of the account or of the way there.
+const NOT_TAKEN: &[ErrorClass] = &[
+    ErrorClass::Busy,
+    ErrorClass::NotFound,
+    ErrorClass::InvalidSpec,
+    ErrorClass::Unsupported,
+];
+
 /// How an open operation stands.
 pub(super) enum Progress {
     /// It goes on; this is said of it.
@@ -305,7 +313,10 @@ fn refused(
         });
     }
     let verdict = refusal(d);
-    let _closed = close(d);
+    // The record of a step that is tried again counts the tries, also those that the cloud did not take.
+    if !(op.kind == OperationKind::Retry && NOT_TAKEN.contains(&error.class)) {
+        let _closed = close(d);
+    }
     d.busy = error.class == ErrorClass::Busy;
     Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)))
 }

@@ -244,6 +244,16 @@ fn a_failed_creation_is_tried_again_a_few_times_and_then_made_anew() {
         calls(&w),
         ["Create", "Retry", "Retry", "Retry", "DeleteFailed", "Create"]
     );
+    let mut w = failed(FailedStep::Create, json!({}));
+    for _ in 0..9 {
+        w.fates.push(("Retry", Fate::Refuse(ErrorClass::Busy)));
+    }
+    w.until(1200, "made anew", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(
+        calls(&w),
+        ["Create", "Retry", "Retry", "Retry", "DeleteFailed", "Create"],
+        "a try that the cloud does not take is one"
+    );
     let mut w = failed(FailedStep::Create, json!({"onCreateError": "Hold"}));
     w.run(300);
     assert_eq!(

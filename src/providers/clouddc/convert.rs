@@ -6,7 +6,7 @@ use super::errors::{bounded, fault_class};
 use super::states::{Power, Words, failed_step, raw, state_of};
 use super::wire::{ErrorStatus, Instance, PhysicalServer};
 use crate::api::server_status::AddressStatus;
-use crate::planner::model::{Fault, Marks, ObservedServer, ObservedSize, ServerState};
+use crate::planner::model::{FailedStep, Fault, Marks, ObservedServer, ObservedSize, ServerState};
 
 /// The metadata key of the object's uid.
 const UID: &str = "evenkeel-uid";
@@ -86,6 +86,15 @@ fn fault(error: &ErrorStatus) -> Fault {
     }
 }
 
+/// The step that failed. Where no physical server was found there is nothing to install on: that cannot be tried again.
+fn step_of(instance: &Instance, error: Option<&ErrorStatus>) -> FailedStep {
+    let homeless = instance.server_id.as_deref().unwrap_or_default().is_empty();
+    match failed_step(instance.operation_state.as_deref().unwrap_or_default(), error) {
+        FailedStep::Create | FailedStep::Reinstall if homeless => FailedStep::Other,
+        step => step,
+    }
+}
+
 /// CloudDC's instance in the planner's words.
 pub(super) fn observed(
     instance: Instance,
@@ -100,6 +109,7 @@ pub(super) fn observed(
         _ => None,
     };
     let error = instance.error.as_ref().filter(|e| !e.is_empty());
+    let failed_step = (state == ServerState::Error).then(|| step_of(&instance, error));
     let mut addresses: Vec<AddressStatus> = instance
         .network_interfaces
         .into_iter()
@@ -114,8 +124,7 @@ pub(super) fn observed(
     addresses.sort();
     addresses.truncate(ADDRESSES);
     ObservedServer {
-        failed_step: (state == ServerState::Error)
-            .then(|| failed_step(instance.operation_state.as_deref().unwrap_or_default(), error)),
+        failed_step,
         detailed: true,
         attributes: BTreeMap::new(),
         parts: Vec::new(),

@@ -10,6 +10,7 @@ use evenkeel::observer::clock::Clock;
 use evenkeel::observer::metrics::Metrics;
 use evenkeel::providers::registry::CLOUDS;
 use evenkeel::sim::apiserver::{ApiServer, Verb};
+use evenkeel::sim::openstack::RequestRecord;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ pub struct Field {
     log: Log,
     running: Option<(CancellationToken, AbortOnDropHandle<()>)>,
     started: u64,
+    planted: Vec<String>,
 }
 
 impl Deref for Field {
@@ -57,6 +59,7 @@ impl Field {
             log,
             running: None,
             started: 0,
+            planted: vec![ADMIN_PASSWORD.to_owned()],
         };
         field.account("cloud", true).await;
         field.run();
@@ -120,6 +123,17 @@ impl Field {
             // An abort is what is waited for here.
             let _ = (&mut task).await;
         }
+    }
+
+    /// How many requests were not answered, or with a fault of the cloud.
+    pub fn went_wrong(&self) -> usize {
+        let wrong = |r: &&RequestRecord| !r.answered || r.status.is_some_and(|s| s >= 500);
+        self.cloud.requests().iter().filter(wrong).count()
+    }
+
+    /// From now on this must be seen nowhere.
+    pub fn plant(&mut self, secret: String) {
+        self.planted.push(secret);
     }
 
     /// The one server of an object in the cloud.
@@ -196,7 +210,7 @@ impl Field {
             .collect();
         let shown = Value::from(shown).to_string();
         let mut planted = self.cloud.planted();
-        planted.push(ADMIN_PASSWORD.to_owned());
+        planted.extend(self.planted.clone());
         for secret in planted {
             assert!(!log.contains(&secret), "a secret is in the log");
             assert!(!shown.contains(&secret), "a secret is in the cluster");

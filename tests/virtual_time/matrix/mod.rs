@@ -3,32 +3,69 @@
 mod clouds;
 mod field;
 mod scenarios;
+mod special;
 
 use std::sync::Arc;
 
 use evenkeel::api::server_status::OperationKind;
-use evenkeel::planner::model::{Capabilities, ServerState};
+use evenkeel::planner::model::ServerState;
 use evenkeel::sim::apiserver::ApiServer;
 
 use clouds::Cloud;
 use field::Field;
 
-/// What a scenario needs of a cloud's capabilities; the words say what is missing where it is not there.
-type Need = fn(&Capabilities) -> Result<(), &'static str>;
+/// What a scenario needs of a cloud; the words say what is missing where it is not there.
+type Need = fn(&dyn Cloud) -> Result<(), &'static str>;
 
-fn nothing(_: &Capabilities) -> Result<(), &'static str> {
+fn nothing(_: &dyn Cloud) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn restart(can: &Capabilities) -> Result<(), &'static str> {
-    needs(!can.restart_modes.is_empty(), "the cloud cannot restart")
+fn restart(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        !cloud.capabilities().restart_modes.is_empty(),
+        "the cloud cannot restart",
+    )
 }
 
-fn resize(can: &Capabilities) -> Result<(), &'static str> {
+fn resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let can = cloud.capabilities();
     needs(
         can.allows(OperationKind::Resize, ServerState::Stopped),
         "the cloud has no resize",
     )
+}
+
+fn live_resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().live_resize,
+        "no running server of the cloud grows",
+    )
+}
+
+fn retry(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::Retry),
+        "what failed is made anew, the cloud does not try it again",
+    )
+}
+
+fn modify(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::Modify),
+        "no setting is changed on an existing server",
+    )
+}
+
+fn parts(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::DeletePart),
+        "no disk is left when its server is gone",
+    )
+}
+
+fn told(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(cloud.tells().is_some(), "the cloud tells no password")
 }
 
 const fn needs(there: bool, missing: &'static str) -> Result<(), &'static str> {
@@ -114,12 +151,20 @@ all! {
     a_creation_that_is_not_answered_is_tried_again: nothing,
     the_cloud_away_for_a_minute_in_every_operation: nothing,
     killed_in_every_operation: nothing,
+    a_restart_is_one_request_and_no_drift: restart,
+    a_running_server_grows_without_a_stop: live_resize,
+    a_provisioning_that_failed_is_tried_again: retry,
+    a_try_that_is_refused_makes_way_for_a_new_server: retry,
+    a_changed_name_is_applied: modify,
+    disks_stay_and_are_named: parts,
+    disks_of_ours_go_when_asked_for: parts,
+    a_password_that_is_told_lands_in_its_secret: told,
 }
 
 /// Why a scenario cannot be played on a cloud, if so.
 fn blank(cloud: &dyn Cloud, scenario: &str) -> Option<&'static str> {
     let (_, _, need) = ROWS.iter().find(|(name, ..)| *name == scenario).unwrap();
-    need(cloud.capabilities()).err()
+    need(cloud).err()
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::clouds::Mishap;
 use super::field::Field;
+pub use super::special::*;
 use crate::scenarios::cluster::{condition, id_of, power_of, ready, words};
 use crate::world::NAMESPACE;
 
@@ -314,6 +315,7 @@ pub async fn a_lost_reply_makes_no_second_server(f: &mut Field) {
     let server = f.ready_in("web", "Running").await;
     f.only(&server);
     assert_eq!(server.status.unwrap().create_attempts, Some(1));
+    assert_eq!(f.went_wrong(), 1);
 }
 
 pub async fn a_creation_that_comes_late_makes_no_second_server(f: &mut Field) {
@@ -321,6 +323,7 @@ pub async fn a_creation_that_comes_late_makes_no_second_server(f: &mut Field) {
     f.create("web", json!({})).await;
     let server = f.ready_in("web", "Running").await;
     f.only(&server);
+    assert_eq!(f.went_wrong(), 1);
 }
 
 pub async fn a_creation_that_is_not_answered_is_tried_again(f: &mut Field) {
@@ -328,6 +331,7 @@ pub async fn a_creation_that_is_not_answered_is_tried_again(f: &mut Field) {
     f.create("web", json!({})).await;
     let server = f.ready_in("web", "Running").await;
     f.only(&server);
+    assert_eq!(f.went_wrong(), 1);
 }
 
 pub async fn the_cloud_away_for_a_minute_in_every_operation(f: &mut Field) {
@@ -349,9 +353,11 @@ pub async fn the_cloud_away_for_a_minute_in_every_operation(f: &mut Field) {
 }
 
 async fn away(f: &Field) {
+    f.cloud.reset_requests();
     f.cloud.outage(true);
     sleep(Duration::from_secs(60)).await;
     f.cloud.outage(false);
+    assert!(f.went_wrong() > 0, "nobody saw it");
 }
 
 pub async fn killed_in_every_operation(f: &mut Field) {

@@ -89,6 +89,12 @@ fn an_error_has_its_words_and_its_step() {
         observed(failed(None), None, None).fault.unwrap().message,
         "no available server"
     );
+    for server in [json!(null), json!("")] {
+        let mut homeless = failed(None);
+        homeless.server_id = serde_json::from_value(server).unwrap();
+        let seen = observed(homeless, None, None);
+        assert_eq!(seen.failed_step, Some(FailedStep::Other), "nothing to install on");
+    }
 }
 
 /// The error of a power call stands beside `running` and `stopped`.

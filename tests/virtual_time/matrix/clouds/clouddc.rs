@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel::planner::model::Capabilities;
 use evenkeel::providers::clouddc::CAPABILITIES;
 use evenkeel::providers::transport::Connect;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::clouddc::{
-    ACCESS_KEY, CloudDcSim, FaultRule, HypervisorOrder, InstanceView, Lines, Outage, PROJECT, REGION,
-    SimConfig,
+    ACCESS_KEY, CloudDcSim, FaultEffect, FaultRule, HypervisorOrder, InstanceView, Lines, Outage, PROJECT,
+    REGION, RequestRecord, SimConfig,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +28,8 @@ pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
     let sim = CloudDcSim::new(SimConfig {
         epoch: Some(api.now()),
         machines: MACHINES,
+        // A process that is started again reads the machine's clock, which virtual time has left behind.
+        clock_skew: Duration::from_secs(7 * 24 * 3600),
         ..SimConfig::default()
     });
     sim.set_secret_key(PLANTED);
@@ -138,6 +141,10 @@ impl Cloud for CloudDc {
         self.0.counts()
     }
 
+    fn requests(&self) -> Vec<RequestRecord> {
+        self.0.requests()
+    }
+
     fn reset_requests(&self) {
         self.0.reset_requests();
     }
@@ -148,5 +155,27 @@ impl Cloud for CloudDc {
 
     fn planted(&self) -> Vec<String> {
         vec![PLANTED.to_owned()]
+    }
+
+    fn provisioning_fails(&self, fails: bool) {
+        self.0.clear_faults();
+        if fails {
+            self.0.order(HypervisorOrder {
+                call: "install".to_owned(),
+                server: None,
+                delay_ms: None,
+                fault: Some("error:the disk is not found".to_owned()),
+            });
+        }
+    }
+
+    fn refuse_to_try_again(&self) {
+        let body = json!({"error_code": "iMetal.0203", "error_msg": "an operation is in progress"});
+        let effect = FaultEffect::Status {
+            code: 400,
+            body: Some(body),
+        };
+        self.0
+            .inject(FaultRule::new(effect).on("PUT /instances/reinstall"));
     }
 }

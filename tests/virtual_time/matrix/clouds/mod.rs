@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use evenkeel::planner::model::Capabilities;
 use evenkeel::providers::transport::Connect;
-use evenkeel::sim::openstack::FaultEffect;
+use evenkeel::sim::openstack::{FaultEffect, RequestRecord};
 use serde_json::Value;
 
 /// A server as the cloud itself has it.
@@ -108,10 +108,28 @@ pub trait Cloud: Send + Sync {
     fn stops_hang(&self, hang: bool);
     /// Every request since the last reset, by method and route.
     fn counts(&self) -> BTreeMap<String, usize>;
+    /// Every request since the last reset.
+    fn requests(&self) -> Vec<RequestRecord>;
     /// Forgets the requests.
     fn reset_requests(&self);
     /// The routes that a settled account may ask for.
     fn at_rest(&self) -> &'static [&'static str];
     /// What must be seen nowhere.
     fn planted(&self) -> Vec<String>;
+    /// A part of a spec for which the cloud tells a password, if it ever does.
+    fn tells(&self) -> Option<Value> {
+        None
+    }
+    /// How many disks there are, attached or not.
+    fn disks(&self) -> usize {
+        0
+    }
+    /// The provisioning of servers fails, or works again.
+    fn provisioning_fails(&self, _fails: bool) {
+        unreachable!("of clouds that try it again");
+    }
+    /// The cloud takes no request to try a step again.
+    fn refuse_to_try_again(&self) {
+        unreachable!("of clouds that try it again");
+    }
 }

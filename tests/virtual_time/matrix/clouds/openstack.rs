@@ -8,7 +8,7 @@ use evenkeel::providers::openstack::CAPABILITIES;
 use evenkeel::providers::transport::Connect;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::openstack::{
-    FaultRule, HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
+    FaultRule, HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, RequestRecord, SimConfig, clouds_yaml,
 };
 use serde_json::{Value, json};
 
@@ -120,6 +120,10 @@ impl Cloud for OpenStack {
 
     fn counts(&self) -> BTreeMap<String, usize> {
         self.0.counts()
+    }
+
+    fn requests(&self) -> Vec<RequestRecord> {
+        self.0.requests()
     }
 
     fn reset_requests(&self) {

@@ -7,7 +7,9 @@ use evenkeel::planner::model::Capabilities;
 use evenkeel::providers::transport::Connect;
 use evenkeel::providers::upcloud::CAPABILITIES;
 use evenkeel::sim::apiserver::ApiServer;
-use evenkeel::sim::upcloud::{FaultRule, HypervisorOrder, Lines, Outage, ServerView, SimConfig, UpCloudSim};
+use evenkeel::sim::upcloud::{
+    FaultRule, HypervisorOrder, Lines, Outage, RequestRecord, ServerView, SimConfig, UpCloudSim,
+};
 use serde_json::{Value, json};
 
 use super::{Cloud, Mishap, Seen, power};
@@ -122,6 +124,10 @@ impl Cloud for UpCloud {
         self.0.counts()
     }
 
+    fn requests(&self) -> Vec<RequestRecord> {
+        self.0.requests()
+    }
+
     fn reset_requests(&self) {
         self.0.reset_requests();
     }
@@ -132,5 +138,14 @@ impl Cloud for UpCloud {
 
     fn planted(&self) -> Vec<String> {
         vec![PLANTED.to_owned()]
+    }
+
+    fn tells(&self) -> Option<Value> {
+        // A template without cloud-init: its password is made by the cloud.
+        Some(json!({"image": {"name": "Debian GNU/Linux 8 (Jessie)"}, "sshKeys": []}))
+    }
+
+    fn disks(&self) -> usize {
+        self.0.storages().len()
     }
 }
