@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api::conditions::{self, ConditionType};
-use crate::api::{ProviderConfig, Reason, Server, ServerGroup, ServerStatus};
+use crate::api::{ProviderConfig, Server, ServerGroup, ServerStatus};
 use crate::observer::metrics::{Outcome, ReadyLabels};
 use crate::observer::sync::{Jitter, hash, lock};
 use crate::observer::{ObjectKey, Setup, Wake};

@@ -37,7 +37,10 @@ async fn fleet() -> (Virtual, Stage) {
 
 /// Whether the observer took an absence for a hole in the list.
 fn suspected(world: &Virtual) -> bool {
-    world.log.text().contains("vanished at once")
+    world
+        .log
+        .text()
+        .contains("lack a large share of the recorded servers")
 }
 
 #[tokio::test(start_paused = true)]

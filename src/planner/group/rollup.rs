@@ -105,6 +105,12 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
             member.placement = None;
             continue;
         };
+        // One that never got a place is counted as failed, and says why itself.
+        let server = facts.listing.servers.get(id);
+        if server.is_some_and(|s| s.state == ServerState::Error && s.host.is_none()) {
+            member.placement = None;
+            continue;
+        }
         let placement = judge(facts, seen, id);
         member.placement = Some(placement);
         match placement {

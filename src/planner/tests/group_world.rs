@@ -261,7 +261,7 @@ impl World {
         let woken =
             made.busy || made.again_at.is_some() || made.list_after.is_some() || made.step != Step::Wait;
         assert!(
-            !under_way.is_some_and(|c| c.status == "True") || woken,
+            under_way.is_none_or(|c| c.status != "True") || woken,
             "under way, and nobody looks again"
         );
         if let Step::Call { .. } = made.step {

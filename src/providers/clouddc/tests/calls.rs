@@ -276,7 +276,7 @@ async fn a_power_call_needs_an_instance_with_a_server() {
     }
     let fake = Fake::new(|seen, _| {
         let others = json!({"physical_servers": [{"id": "srv-other"}]});
-        seen.line.starts_with("PUT").then(|| Ok((200, others)))
+        seen.line.starts_with("PUT").then_some(Ok((200, others)))
     });
     let call = operate(OperationKind::Stop, Operate::Plain);
     let error = provider(&fake).call(&call, bare()).await.unwrap_err();
@@ -324,7 +324,7 @@ async fn a_retry_does_the_step_again_that_failed() {
         let fake = Fake::new(move |seen, _| {
             let status = json!({"state": state, "operation_state": operation,
                 "error": {"error_code": "x", "error_msg": "y", "error_type": kind}});
-            seen.line.ends_with("/status").then(|| Ok((200, status)))
+            seen.line.ends_with("/status").then_some(Ok((200, status)))
         });
         let retry = operate(OperationKind::Retry, Operate::Plain);
         let result = provider(&fake).call(&retry, with(&password)).await;
@@ -350,7 +350,7 @@ async fn a_retry_does_the_step_again_that_failed() {
     }
     let fake = Fake::new(|seen, _| {
         let status = json!({"state": "error", "operation_state": "reinstall-failed"});
-        seen.line.ends_with("/status").then(|| Ok((200, status)))
+        seen.line.ends_with("/status").then_some(Ok((200, status)))
     });
     let retry = operate(OperationKind::Retry, Operate::Plain);
     let error = provider(&fake).call(&retry, bare()).await.unwrap_err();

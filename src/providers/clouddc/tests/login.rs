@@ -229,7 +229,7 @@ async fn an_expired_token_is_renewed_once_and_the_request_sent_again() {
 async fn a_wrong_password_is_tried_once() {
     let fake = Fake::new(|seen, _| {
         let said = json!({"error": {"code": 401, "message": format!("wrong {USER_PASSWORD}"), "title": "x"}});
-        (seen.line == LOGIN).then(|| Ok((401, said)))
+        (seen.line == LOGIN).then_some(Ok((401, said)))
     });
     let p = built(&fake, &user()).unwrap();
     for _ in 0..10 {
@@ -263,7 +263,7 @@ async fn while_the_identity_service_is_away_the_old_token_is_used() {
 async fn a_token_for_another_project_is_refused() {
     let fake = Fake::new(|seen, _| {
         let other = json!({"token": {"project": {"id": "p2"}}});
-        (seen.line == LOGIN).then(|| Ok((201, other)))
+        (seen.line == LOGIN).then_some(Ok((201, other)))
     });
     let error = built(&fake, &user()).unwrap().list().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::InvalidSpec);

@@ -78,7 +78,7 @@ async fn a_list_that_may_lack_something_is_an_error() {
     let fake = Fake::new(|seen, _| {
         seen.line
             .contains("physicalservers")
-            .then(|| Ok((500, Value::Null)))
+            .then_some(Ok((500, Value::Null)))
     });
     assert_eq!(
         provider(&fake).list().await.unwrap_err().class,
@@ -90,7 +90,7 @@ async fn a_list_that_may_lack_something_is_an_error() {
 async fn what_is_terminated_is_not_listed_and_what_is_unknown_is() {
     let fake = Fake::new(|seen, _| {
         let body = json!({"instances": [instance("a", "terminated"), instance("b", "hibernated"), instance("c", "error")]});
-        seen.line.contains("instances?").then(|| Ok((200, body)))
+        seen.line.contains("instances?").then_some(Ok((200, body)))
     });
     let list = provider(&fake).list().await.unwrap();
     let seen: Vec<_> = list.iter().map(|s| (s.id.as_str(), s.state)).collect();
@@ -101,7 +101,7 @@ async fn what_is_terminated_is_not_listed_and_what_is_unknown_is() {
 async fn one_instance_is_the_list_its_status_and_its_server() {
     let fake = Fake::new(|seen, _| {
         let status = json!({"state": "stopped", "operation_state": "reinstall-processing"});
-        seen.line.ends_with("/status").then(|| Ok((200, status)))
+        seen.line.ends_with("/status").then_some(Ok((200, status)))
     });
     let seen = provider(&fake).get("s-1").await.unwrap();
     assert_eq!(
