@@ -14,7 +14,7 @@ fn accounts_at_create() {
         &[
             ("the least", json!({}), ""),
             ("every field", full_account(), ""),
-            ("no cloud", json!({"openstack": null}), "a ProviderConfig names its cloud: give openstack"),
+            ("no cloud", json!({"openstack": null}), "a ProviderConfig names its cloud: give exactly one of openstack, upcloud and cloudDC"),
             ("no Secret", json!({"openstack": {"secretRef": null}}), "spec.openstack.secretRef"),
             ("no entry", json!({"openstack": {"cloud": null}}), "spec.openstack.cloud"),
             ("too slow", json!({"observe": {"interval": "1h1s"}}), "observe.interval must be between 1s and 1h"),

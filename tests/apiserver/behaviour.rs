@@ -17,7 +17,7 @@ fn the_api_server_takes_the_definitions() {
         .iter()
         .filter(|c| c["spec"]["group"] == "evenkeel.dev")
         .collect();
-    assert_eq!(ours.len(), 2);
+    assert_eq!(ours.len(), 3);
     for crd in ours {
         let conditions: BTreeMap<&str, &str> = crd["status"]["conditions"]
             .as_array()
@@ -120,7 +120,7 @@ fn columns_show_what_matters() {
         ]
     );
     let wide = rows(&["get", "servers", "-o", "wide"]);
-    assert_eq!(wide[0][8..], ["DESIREDFROM", "ID", "PROVIDER"]);
+    assert_eq!(wide[0][8..], ["DESIREDFROM", "ID", "PROVIDER", "GROUP"]);
     assert_eq!(wide[1][8..], ["Spec", "4711", "helsinki"]);
     ns.create(&object("ProviderConfig", "helsinki", &account()))
         .ok()

@@ -39,7 +39,7 @@ fn breaches(path: &[&str], schema: &Value, base: &Value, found: &mut Vec<(String
         add((0..=n)
             .map(|i| {
                 if objects {
-                    json!({"name": format!("n{i}"), "network": "x"})
+                    json!({"name": format!("n{i}")})
                 } else {
                     json!(format!("t{i}"))
                 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cases::{at_create, at_update, merged, server};
+use crate::cases::{at_create, at_update_of, merged, server};
 
 fn base() -> Value {
     merged(
@@ -89,17 +89,19 @@ fn what_is_taken_when_one_is_created() {
 
 #[test]
 fn it_stays_as_it_was_made() {
-    at_update(
+    let made = json!({"observedGeneration": 1, "id": "4711"});
+    at_update_of(
         "clouddc-update",
         "Server",
         &base(),
+        Some(&made),
         &[
             ("unchanged", json!({}), json!({"powerState": "Stopped"}), ""),
             (
                 "another machine",
                 json!({}),
                 json!({"cloudDC": {"serverID": "server-02"}}),
-                "cloudDC is immutable",
+                "cloudDC is immutable once a server exists",
             ),
         ],
     );
