@@ -210,9 +210,14 @@ impl Parts {
         (keystone, nova)
     }
 
+    /// What the controller is told of the cluster.
+    fn config(&self) -> Value {
+        serde_saphyr::from_str(&std::fs::read_to_string(self.kubeconfig()).unwrap()).unwrap()
+    }
+
     /// A proxy to the cluster, for one controller.
     pub async fn cluster_proxy(&self) -> Proxy {
-        let config: Value = serde_json::from_slice(&std::fs::read(self.kubeconfig()).unwrap()).unwrap();
+        let config = self.config();
         let ca = std::fs::read(self.cluster.kubeconfig().with_file_name("pki").join("ca.crt")).unwrap();
         let server = config["clusters"][0]["cluster"]["server"].as_str().unwrap();
         Proxy::start(server, Some(&ca), None).await
@@ -227,8 +232,7 @@ impl Parts {
 
     /// Starts a controller for one stage alone, which has its lease there and sees the cluster through a proxy.
     pub fn controller_of(&self, s: &Stage, cluster: &Proxy) -> Process {
-        let config = std::fs::read(self.kubeconfig()).unwrap();
-        let mut config: Value = serde_json::from_slice(&config).unwrap();
+        let mut config = self.config();
         config["clusters"][0]["cluster"] = json!({"server": cluster.url});
         let file = self.scratch.path().join(format!("{}.kubeconfig", s.namespace));
         std::fs::write(&file, config.to_string()).unwrap();
