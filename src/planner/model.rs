@@ -349,6 +349,20 @@ pub enum Operate {
     Part(PartKind, String),
 }
 
+impl std::fmt::Display for Operate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Plain => f.write_str("plain"),
+            Self::Stop(kind, _) => kind.fmt(f),
+            Self::Restart { mode, .. } => mode.fmt(f),
+            Self::Size(size) => f.write_str(&size.text()),
+            Self::Marks(_) => f.write_str("marks"),
+            Self::Attributes(_) => f.write_str("settings"),
+            Self::Part(kind, _) => kind.fmt(f),
+        }
+    }
+}
+
 /// What a cloud answered to a call that it accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {

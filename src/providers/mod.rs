@@ -1,5 +1,6 @@
 //! The clouds, translated into the planner's words. No policy lives here.
 
+mod answers;
 pub mod clouddc;
 pub mod openstack;
 pub mod registry;

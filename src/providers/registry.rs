@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Provider;
+use super::transport::budget::{Budget, Limits};
 use super::transport::budgets::Budgets;
-use super::transport::client::Recorder;
+use super::transport::client::{HttpClient, Recorder};
 use super::transport::endpoint::EndpointRules;
 use super::transport::reqwest::HttpConnect;
 use super::transport::{Connect, Transport};
@@ -26,6 +27,19 @@ pub struct Build<'a> {
     pub budgets: &'a Arc<Budgets>,
     /// Whether endpoints may be plain http or addresses of this machine.
     pub allow_insecure_endpoints: bool,
+}
+
+impl Build<'_> {
+    /// The way to the cloud, within the budget of its account and under the rules for endpoints.
+    pub fn http(&self) -> HttpClient {
+        let rules = EndpointRules {
+            allow_insecure: self.allow_insecure_endpoints,
+        };
+        let limits = Limits::of(&self.spec.requests);
+        HttpClient::new(Arc::clone(&self.transport), Budget::new(limits), rules)
+            .with_budgets(Arc::clone(self.budgets), limits)
+            .with_recorder(Arc::clone(&self.recorder))
+    }
 }
 
 /// Makes a provider. Errors: class `NotFound` for a key that the Secret lacks, `Unauthorized` for credentials

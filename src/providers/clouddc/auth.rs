@@ -226,7 +226,7 @@ async fn log_in(http: &HttpClient, user: &User, project: &str, serial: u64) -> R
         CloudError::new(ErrorClass::Transient, words)
     })?;
     let doc: TokenDoc =
-        serde_json::from_slice(&reply.body).map_err(|e| unreadable("token", Asked::LogIn, &e))?;
+        serde_json::from_slice(&reply.body).map_err(|e| unreadable("CloudDC", "token", Asked::LogIn, &e))?;
     let of = doc
         .token
         .project

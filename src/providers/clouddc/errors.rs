@@ -5,20 +5,8 @@
 use serde_json::Value;
 
 use crate::planner::model::{CloudError, ErrorClass};
+pub(super) use crate::providers::answers::{Asked, bounded, invalid, lost, unreadable, without};
 use crate::providers::transport::client::Reply;
-
-/// What was asked, as far as it changes what a refusal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// Something is read.
-    Read,
-    /// An instance is created.
-    Create,
-    /// Anything else that changes something.
-    Change,
-    /// A log-in.
-    LogIn,
-}
 
 /// One row: such a status, with a code that begins so, on such a request, is that.
 struct Row {
@@ -81,19 +69,8 @@ const TABLE: &[Row] = {
     ]
 };
 
-/// The longest message that is kept, in characters.
-const MESSAGE_LIMIT: usize = 512;
 /// The longest code that is kept, in characters.
 const CODE_LIMIT: usize = 48;
-
-/// Text on one line and bounded.
-pub(super) fn bounded(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MESSAGE_LIMIT) {
-        None => line,
-        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
-    }
-}
 
 /// The code and the words of an error body: the service's and the gateway's `{"error_code", "error_msg"}`, or the
 /// identity service's `{"error": {"code", "message"}}`. Bodies of a 429 need not be JSON.
@@ -143,45 +120,8 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str])
         code: Some(format!("{status} {short}").trim_end().to_owned()),
         message,
         retry_after: reply.retry_after,
-        maybe_applied: status >= 500 && matches!(asked, Asked::Create | Asked::Change),
+        maybe_applied: status >= 500 && asked.changes(),
     }
-}
-
-/// The text without the secrets.
-fn without(text: &str, hide: &[&str]) -> String {
-    // A short secret would match by chance; where it is so short it is no secret.
-    hide.iter()
-        .filter(|s| s.len() >= 4)
-        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-}
-
-/// An error of the transport, on such a request: a create whose reply was lost is ambiguous.
-pub(super) fn lost(error: CloudError, asked: Asked) -> CloudError {
-    match (asked, error.maybe_applied) {
-        (Asked::Create, true) => CloudError {
-            class: ErrorClass::Ambiguous,
-            ..error
-        },
-        (Asked::Read | Asked::LogIn, _) => CloudError {
-            maybe_applied: false,
-            ..error
-        },
-        _ => error,
-    }
-}
-
-/// A reply that cannot be read although its status is fine. Something may have been done.
-pub(super) fn unreadable(what: &str, asked: Asked, why: &serde_json::Error) -> CloudError {
-    // The words of serde_json can hold parts of the body: only the place is told.
-    let place = format!("line {} column {}", why.line(), why.column());
-    let error = CloudError {
-        maybe_applied: true,
-        ..CloudError::new(
-            ErrorClass::Transient,
-            format!("CloudDC's {what} cannot be read ({place})"),
-        )
-    };
-    lost(error, asked)
 }
 
 /// What a fault of an instance means, by its words. No code for a lack of room is known.
@@ -198,11 +138,6 @@ pub(super) fn fault_class(message: &str) -> ErrorClass {
         .iter()
         .find(|(words, _)| message.contains(words))
         .map_or(ErrorClass::Transient, |(_, class)| *class)
-}
-
-/// A request that is not made because of what is asked for.
-pub(super) fn invalid(words: impl Into<String>) -> CloudError {
-    CloudError::new(ErrorClass::InvalidSpec, words)
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ impl CloudDc {
         };
         let reply = self.session.send(request).await?;
         let created: wire::Created = serde_json::from_slice(&reply.body)
-            .map_err(|e| unreadable("answer to a create", Asked::Create, &e))?;
+            .map_err(|e| unreadable("CloudDC", "answer to a create", Asked::Create, &e))?;
         Ok(accepted(&created.instance_id, &reply))
     }
 
@@ -292,7 +292,7 @@ impl CloudDc {
             (OperationKind::Retry, Operate::Plain) => self.retry(id, with).await,
             (kind, how) => Err(CloudError::new(
                 ErrorClass::Unsupported,
-                format!("CloudDC has no {kind} of this kind: {}", word(how)),
+                format!("CloudDC has no {kind} of this kind: {}", how),
             )),
         }
     }
@@ -392,16 +392,4 @@ fn taken(reply: &Reply, id: &str) -> Result<(), CloudError> {
         ErrorClass::Busy,
         format!("CloudDC took the call, but not for {id}"),
     ))
-}
-
-fn word(how: &Operate) -> String {
-    match how {
-        Operate::Plain => "plain".to_owned(),
-        Operate::Stop(kind, _) => kind.to_string(),
-        Operate::Restart { mode, .. } => mode.to_string(),
-        Operate::Size(size) => size.text(),
-        Operate::Marks(_) => "marks".to_owned(),
-        Operate::Attributes(_) => "settings".to_owned(),
-        Operate::Part(kind, _) => kind.to_string(),
-    }
 }

@@ -10,9 +10,6 @@ use crate::api::ProviderConfigSpec;
 use crate::planner::model::{CloudError, ErrorClass};
 use crate::providers::Provider;
 use crate::providers::registry::{Build, Cloud};
-use crate::providers::transport::budget::{Budget, Limits};
-use crate::providers::transport::client::HttpClient;
-use crate::providers::transport::endpoint::EndpointRules;
 
 /// The line of the registry.
 pub const CLOUD: Cloud = Cloud {
@@ -44,14 +41,7 @@ fn build(from: &Build<'_>) -> Result<Arc<dyn Provider>, CloudError> {
         project: account.project_id.clone(),
     };
     let credential = credential(&read, region)?;
-    let rules = EndpointRules {
-        allow_insecure: from.allow_insecure_endpoints,
-    };
-    let limits = Limits::of(&from.spec.requests);
-    let http = HttpClient::new(Arc::clone(&from.transport), Budget::new(limits), rules)
-        .with_budgets(Arc::clone(from.budgets), limits)
-        .with_recorder(Arc::clone(&from.recorder));
-    Ok(Arc::new(CloudDc::new(place, credential, http)?))
+    Ok(Arc::new(CloudDc::new(place, credential, from.http())?))
 }
 
 /// An access key where there is one, else a user.

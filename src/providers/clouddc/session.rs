@@ -139,7 +139,7 @@ impl Session {
     pub(super) async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, CloudError> {
         let asked = request.asked;
         let reply = self.send(request).await?;
-        serde_json::from_slice(&reply.body).map_err(|e| unreadable("answer", asked, &e))
+        serde_json::from_slice(&reply.body).map_err(|e| unreadable("CloudDC", "answer", asked, &e))
     }
 
     /// Sends a request; anything but a 2xx is an error.

@@ -16,6 +16,7 @@ use super::clouds::{Cloud, Domain, Identity, Named};
 use super::errors::{Asked, lost, refusal, unreadable};
 use super::wire::{Service, TokenBody, TokenDoc};
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::answers::invalid;
 use crate::providers::transport::budget::Priority;
 use crate::providers::transport::client::{Ask, HttpClient, Reply};
 
@@ -104,10 +105,6 @@ struct Memory {
     /// How the last log-in failed; for those who waited for it.
     failed: Option<CloudError>,
     serial: u64,
-}
-
-fn invalid(words: impl Into<String>) -> CloudError {
-    CloudError::new(ErrorClass::InvalidSpec, words)
 }
 
 impl Keystone {

@@ -15,6 +15,7 @@ use super::paging::next_marker;
 use super::session::{Request, Services};
 use super::wire::{FlavorPage, Identified, ImageList, NetworkList};
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::answers::invalid;
 use crate::providers::transport::budget::Priority;
 
 /// How long something found is believed.
@@ -89,10 +90,6 @@ pub(super) struct Catalog {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn invalid(words: String) -> CloudError {
-    CloudError::new(ErrorClass::InvalidSpec, words)
 }
 
 impl Catalog {

@@ -2,12 +2,12 @@
 //! <https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html>.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::planner::model::{CloudError, ErrorClass};
+use crate::planner::model::CloudError;
+use crate::providers::answers::invalid;
 use crate::providers::transport::endpoint::EndpointRules;
 
 /// One entry of `clouds.yaml`, checked. Its `Debug` shows no secret.
@@ -112,10 +112,6 @@ struct Auth {
     application_credential_secret: Option<SecretString>,
     #[serde(default, deserialize_with = "secret")]
     token: Option<SecretString>,
-}
-
-fn invalid(words: impl fmt::Display) -> CloudError {
-    CloudError::new(ErrorClass::InvalidSpec, format!("clouds.yaml: {words}"))
 }
 
 /// Reads one cloud of a `clouds.yaml`. `region` and `interface` overrule the file's.

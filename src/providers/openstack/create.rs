@@ -9,14 +9,11 @@ use super::convert::{ATTEMPT, metadata_of, tag};
 use super::discovery::Need;
 use super::session::Services;
 use crate::api::server::{OpenStackNetwork, Size};
-use crate::planner::model::{CloudError, CreateRequest, ErrorClass};
+use crate::planner::model::{CloudError, CreateRequest};
+use crate::providers::answers::invalid;
 
 /// The longest user data that Nova takes, in bytes after base64.
 const USER_DATA_LIMIT: usize = 65535;
-
-fn invalid(words: impl Into<String>) -> CloudError {
-    CloudError::new(ErrorClass::InvalidSpec, words)
-}
 
 /// A flavor's id for a size.
 pub(super) async fn flavor_of(

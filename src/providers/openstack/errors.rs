@@ -3,22 +3,8 @@
 use serde_json::Value;
 
 use crate::planner::model::{CloudError, ErrorClass};
+pub(super) use crate::providers::answers::{Asked, bounded, lost, unreadable, without};
 use crate::providers::transport::client::Reply;
-
-/// What was asked, as far as it changes what a refusal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// Something is read.
-    Read,
-    /// A server is created.
-    Create,
-    /// A resize is confirmed.
-    Confirm,
-    /// Anything else that changes something.
-    Change,
-    /// A log-in.
-    LogIn,
-}
 
 /// One row: such a status, with this key and these words, on such a request, is that.
 struct Row {
@@ -112,18 +98,6 @@ const TABLE: &[Row] = {
     ]
 };
 
-/// The longest message that is kept, in characters.
-const MESSAGE_LIMIT: usize = 512;
-
-/// Text on one line and bounded.
-pub(super) fn bounded(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MESSAGE_LIMIT) {
-        None => line,
-        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
-    }
-}
-
 /// The key and the words of an error body: Nova's `{"key": {"message"}}`, Neutron's `{"NeutronError": {"message"}}`,
 /// Keystone's `{"error": {"message"}}`; anything else has no key.
 fn words_of(body: &[u8]) -> (String, String) {
@@ -169,49 +143,12 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str])
         code: Some(code),
         message,
         retry_after: reply.retry_after,
-        maybe_applied: status >= 500 && matches!(asked, Asked::Create | Asked::Confirm | Asked::Change),
+        maybe_applied: status >= 500 && asked.changes(),
     }
 }
 
 fn short(key: &str) -> String {
     key.chars().take(48).collect()
-}
-
-/// The text without the secrets.
-pub(super) fn without(text: &str, hide: &[&str]) -> String {
-    // A short secret would match by chance; where it is so short it is no secret.
-    hide.iter()
-        .filter(|s| s.len() >= 4)
-        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-}
-
-/// An error of the transport, on such a request: a create whose reply was lost is ambiguous.
-pub(super) fn lost(error: CloudError, asked: Asked) -> CloudError {
-    match (asked, error.maybe_applied) {
-        (Asked::Create, true) => CloudError {
-            class: ErrorClass::Ambiguous,
-            ..error
-        },
-        (Asked::Read | Asked::LogIn, _) => CloudError {
-            maybe_applied: false,
-            ..error
-        },
-        _ => error,
-    }
-}
-
-/// A reply that cannot be read although its status is fine. Something may have been done.
-pub(super) fn unreadable(service: &str, what: &str, asked: Asked, why: &serde_json::Error) -> CloudError {
-    // The words of serde_json can hold parts of the body: only the place is told.
-    let place = format!("line {} column {}", why.line(), why.column());
-    let error = CloudError {
-        maybe_applied: true,
-        ..CloudError::new(
-            ErrorClass::Transient,
-            format!("{service}'s {what} cannot be read ({place})"),
-        )
-    };
-    lost(error, asked)
 }
 
 /// What a fault of a server means, by its words.

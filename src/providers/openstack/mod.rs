@@ -195,7 +195,7 @@ impl OpenStack {
             (kind, how) => {
                 return Err(CloudError::new(
                     ErrorClass::Unsupported,
-                    format!("OpenStack has no {kind} of this kind: {}", word(how)),
+                    format!("OpenStack has no {kind} of this kind: {}", how),
                 ));
             }
         };
@@ -376,17 +376,5 @@ fn created(reply: &Reply) -> Result<Accepted, CloudError> {
             Some(id) => Ok(accepted(id, reply)),
             None => Err(unreadable("Nova", "answer to a create", Asked::Create, &e)),
         },
-    }
-}
-
-fn word(how: &Operate) -> String {
-    match how {
-        Operate::Plain => "plain".to_owned(),
-        Operate::Stop(kind, _) => kind.to_string(),
-        Operate::Restart { mode, .. } => mode.to_string(),
-        Operate::Size(size) => size.text(),
-        Operate::Marks(_) => "marks".to_owned(),
-        Operate::Attributes(_) => "settings".to_owned(),
-        Operate::Part(kind, _) => kind.to_string(),
     }
 }

@@ -8,9 +8,6 @@ use crate::api::provider_config::CatalogInterface;
 use crate::planner::model::{CloudError, ErrorClass};
 use crate::providers::Provider;
 use crate::providers::registry::{Build, Cloud};
-use crate::providers::transport::budget::{Budget, Limits};
-use crate::providers::transport::client::HttpClient;
-use crate::providers::transport::endpoint::EndpointRules;
 
 /// The key of the Secret with the credentials.
 const KEY: &str = "clouds.yaml";
@@ -41,19 +38,18 @@ fn build(from: &Build<'_>) -> Result<Arc<dyn Provider>, CloudError> {
         CatalogInterface::Public => "public",
         CatalogInterface::Internal => "internal",
     });
-    let rules = EndpointRules {
-        allow_insecure: from.allow_insecure_endpoints,
-    };
-    let limits = Limits::of(&from.spec.requests);
-    let http = HttpClient::new(Arc::clone(&from.transport), Budget::new(limits), rules)
-        .with_budgets(Arc::clone(from.budgets), limits)
-        .with_recorder(Arc::clone(&from.recorder));
     let origin = format!("cloud {} of Secret {}", account.cloud, account.secret_ref.name);
-    let project = OpenStack::new(clouds, &account.cloud, account.region.as_deref(), interface, http)
-        .map_err(|e| CloudError {
-            message: format!("Secret {}: {}", account.secret_ref.name, e.message),
-            ..e
-        })?
-        .with_origin(origin);
+    let project = OpenStack::new(
+        clouds,
+        &account.cloud,
+        account.region.as_deref(),
+        interface,
+        from.http(),
+    )
+    .map_err(|e| CloudError {
+        message: format!("Secret {}: {}", account.secret_ref.name, e.message),
+        ..e
+    })?
+    .with_origin(origin);
     Ok(Arc::new(project))
 }

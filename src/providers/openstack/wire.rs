@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-/// Reads `null` as the default.
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(d)?.unwrap_or_default())
-}
+use crate::providers::answers::nullable;
 
 /// `GET /servers/{id}`.
 #[derive(Debug, Deserialize)]

@@ -14,8 +14,9 @@ use crate::api::upcloud::{
     UpCloudAddress, UpCloudDisk, UpCloudDiskAction, UpCloudInterface, UpCloudNetworkType, UpCloudServer,
     UpCloudTier,
 };
-use crate::planner::model::{CloudError, CreateRequest, ErrorClass};
+use crate::planner::model::{CloudError, CreateRequest};
 use crate::providers::CallWith;
+use crate::providers::answers::invalid;
 
 /// The longest host name and title, in characters.
 const HOSTNAME_LIMIT: usize = 128;
@@ -24,10 +25,6 @@ const TITLE_LIMIT: usize = 255;
 const DEVICES: usize = 16;
 /// The length of a password of the remote console.
 const CONSOLE_PASSWORD: usize = 8;
-
-fn invalid(words: impl Into<String>) -> CloudError {
-    CloudError::new(ErrorClass::InvalidSpec, words)
-}
 
 /// A size as the service takes it: a plan, or cores and memory.
 pub(super) fn size_of(size: &Size) -> Result<Vec<(&'static str, Value)>, CloudError> {

@@ -5,18 +5,8 @@
 use serde_json::Value;
 
 use crate::planner::model::{CloudError, ErrorClass};
+pub(super) use crate::providers::answers::{Asked, bounded, lost, unreadable, without};
 use crate::providers::transport::client::Reply;
-
-/// What was asked, as far as it changes what a refusal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// Something is read.
-    Read,
-    /// A server or a group is created.
-    Create,
-    /// Anything else that changes something.
-    Change,
-}
 
 /// One row: this code, on such a request, is that. A star stands for any beginning or any end.
 struct Row {
@@ -157,19 +147,8 @@ fn classify(status: u16, code: &str, asked: Asked) -> ErrorClass {
     })
 }
 
-/// The longest message that is kept, in characters.
-const MESSAGE_LIMIT: usize = 512;
 /// The longest code that is kept, in characters.
 const CODE_LIMIT: usize = 64;
-
-/// Text on one line and bounded.
-fn bounded(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MESSAGE_LIMIT) {
-        None => line,
-        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
-    }
-}
 
 /// The code and the words of an error body, in either of the two forms: `{"error": {"error_code", "error_message"}}`,
 /// or a problem document whose type ends in `#ERROR_` and the code.
@@ -194,17 +173,13 @@ fn words_of(body: &[u8]) -> (String, String) {
 }
 
 /// A refusal in our words. `hide` are secrets that went with the request: a cloud may repeat what it refuses.
-pub(super) fn refusal<'a>(reply: &Reply, asked: Asked, hide: impl Iterator<Item = &'a str>) -> CloudError {
+pub(super) fn refusal(reply: &Reply, asked: Asked, hide: &[&str]) -> CloudError {
     let status = reply.status.as_u16();
     let (code, words) = words_of(&reply.body);
     let class = classify(status, &code, asked);
-    // A short secret would match by chance; where it is so short it is no secret.
-    let words = hide
-        .filter(|s| s.len() >= 4)
-        .fold(words, |words, secret| words.replace(secret, "***"));
     let message = match words.trim() {
         "" => format!("UpCloud answered {} without a reason", reply.status),
-        words => bounded(words),
+        words => bounded(&without(words, hide)),
     };
     let code = match code.as_str() {
         "" => status.to_string(),
@@ -215,7 +190,7 @@ pub(super) fn refusal<'a>(reply: &Reply, asked: Asked, hide: impl Iterator<Item 
         code: Some(code),
         message,
         retry_after: reply.retry_after,
-        maybe_applied: status >= 500 && asked != Asked::Read,
+        maybe_applied: status >= 500 && asked.changes(),
     }
 }
 
@@ -226,33 +201,4 @@ pub(super) fn has_code(error: &CloudError, code: &str) -> bool {
         .as_deref()
         .and_then(|c| c.split(' ').nth(1))
         .is_some_and(|c| c == code)
-}
-
-/// An error of the transport, on such a request: a create whose reply was lost is ambiguous.
-pub(super) fn lost(error: CloudError, asked: Asked) -> CloudError {
-    match (asked, error.maybe_applied) {
-        (Asked::Create, true) => CloudError {
-            class: ErrorClass::Ambiguous,
-            ..error
-        },
-        (Asked::Read, _) => CloudError {
-            maybe_applied: false,
-            ..error
-        },
-        _ => error,
-    }
-}
-
-/// A reply that cannot be read although its status is fine. Something may have been done.
-pub(super) fn unreadable(what: &str, asked: Asked, why: &serde_json::Error) -> CloudError {
-    // The words of serde_json can hold parts of the body: only the place is told.
-    let place = format!("line {} column {}", why.line(), why.column());
-    let error = CloudError {
-        maybe_applied: true,
-        ..CloudError::new(
-            ErrorClass::Transient,
-            format!("UpCloud's {what} cannot be read ({place})"),
-        )
-    };
-    lost(error, asked)
 }

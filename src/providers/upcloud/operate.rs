@@ -99,7 +99,7 @@ pub(super) async fn operate(
         (kind, how) => {
             return Err(CloudError::new(
                 ErrorClass::Unsupported,
-                format!("UpCloud has no {kind} of this kind: {}", word(how)),
+                format!("UpCloud has no {kind} of this kind: {}", how),
             ));
         }
     };
@@ -207,17 +207,5 @@ async fn resize(service: &Service, id: &str, request: Request<'_>) -> Result<Acc
             _ => Err(error),
         },
         Err(error) => Err(error),
-    }
-}
-
-fn word(how: &Operate) -> String {
-    match how {
-        Operate::Plain => "plain".to_owned(),
-        Operate::Stop(kind, _) => kind.to_string(),
-        Operate::Restart { mode, .. } => mode.to_string(),
-        Operate::Size(size) => size.text(),
-        Operate::Marks(_) => "marks".to_owned(),
-        Operate::Attributes(_) => "settings".to_owned(),
-        Operate::Part(kind, _) => kind.to_string(),
     }
 }

@@ -148,7 +148,7 @@ impl Service {
             return Ok(reply);
         }
         let hide = self.credential.secrets().chain(request.hide.iter().copied());
-        let error = refusal(&reply, request.asked, hide);
+        let error = refusal(&reply, request.asked, &hide.collect::<Vec<_>>());
         if reply.status == StatusCode::UNAUTHORIZED || error.class == ErrorClass::Unauthorized {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             *refused = Some((Instant::now(), error.clone()));
@@ -159,7 +159,8 @@ impl Service {
 
 /// Reads a reply.
 pub(super) fn parse<T: DeserializeOwned>(reply: &Reply, asked: Asked, route: &str) -> Result<T, CloudError> {
-    serde_json::from_slice(&reply.body).map_err(|e| unreadable(&format!("answer to {route}"), asked, &e))
+    serde_json::from_slice(&reply.body)
+        .map_err(|e| unreadable("UpCloud", &format!("answer to {route}"), asked, &e))
 }
 
 /// An id that can stand in a path: UpCloud's are UUIDs.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::planner::model::ErrorClass;
 use secrecy::ExposeSecret;
 
 const LAX: EndpointRules = EndpointRules { allow_insecure: true };

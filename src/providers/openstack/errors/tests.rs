@@ -1,4 +1,5 @@
 use super::*;
+use crate::providers::answers::MESSAGE_LIMIT;
 use ErrorClass::*;
 
 fn reply(status: u16, body: &str) -> Reply {

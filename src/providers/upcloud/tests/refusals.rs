@@ -33,7 +33,7 @@ fn every_code_of_the_page_has_a_row() {
         // A refusal with such a code says that nothing was done.
         let body = json!({"error": {"error_code": code, "error_message": "why"}}).to_string();
         let status = u16::try_from(row["status"].as_u64().unwrap()).unwrap();
-        let error = refusal(&reply(status, &body), asked(section), std::iter::empty());
+        let error = refusal(&reply(status, &body), asked(section), &[]);
         assert_eq!(Some(error.class), class, "{section}: {code}");
         assert!(!error.maybe_applied && error.message == "why" && has_code(&error, code));
     }
@@ -87,7 +87,7 @@ fn classes_are_those_that_the_planner_can_act_on() {
     ];
     for (asked, status, code, class) in cases {
         let body = json!({"error": {"error_code": code, "error_message": "why"}}).to_string();
-        let error = refusal(&reply(status, &body), asked, std::iter::empty());
+        let error = refusal(&reply(status, &body), asked, &[]);
         assert_eq!(error.class, class, "{asked:?} {status} {code}");
         assert_eq!(error.maybe_applied, status >= 500, "{status} {code}");
     }
@@ -97,7 +97,7 @@ fn classes_are_those_that_the_planner_can_act_on() {
 fn a_problem_document_is_read_too() {
     let body = json!({"type": "https://developers.upcloud.com/1.3/errors#ERROR_SERVER_NOT_FOUND", "title": "Not there",
         "status": 404, "correlation_id": "c", "invalid_params": [{"name": "uuid", "reason": "is odd"}]});
-    let error = refusal(&reply(404, &body.to_string()), Asked::Change, std::iter::empty());
+    let error = refusal(&reply(404, &body.to_string()), Asked::Change, &[]);
     assert_eq!(error.class, ErrorClass::NotFound);
     assert_eq!(error.code.as_deref(), Some("404 SERVER_NOT_FOUND"));
     assert_eq!(error.message, "Not there; uuid: is odd");
@@ -113,7 +113,7 @@ fn what_is_no_json_goes_by_its_status_and_is_bounded() {
         "{\"error\":\"text\"}",
         "\u{1f}\u{8b}",
     ] {
-        let error = refusal(&reply(502, body), Asked::Change, std::iter::empty());
+        let error = refusal(&reply(502, body), Asked::Change, &[]);
         assert_eq!(
             (error.class, error.maybe_applied),
             (ErrorClass::Transient, true),
@@ -124,7 +124,7 @@ fn what_is_no_json_goes_by_its_status_and_is_bounded() {
     }
     let body =
         json!({"error": {"error_code": "C".repeat(5000), "error_message": "x\n".repeat(5000)}}).to_string();
-    let error = refusal(&reply(400, &body), Asked::Change, std::iter::empty());
+    let error = refusal(&reply(400, &body), Asked::Change, &[]);
     assert!(error.message.len() < 600 && error.code.unwrap().len() < 100);
 }
 

@@ -1,0 +1,89 @@
+//! What every provider does with an answer: reads it leniently, keeps its words short and free of secrets, and
+//! tells a call that was lost from one that was refused.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::planner::model::{CloudError, ErrorClass};
+
+/// What was asked, as far as it changes what a refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Something is read.
+    Read,
+    /// A server or a group is created.
+    Create,
+    /// A resize is confirmed.
+    Confirm,
+    /// Anything else that changes something.
+    Change,
+    /// A log-in.
+    LogIn,
+}
+
+impl Asked {
+    /// Whether it changes something in the cloud.
+    pub(super) const fn changes(self) -> bool {
+        !matches!(self, Self::Read | Self::LogIn)
+    }
+}
+
+/// The longest message that is kept, in characters.
+pub(super) const MESSAGE_LIMIT: usize = 512;
+
+/// Text on one line and bounded.
+pub(super) fn bounded(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MESSAGE_LIMIT) {
+        None => line,
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+    }
+}
+
+/// The text without the secrets that went with the request: a cloud may repeat what it refuses.
+pub(super) fn without(text: &str, hide: &[&str]) -> String {
+    // A short secret would match by chance; where it is so short it is no secret.
+    hide.iter()
+        .filter(|s| s.len() >= 4)
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+/// An error of the transport, on such a request: a create whose reply was lost is ambiguous.
+pub(super) fn lost(error: CloudError, asked: Asked) -> CloudError {
+    match (asked, error.maybe_applied) {
+        (Asked::Create, true) => CloudError {
+            class: ErrorClass::Ambiguous,
+            ..error
+        },
+        (Asked::Read | Asked::LogIn, _) => CloudError {
+            maybe_applied: false,
+            ..error
+        },
+        _ => error,
+    }
+}
+
+/// A reply that cannot be read although its status is fine. Something may have been done.
+pub(super) fn unreadable(service: &str, what: &str, asked: Asked, why: &serde_json::Error) -> CloudError {
+    // The words of serde_json can hold parts of the body: only the place is told.
+    let place = format!("line {} column {}", why.line(), why.column());
+    let error = CloudError {
+        maybe_applied: true,
+        ..CloudError::new(
+            ErrorClass::Transient,
+            format!("{service}'s {what} cannot be read ({place})"),
+        )
+    };
+    lost(error, asked)
+}
+
+/// A request that is not made, or a credential that is not used, because of what is asked for.
+pub(super) fn invalid(words: impl Into<String>) -> CloudError {
+    CloudError::new(ErrorClass::InvalidSpec, words)
+}
+
+/// For wire types: reads `null` as the default.
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    d: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
