@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::memory::{Backoff, Memory, Outcome};
+use super::memory::{Memory, Outcome};
 use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, EventDraft, Input, Step, Takes, backoff, details, power};
+use super::{AccountFacts, EventDraft, Input, Step, Takes, details, power};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish, ServerSpec};
 use crate::api::server_status::{Failure, Operation, OperationKind, PowerStatus};
@@ -149,9 +149,9 @@ impl<'a> Draft<'a> {
             .any(|f| f == keys::FINALIZER)
     }
 
-    /// Whether the annotation stops all writes. A brake fails safe: only its absence and `false` let it go.
+    /// Whether the annotation stops all writes.
     pub(super) fn paused(&self) -> bool {
-        self.annotation(keys::PAUSED).is_some_and(|v| v != "false")
+        brakes(self.annotation(keys::PAUSED))
     }
 
     /// Why nothing may be written to the cloud, if so.
@@ -193,19 +193,12 @@ impl<'a> Draft<'a> {
 
     /// The outcome of the call with this key, if this process made it.
     pub(super) fn outcome(&self, key: &str) -> Option<&Outcome> {
-        self.memory
-            .sent
-            .as_ref()
-            .filter(|s| s.key == key)
-            .map(|s| &s.outcome)
+        self.memory.outcome(key)
     }
 
     /// Whether any call of this process is still on the wire.
     pub(super) fn in_flight(&self) -> bool {
-        matches!(
-            self.memory.sent.as_ref().map(|s| &s.outcome),
-            Some(Outcome::InFlight)
-        )
+        self.memory.in_flight()
     }
 
     /// Records a refusal: its words in status, its class in the backoff.
@@ -216,50 +209,23 @@ impl<'a> Draft<'a> {
         message: &str,
         retry_after: Option<u32>,
     ) {
-        let message = bounded(message, conditions::MAX_MESSAGE - 100);
-        let same = self
-            .status
-            .failure
-            .as_ref()
-            .is_some_and(|f| f.class == class.as_str() && f.message == message);
-        if !same {
-            self.status.failure = Some(Failure {
-                class: class.as_str().to_owned(),
-                code: code.map(|c| bounded(c, 64)),
-                message,
-                first_at: conditions::to_seconds(self.now()),
-            });
-        }
+        note_failure(&mut self.status.failure, class, code, message, self.input.now);
         self.delay(class, retry_after);
     }
 
     /// Waits before the next try, longer each time.
     pub(super) fn delay(&mut self, class: ErrorClass, retry_after: Option<u32>) {
-        let count = self
-            .memory
-            .backoff
-            .as_ref()
-            .filter(|b| b.class == class)
-            .map_or(0, |b| b.count)
-            + 1;
-        let seconds = backoff::seconds(class, count, retry_after, self.input.seed);
-        self.memory.backoff = Some(Backoff {
-            class,
-            count,
-            until: self.after(seconds),
-        });
+        let (now, seed) = (self.input.now, self.input.seed);
+        self.memory.delay(class, retry_after, now, seed);
     }
 
     /// Whether the next try must wait; asks to be planned again then.
     pub(super) fn backing_off(&mut self) -> bool {
-        match &self.memory.backoff {
-            Some(b) if b.until > self.now() => {
-                let until = b.until;
-                self.again(until);
-                true
-            }
-            _ => false,
+        let until = self.memory.waits_until(self.now());
+        if let Some(until) = until {
+            self.again(until);
         }
+        until.is_some()
     }
 
     /// When a refusal is tried again, in words that stay the same until it is.
@@ -396,6 +362,31 @@ impl<'a> Draft<'a> {
             .copied()
             .find(|s| s.as_str() == condition.status)
     }
+}
+
+/// Writes a refusal down. The same words again are the same failure.
+pub(super) fn note_failure(
+    known: &mut Option<Failure>,
+    class: ErrorClass,
+    code: Option<&str>,
+    message: &str,
+    now: Timestamp,
+) {
+    let message = bounded(message, conditions::MAX_MESSAGE - 100);
+    let same = |f: &Failure| f.class == class.as_str() && f.message == message;
+    if !known.as_ref().is_some_and(same) {
+        *known = Some(Failure {
+            class: class.as_str().to_owned(),
+            code: code.map(|c| bounded(c, 64)),
+            message,
+            first_at: conditions::to_seconds(now),
+        });
+    }
+}
+
+/// Whether an annotation stops all writes. A brake fails safe: only its absence and `false` let it go.
+pub(super) fn brakes(annotation: Option<&str>) -> bool {
+    annotation.is_some_and(|v| v != "false")
 }
 
 /// Names one request of an operation.

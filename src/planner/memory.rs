@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::backoff;
+use super::draft::later;
 use super::model::{Accepted, CloudError, ErrorClass, ObservedServer};
 
 /// Process-local memory of one object. The shell keeps it by uid and hands it to every plan.
@@ -27,6 +29,33 @@ pub struct Memory {
     pub corrections: Vec<Timestamp>,
     /// The generation that the memory above speaks of: a new one forgets failures.
     pub generation: Option<i64>,
+}
+
+impl Memory {
+    /// The outcome of the call with this key, if this process made it.
+    pub(super) fn outcome(&self, key: &str) -> Option<&Outcome> {
+        let sent = self.sent.as_ref().filter(|s| s.key == key)?;
+        Some(&sent.outcome)
+    }
+
+    /// Whether any call of this process is still on the wire.
+    pub(super) fn in_flight(&self) -> bool {
+        let outcome = self.sent.as_ref().map(|s| &s.outcome);
+        matches!(outcome, Some(Outcome::InFlight))
+    }
+
+    /// Waits before the next try, longer each time in a row.
+    pub(super) fn delay(&mut self, class: ErrorClass, retry_after: Option<u32>, now: Timestamp, seed: u64) {
+        let known = self.backoff.as_ref().filter(|b| b.class == class);
+        let count = known.map_or(0, |b| b.count) + 1;
+        let until = later(now, backoff::seconds(class, count, retry_after, seed));
+        self.backoff = Some(Backoff { class, count, until });
+    }
+
+    /// Until when the next try must wait, if it must.
+    pub(super) fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.backoff.as_ref().map(|b| b.until).filter(|t| *t > now)
+    }
 }
 
 /// A mutating call and what became of it.

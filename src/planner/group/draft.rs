@@ -7,13 +7,12 @@ use super::{GroupInput, GroupPlan, Verdict};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish};
 use crate::api::server_group::{GroupOperation, GroupOperationKind, ServerGroupSpec, ServerGroupStatus};
-use crate::api::server_status::Failure;
 use crate::api::{Reason, Server, keys};
 use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER};
-use crate::planner::draft::later;
-use crate::planner::memory::{Backoff, Memory, Outcome};
+use crate::planner::draft::{brakes, later, note_failure};
+use crate::planner::memory::{Memory, Outcome};
 use crate::planner::model::{CloudCall, CloudError, ErrorClass, GroupCapabilities, GroupChange, Marks};
-use crate::planner::{AccountFacts, EventDraft, Step, backoff};
+use crate::planner::{AccountFacts, EventDraft, Step};
 
 /// The longest part of a name in the cloud that people choose, in characters.
 const NAME: usize = 240;
@@ -115,7 +114,7 @@ impl<'a> GroupDraft<'a> {
     }
 
     fn paused(&self) -> bool {
-        self.annotation(keys::PAUSED).is_some_and(|v| v != "false")
+        brakes(self.annotation(keys::PAUSED))
     }
 
     /// Why nothing may be written to the cloud, if so.
@@ -158,51 +157,34 @@ impl<'a> GroupDraft<'a> {
 
     /// The outcome of the call with this key, if this process made it.
     pub(super) fn outcome(&self, key: &str) -> Option<&Outcome> {
-        let sent = self.memory.sent.as_ref()?;
-        (sent.key == key).then_some(&sent.outcome)
+        self.memory.outcome(key)
     }
 
     /// Whether any call of this process is still on the wire.
     pub(super) fn in_flight(&self) -> bool {
-        matches!(
-            self.memory.sent.as_ref().map(|s| &s.outcome),
-            Some(Outcome::InFlight)
-        )
+        self.memory.in_flight()
     }
 
     /// Records a refusal: its words in status, its class in the backoff.
     pub(super) fn failed(&mut self, error: &CloudError) {
-        let message = bounded(&error.message, conditions::MAX_MESSAGE - 100);
-        let class = error.class.as_str();
-        let known = self.status.failure.as_ref();
-        if !known.is_some_and(|f| f.class == class && f.message == message) {
-            self.status.failure = Some(Failure {
-                class: class.to_owned(),
-                code: error.code.as_deref().map(|c| bounded(c, 64)),
-                message,
-                first_at: conditions::to_seconds(self.now()),
-            });
-        }
+        let (code, now) = (error.code.as_deref(), self.input.now);
+        note_failure(&mut self.status.failure, error.class, code, &error.message, now);
         self.delay(error.class, error.retry_after);
     }
 
     /// Waits before the next try, longer each time.
     pub(super) fn delay(&mut self, class: ErrorClass, retry_after: Option<u32>) {
-        let known = self.memory.backoff.as_ref().filter(|b| b.class == class);
-        let count = known.map_or(0, |b| b.count) + 1;
-        let seconds = backoff::seconds(class, count, retry_after, self.input.seed);
-        let until = self.after(seconds);
-        self.memory.backoff = Some(Backoff { class, count, until });
+        let (now, seed) = (self.input.now, self.input.seed);
+        self.memory.delay(class, retry_after, now, seed);
     }
 
     /// Whether the next try must wait; asks to be planned again then.
     pub(super) fn backing_off(&mut self) -> bool {
-        let until = self.memory.backoff.as_ref().map(|b| b.until);
-        let Some(until) = until.filter(|t| *t > self.now()) else {
-            return false;
-        };
-        self.again(until);
-        true
+        let until = self.memory.waits_until(self.now());
+        if let Some(until) = until {
+            self.again(until);
+        }
+        until.is_some()
     }
 
     pub(super) fn recovered(&mut self) {
