@@ -22,8 +22,6 @@ pub struct GroupCapabilities {
     pub marks: bool,
     /// Whether the members on one host can be limited.
     pub max_per_host: bool,
-    /// The most members that a group takes, if there is a bound.
-    pub members_max: Option<u32>,
     /// How long a create call may still take effect after it was sent, in seconds.
     pub create_settle_seconds: u32,
 }

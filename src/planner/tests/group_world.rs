@@ -27,7 +27,6 @@ pub(super) static FIXED: GroupCapabilities = GroupCapabilities {
     labels_mutable: false,
     marks: false,
     max_per_host: true,
-    members_max: None,
     create_settle_seconds: 60,
 };
 

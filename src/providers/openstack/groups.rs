@@ -36,7 +36,6 @@ pub(super) static CAPABILITIES: GroupCapabilities = GroupCapabilities {
     labels_mutable: false,
     marks: false,
     max_per_host: true,
-    members_max: None,
     create_settle_seconds: 120,
 };
 
