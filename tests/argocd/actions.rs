@@ -16,7 +16,12 @@ const SOME_TIME: &str = "0001-01-01T00:00:00Z";
 const TIMES: &[&str] = &[keys::RECONCILE_REQUESTED_AT, keys::RETRY];
 /// Action, the sample that it is taken on, and what it does to the annotations.
 const ACTIONS: &[(&str, &str, &str, Option<&str>)] = &[
-    ("reconcile", "READY", keys::RECONCILE_REQUESTED_AT, Some(SOME_TIME)),
+    (
+        "reconcile",
+        "READY",
+        keys::RECONCILE_REQUESTED_AT,
+        Some(SOME_TIME),
+    ),
     ("retry", "READY", keys::RETRY, Some(SOME_TIME)),
     ("pause", "READY", keys::PAUSED, Some("true")),
     ("resume", "paused", keys::PAUSED, None),
@@ -43,7 +48,10 @@ fn of_kind<'a>(ready: &'a str, name: &'a str) -> &'a str {
 fn timeless(mut object: Value) -> Value {
     for key in TIMES {
         if let Some(time) = object["metadata"]["annotations"].get_mut(*key) {
-            assert!(time.as_str().is_some_and(|t| t.ends_with('Z') && t.len() == 20), "{time}");
+            assert!(
+                time.as_str().is_some_and(|t| t.ends_with('Z') && t.len() == 20),
+                "{time}"
+            );
             *time = json!(SOME_TIME);
         }
     }
@@ -52,7 +60,8 @@ fn timeless(mut object: Value) -> Value {
 
 fn list(paused: bool) -> Value {
     let action = |name: &str, title: &str, icon: &str, disabled: bool| {
-        let mut action = json!({"name": name, "displayName": title, "iconClass": format!("fa fa-fw fa-{icon}")});
+        let mut action =
+            json!({"name": name, "displayName": title, "iconClass": format!("fa fa-fw fa-{icon}")});
         if disabled {
             action["disabled"] = json!(true);
         }
@@ -88,7 +97,10 @@ fn the_tests_of_actions_are_up_to_date() {
             match value {
                 Some(value) => merge(&mut object, json!({"metadata": {"annotations": {*key: value}}})),
                 None => {
-                    object["metadata"]["annotations"].as_object_mut().unwrap().remove(*key);
+                    object["metadata"]["annotations"]
+                        .as_object_mut()
+                        .unwrap()
+                        .remove(*key);
                 }
             }
             let path = format!("testdata/{action}.yaml");
@@ -123,7 +135,12 @@ fn actions_change_one_annotation() {
             let mut said = tools::ask(&mut command, &[input]).unwrap().remove(0);
             let said = said.as_array_mut().unwrap();
             said.sort_by_key(|a| a["name"].as_str().unwrap().to_owned());
-            assert_eq!(Value::from(std::mem::take(said)), test["result"], "{kind} {}", test["inputPath"]);
+            assert_eq!(
+                Value::from(std::mem::take(said)),
+                test["result"],
+                "{kind} {}",
+                test["inputPath"]
+            );
         }
         for test in tests["actionTests"].as_array().unwrap() {
             let input = scripts::yaml(&folder.join(test["inputPath"].as_str().unwrap()));

@@ -53,7 +53,11 @@ pub struct Argo {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn listens(port: u16) -> Option<()> {
@@ -80,13 +84,25 @@ impl Argo {
         for kind in ["application", "applicationset", "appproject"] {
             apply(&[&bin.join(format!("{kind}-crd.yaml")).to_string_lossy()], None);
         }
-        let crds = "crd/applications.argoproj.io crd/appprojects.argoproj.io crd/applicationsets.argoproj.io";
-        let wait = [&["wait", "--for=condition=Established", "--timeout=30s"][..], &crds.split(' ').collect::<Vec<_>>()];
-        cluster.kubectl(&wait.concat()).ok().unwrap();
+        for plural in ["applications", "applicationsets", "appprojects"] {
+            // `kubectl wait` fails on a definition that has no conditions yet.
+            eventually("Argo CD's definitions", Duration::from_mins(1), || {
+                cluster
+                    .kubectl(&["get", &format!("{plural}.argoproj.io"), "-A"])
+                    .ok
+                    .then_some(())
+            });
+        }
         cluster.kubectl(&["create", "namespace", "argocd"]).ok().unwrap();
         let folder = scripts::root().join("tests/argocd/installation");
-        let objects = cluster.kubectl(&["kustomize", &folder.to_string_lossy()]).ok().unwrap();
-        assert!(objects.contains("resource.customizations.health.evenkeel.dev_Server:"), "{objects}");
+        let objects = cluster
+            .kubectl(&["kustomize", &folder.to_string_lossy()])
+            .ok()
+            .unwrap();
+        assert!(
+            objects.contains("resource.customizations.health.evenkeel.dev_Server:"),
+            "{objects}"
+        );
         apply(&["-"], Some(&objects));
         let (server, token) = access(cluster);
         let config = json!({"bearerToken": token, "tlsClientConfig": {"insecure": true}}).to_string();
@@ -142,18 +158,49 @@ fn processes(bin: &Path, cluster: &Cluster, scratch: &Path) -> Vec<Guarded> {
     let port = |n: u16| n.to_string();
     let mut all = vec![start(
         "redis-server",
-        &["--port", &port(redis), "--bind", "127.0.0.1", "--save", "", "--dir", &scratch.to_string_lossy()],
+        &[
+            "--port",
+            &port(redis),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            &scratch.to_string_lossy(),
+        ],
     )];
     eventually("redis", minute, || listens(redis));
     all.push(start(
         "argocd-repo-server",
-        &["--redis", &redis_at, "--address", "127.0.0.1", "--port", &port(repo), "--metrics-port", &port(free_port()), "--disable-tls"],
+        &[
+            "--redis",
+            &redis_at,
+            "--address",
+            "127.0.0.1",
+            "--port",
+            &port(repo),
+            "--metrics-port",
+            &port(free_port()),
+            "--disable-tls",
+        ],
     ));
     eventually("the repository server", minute, || listens(repo));
     all.push(start(
         "argocd-application-controller",
-        &["--redis", &redis_at, "--repo-server", &repo_at, "--repo-server-plaintext", "--metrics-port", &port(free_port()),
-            "--namespace", "argocd", "--app-resync", "5", "--persist-resource-health"],
+        &[
+            "--redis",
+            &redis_at,
+            "--repo-server",
+            &repo_at,
+            "--repo-server-plaintext",
+            "--metrics-port",
+            &port(free_port()),
+            "--namespace",
+            "argocd",
+            "--app-resync",
+            "5",
+            "--persist-resource-health",
+        ],
     ));
     all
 }

@@ -6,7 +6,11 @@
 //! set the tests that need them say so and end, unless `CI` is set.
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(dead_code, unreachable_pub, reason = "it uses its own part of what tests share")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it uses its own part of what tests share"
+)]
 
 #[path = "../virtual_time/logs.rs"]
 mod logs;

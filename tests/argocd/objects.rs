@@ -29,7 +29,9 @@ crate::for_each_scenario!(table);
 
 /// A kind of ours: in this group, with a status of the definition's default at least.
 fn ours(object: &Value) -> bool {
-    object["apiVersion"].as_str().is_some_and(|v| v.starts_with(keys::GROUP))
+    object["apiVersion"]
+        .as_str()
+        .is_some_and(|v| v.starts_with(keys::GROUP))
 }
 
 /// What tells one object from another for whoever judges it.
@@ -69,9 +71,7 @@ impl Objects {
 }
 
 /// Plays a scenario in virtual time and gives every object that anybody wrote, in order.
-pub fn played(
-    scenario: impl for<'a> FnOnce(&'a Virtual, &'a Stage) -> BoxFuture<'a, ()>,
-) -> Vec<Value> {
+pub fn played(scenario: impl for<'a> FnOnce(&'a Virtual, &'a Stage) -> BoxFuture<'a, ()>) -> Vec<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -82,7 +82,11 @@ pub fn played(
         let stage = world.stage().await;
         world.run();
         scenario(&world, &stage).await;
-        let written = world.api.writes().into_iter().filter(|w| (200..300).contains(&w.code));
+        let written = world
+            .api
+            .writes()
+            .into_iter()
+            .filter(|w| (200..300).contains(&w.code));
         written.filter_map(|w| w.object.as_deref().cloned()).collect()
     })
 }
@@ -104,7 +108,8 @@ async fn annotate(s: &Stage, name: &str, key: &str, value: Option<&str>) {
 }
 
 async fn suspend(s: &Stage, on: bool) {
-    s.patch::<ProviderConfig>("cloud", json!({"spec": {"suspend": on}})).await;
+    s.patch::<ProviderConfig>("cloud", json!({"spec": {"suspend": on}}))
+        .await;
 }
 
 /// One server under every switch that people turn.
@@ -126,7 +131,8 @@ async fn switches(s: &Stage) {
     s.edit("web", json!({"deletionProtection": true})).await;
     s.ready("web").await;
     s.delete("web").await;
-    s.reason("web", ConditionType::DeletionBlocked, "True", "DeletionProtected").await;
+    s.reason("web", ConditionType::DeletionBlocked, "True", "DeletionProtected")
+        .await;
     s.edit("web", json!({"deletionProtection": false})).await;
     s.gone("web").await;
 }
@@ -166,9 +172,15 @@ async fn accounts(s: &Stage) {
     s.create("web", json!({})).await;
     s.ready("web").await;
     sleep(LONG).await;
-    s.api::<Secret>().delete("cloud", &DeleteParams::default()).await.unwrap();
+    s.api::<Secret>()
+        .delete("cloud", &DeleteParams::default())
+        .await
+        .unwrap();
     sleep(LONG).await;
-    s.api::<ProviderConfig>().delete("cloud", &DeleteParams::default()).await.unwrap();
+    s.api::<ProviderConfig>()
+        .delete("cloud", &DeleteParams::default())
+        .await
+        .unwrap();
     sleep(LONG).await;
     s.remove("web").await;
 }
@@ -267,8 +279,10 @@ pub fn of_tables() -> Objects {
             .filter(|(kind, _)| ConditionType::ALL.iter().any(|k| k.as_str() == **kind))
             .filter_map(|(kind, said)| {
                 let (status, reason) = said.split_once('/')?;
-                Some(json!({"type": kind, "status": status, "reason": reason, "message": "in words",
-                    "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:00Z"}))
+                Some(
+                    json!({"type": kind, "status": status, "reason": reason, "message": "in words",
+                    "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:00Z"}),
+                )
             })
             .collect();
         if conditions.is_empty() {

@@ -29,8 +29,12 @@ fn fresh(object: &Value) -> bool {
 
 const SAMPLES: &[Sample] = &[
     ("Server", "web", "unseen", fresh),
-    ("Server", "web", "creating", |o| says(o, "Reconciling", "True", "Creating")),
-    ("Server", "web", "running", |o| says(o, "Ready", "True", "AsDeclared")),
+    ("Server", "web", "creating", |o| {
+        says(o, "Reconciling", "True", "Creating")
+    }),
+    ("Server", "web", "running", |o| {
+        says(o, "Ready", "True", "AsDeclared")
+    }),
     ("Server", "web", "edited", |o| {
         let seen = o["status"]["observedGeneration"].as_i64();
         seen > Some(0) && seen < o["metadata"]["generation"].as_i64()
@@ -39,15 +43,29 @@ const SAMPLES: &[Sample] = &[
         says(o, "Ready", "True", "AsDeclared") && o["status"]["power"]["observed"] == "Stopped"
     }),
     ("Server", "web", "paused", |o| says(o, "Paused", "True", "Paused")),
-    ("Server", "web", "unreachable", |o| says(o, "Ready", "Unknown", "Unreachable")),
-    ("Server", "wrong", "no-such-image", |o| says(o, "Stalled", "True", "InvalidSpec")),
+    ("Server", "web", "unreachable", |o| {
+        says(o, "Ready", "Unknown", "Unreachable")
+    }),
+    ("Server", "wrong", "no-such-image", |o| {
+        says(o, "Stalled", "True", "InvalidSpec")
+    }),
     ("ServerGroup", "group", "unseen", fresh),
-    ("ServerGroup", "group", "ready", |o| says(o, "Ready", "True", "AsDeclared")),
-    ("ServerGroup", "group", "paused", |o| says(o, "Paused", "True", "Paused")),
+    ("ServerGroup", "group", "ready", |o| {
+        says(o, "Ready", "True", "AsDeclared")
+    }),
+    ("ServerGroup", "group", "paused", |o| {
+        says(o, "Paused", "True", "Paused")
+    }),
     ("ProviderConfig", "cloud", "unseen", fresh),
-    ("ProviderConfig", "cloud", "reachable", |o| says(o, "Ready", "True", "Reachable")),
-    ("ProviderConfig", "cloud", "suspended", |o| says(o, "Ready", "True", "Suspended")),
-    ("ProviderConfig", "cloud", "no-secret", |o| says(o, "Ready", "False", "CredentialsMissing")),
+    ("ProviderConfig", "cloud", "reachable", |o| {
+        says(o, "Ready", "True", "Reachable")
+    }),
+    ("ProviderConfig", "cloud", "suspended", |o| {
+        says(o, "Ready", "True", "Suspended")
+    }),
+    ("ProviderConfig", "cloud", "no-secret", |o| {
+        says(o, "Ready", "False", "CredentialsMissing")
+    }),
 ];
 
 async fn story(s: &Stage) {
@@ -55,8 +73,10 @@ async fn story(s: &Stage) {
     s.ready("web").await;
     s.edit("web", json!({"powerState": "Stopped"})).await;
     s.ready_in("web", "Stopped").await;
-    s.create("wrong", json!({"image": {"name": "no-such-image"}})).await;
-    s.reason("wrong", ConditionType::Stalled, "True", "InvalidSpec").await;
+    s.create("wrong", json!({"image": {"name": "no-such-image"}}))
+        .await;
+    s.reason("wrong", ConditionType::Stalled, "True", "InvalidSpec")
+        .await;
     s.remove("wrong").await;
     groups::make(s, "group", json!({"placement": {"policy": "SoftAntiAffinity"}})).await;
     groups::ready(s, "group").await;
@@ -66,12 +86,20 @@ async fn story(s: &Stage) {
     s.patch::<Server>("web", pause).await;
     s.reason("web", ConditionType::Paused, "True", "Paused").await;
     s.world.outage(true).await;
-    s.reason("web", ConditionType::Ready, "Unknown", "Unreachable").await;
+    s.reason("web", ConditionType::Ready, "Unknown", "Unreachable")
+        .await;
     s.world.outage(false).await;
     s.ready("web").await;
     let account = |on: bool| json!({"spec": {"suspend": on}});
     let said = |what: &'static str| {
-        move |c: &ProviderConfig| says(&serde_json::to_value(c).unwrap(), "Ready", what_status(what), what)
+        move |c: &ProviderConfig| {
+            says(
+                &serde_json::to_value(c).unwrap(),
+                "Ready",
+                what_status(what),
+                what,
+            )
+        }
     };
     s.patch::<ProviderConfig>("cloud", account(true)).await;
     s.wait_for("cloud", "suspended", said("Suspended")).await;
@@ -81,11 +109,16 @@ async fn story(s: &Stage) {
         .delete("cloud", &DeleteParams::default())
         .await
         .unwrap();
-    s.wait_for("cloud", "without its Secret", said("CredentialsMissing")).await;
+    s.wait_for("cloud", "without its Secret", said("CredentialsMissing"))
+        .await;
 }
 
 fn what_status(reason: &str) -> &'static str {
-    if reason == "CredentialsMissing" { "False" } else { "True" }
+    if reason == "CredentialsMissing" {
+        "False"
+    } else {
+        "True"
+    }
 }
 
 /// The files of `testdata`, and the list of tests that Argo CD's repository wants beside them.

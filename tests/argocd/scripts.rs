@@ -97,12 +97,21 @@ fn made_of_scripts() -> String {
 
 #[test]
 fn the_patch_holds_the_scripts() {
-    assert!(made(&patch(), &made_of_scripts()), "{PATCH} is out of date: make generate");
+    assert!(
+        made(&patch(), &made_of_scripts()),
+        "{PATCH} is out of date: make generate"
+    );
 }
 
 /// Argo CD knows no sharing between kinds: the same text lies in each folder.
 #[test]
 fn every_kind_has_the_same_health_script() {
-    let texts: Vec<String> = kinds().iter().map(|k| text(&folder(k).join("health.lua"))).collect();
-    assert!(texts.windows(2).all(|w| w[0] == w[1]), "the health scripts differ");
+    let texts: Vec<String> = kinds()
+        .iter()
+        .map(|k| text(&folder(k).join("health.lua")))
+        .collect();
+    assert!(
+        texts.windows(2).all(|w| w[0] == w[1]),
+        "the health scripts differ"
+    );
 }

@@ -62,7 +62,10 @@ pub fn health(object: &Value) -> (&'static str, String) {
     if deleted(object) {
         ("Progressing", "Pending deletion".to_owned())
     } else if unseen(object) {
-        ("Progressing", "Waiting for the controller to see the object".to_owned())
+        (
+            "Progressing",
+            "Waiting for the controller to see the object".to_owned(),
+        )
     } else if holds(object, "Stalled") {
         ("Degraded", words(object, "Stalled"))
     } else if holds(object, "Paused") {
@@ -95,7 +98,10 @@ fn kstatus(object: &Value) -> &'static str {
 
 /// Asks Argo CD with the scripts of a ConfigMap.
 pub fn ask_argocd(bin: &Path, config: &Path, objects: &[Value]) -> Result<Vec<Value>, String> {
-    tools::ask(Command::new(bin.join("argocd-lua")).arg("health").arg(config), objects)
+    tools::ask(
+        Command::new(bin.join("argocd-lua")).arg("health").arg(config),
+        objects,
+    )
 }
 
 /// Where Argo CD disagrees with the contract.
@@ -141,7 +147,11 @@ fn argo_cd_says_of_every_status_what_its_conditions_mean() {
             assert!(seen.contains_key(&of), "no {of} was judged: {seen:?}");
         }
     }
-    assert!(seen["Server Degraded"] > 10 && all().len() > 200, "{}: {seen:?}", all().len());
+    assert!(
+        seen["Server Degraded"] > 10 && all().len() > 200,
+        "{}: {seen:?}",
+        all().len()
+    );
 }
 
 /// A script with a fault in it is found out, whichever fault it is.
@@ -159,9 +169,15 @@ fn a_wrong_script_is_found_out() {
         ("obj.spec.suspend == true", "false"),
         ("if holds(\"Ready\")", "if not holds(\"Stalled\")"),
         ("status = \"Healthy\"", "status = \"Suspended\""),
-        ("condition[kind].status == \"True\"", "condition[kind].status ~= \"False\""),
+        (
+            "condition[kind].status == \"True\"",
+            "condition[kind].status ~= \"False\"",
+        ),
         ("c.reason .. \": \" .. ", ""),
-        ("return { status = \"Progressing\", message = words(\"Ready\") }", ""),
+        (
+            "return { status = \"Progressing\", message = words(\"Ready\") }",
+            "",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("argocd-cm.yaml");
@@ -230,6 +246,9 @@ fn an_object_that_nobody_has_seen_is_in_progress() {
     }
     let said = tools::ask(&mut Command::new(&program), &seen).unwrap();
     for pair in said.chunks(2) {
-        assert_eq!((&pair[0]["status"], &pair[1]["status"]), (&json!("InProgress"), &json!("Current")));
+        assert_eq!(
+            (&pair[0]["status"], &pair[1]["status"]),
+            (&json!("InProgress"), &json!("Current"))
+        );
     }
 }

@@ -41,10 +41,15 @@ pub struct Watch {
 impl Watch {
     pub fn start(cluster: &Cluster, plural: &str, scratch: &Path) -> Self {
         let mut command = Command::new(cluster.bin().join("kubectl"));
-        command
-            .arg("--kubeconfig")
-            .arg(cluster.kubeconfig())
-            .args(["get", plural, "-A", "-w", "-o", "json", "--output-watch-events"]);
+        command.arg("--kubeconfig").arg(cluster.kubeconfig()).args([
+            "get",
+            plural,
+            "-A",
+            "-w",
+            "-o",
+            "json",
+            "--output-watch-events",
+        ]);
         let log = scratch.join(format!("watch-{plural}.log"));
         let (process, output) = Guarded::start(&command, &log, true);
         let seen = Arc::new(Seen::default());
@@ -58,7 +63,11 @@ impl Watch {
 
     /// Everything so far.
     pub fn events(&self) -> Vec<Event> {
-        self.seen.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What an object is now.
@@ -78,7 +87,10 @@ impl Watch {
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let last = events.last().map(|e| format!("{:#}", e.object)).unwrap_or_default();
+                let last = events
+                    .last()
+                    .map(|e| format!("{:#}", e.object))
+                    .unwrap_or_default();
                 drop(events);
                 panic!("waited {limit:?} in vain for {what}; the last event: {last}");
             }
@@ -89,18 +101,26 @@ impl Watch {
 
     /// Waits until an object is as wanted.
     pub fn until(&self, namespace: &str, name: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.wait(&format!("{namespace}/{name}: {what}"), crate::life::LIMIT, |events| {
-            let last = events.iter().rev().find(|e| e.is(namespace, name))?;
-            (!last.deleted && wanted(&last.object)).then(|| last.object.clone())
-        })
+        self.wait(
+            &format!("{namespace}/{name}: {what}"),
+            crate::life::LIMIT,
+            |events| {
+                let last = events.iter().rev().find(|e| e.is(namespace, name))?;
+                (!last.deleted && wanted(&last.object)).then(|| last.object.clone())
+            },
+        )
     }
 
     /// Waits until an object is gone; when that was.
     pub fn gone(&self, namespace: &str, name: &str) -> Instant {
-        self.wait(&format!("{namespace}/{name} to go"), crate::life::LIMIT, |events| {
-            let last = events.iter().rev().find(|e| e.is(namespace, name))?;
-            last.deleted.then_some(last.at)
-        })
+        self.wait(
+            &format!("{namespace}/{name} to go"),
+            crate::life::LIMIT,
+            |events| {
+                let last = events.iter().rev().find(|e| e.is(namespace, name))?;
+                last.deleted.then_some(last.at)
+            },
+        )
     }
 }
 
@@ -113,7 +133,10 @@ fn read(output: impl Read, seen: &Seen) {
             deleted: event["type"] == "DELETED",
             object: event["object"].take(),
         };
-        seen.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        seen.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
         seen.more.notify_all();
     }
 }
