@@ -21,13 +21,18 @@ type answer struct {
 func run(in io.Reader, out io.Writer) error {
 	objects, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
-		var object map[string]any
-		if err := objects.Decode(&object); errors.Is(err, io.EOF) {
+		var text json.RawMessage
+		if err := objects.Decode(&text); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		result, err := status.Compute(&unstructured.Unstructured{Object: object})
+		// Kubernetes' own decoder: kstatus wants whole numbers as such.
+		var object unstructured.Unstructured
+		if err := object.UnmarshalJSON(text); err != nil {
+			return err
+		}
+		result, err := status.Compute(&object)
 		if err != nil {
 			return err
 		}
