@@ -73,6 +73,11 @@ async fn story(s: &Stage) {
     s.ready("web").await;
     s.edit("web", json!({"powerState": "Stopped"})).await;
     s.ready_in("web", "Stopped").await;
+    s.world.outage(true).await;
+    s.reason("web", ConditionType::Ready, "Unknown", "Unreachable")
+        .await;
+    s.world.outage(false).await;
+    s.ready("web").await;
     s.create("wrong", json!({"image": {"name": "no-such-image"}}))
         .await;
     s.reason("wrong", ConditionType::Stalled, "True", "InvalidSpec")
@@ -85,11 +90,6 @@ async fn story(s: &Stage) {
     groups::reason(s, "group", ConditionType::Paused, "True", "Paused").await;
     s.patch::<Server>("web", pause).await;
     s.reason("web", ConditionType::Paused, "True", "Paused").await;
-    s.world.outage(true).await;
-    s.reason("web", ConditionType::Ready, "Unknown", "Unreachable")
-        .await;
-    s.world.outage(false).await;
-    s.ready("web").await;
     let account = |on: bool| json!({"spec": {"suspend": on}});
     let said = |what: &'static str| {
         move |c: &ProviderConfig| {
