@@ -75,9 +75,9 @@ fn list(paused: bool) -> Value {
     ])
 }
 
-/// The expected objects, and the list of tests that Argo CD's repository wants beside them.
-#[test]
-fn the_tests_of_actions_are_up_to_date() {
+/// The expected objects, and the list of tests that Argo CD's repository wants beside them; those that were out of
+/// date.
+pub fn stale() -> Vec<String> {
     let mut stale = Vec::new();
     for (kind, ready) in KINDS {
         let names: Vec<&str> = ACTIONS.iter().map(|(name, ..)| *name).collect();
@@ -118,7 +118,7 @@ fn the_tests_of_actions_are_up_to_date() {
             stale.push(format!("{kind}/actions/action_test.yaml"));
         }
     }
-    assert!(stale.is_empty(), "out of date, make generate: {stale:?}");
+    stale
 }
 
 /// `action_test.yaml` of every kind that has actions. They change annotations and nothing else.
