@@ -135,7 +135,7 @@ pub struct PowerStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
-    /// The text of spec.image that the server was made from.
+    /// The text of spec.image that the server was made from, or was rebuilt from last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub requested: Option<String>,
@@ -143,6 +143,11 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub id: Option<String>,
+    /// The text of an image that the cloud refused to install; it is not tried again until spec.image or the
+    /// annotation evenkeel.dev/retry changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub refused: Option<String>,
 }
 
 /// One address of the server.
@@ -212,6 +217,8 @@ choice! {
         Unshelve,
         /// Leaves rescue mode.
         Unrescue,
+        /// Installs it anew from an image; its root disk is erased.
+        Rebuild,
         /// Deletes it.
         Delete,
         /// Deletes a server that our own creation left in an error.
@@ -228,6 +235,13 @@ choice! {
         Retry,
         /// Deletes a disk, a backup or an address that belonged to the server.
         DeletePart,
+    }
+}
+
+impl OperationKind {
+    /// Whether it takes a running guest down for a while.
+    pub const fn disrupts(self) -> bool {
+        matches!(self, Self::Restart | Self::Resize | Self::Rebuild)
     }
 }
 

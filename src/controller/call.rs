@@ -14,7 +14,6 @@ use super::objects::Reply;
 use super::queue::Urgency;
 use super::{Shell, credentials};
 use crate::api::server::SecretKeyRef;
-use crate::api::server_status::OperationKind;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
 use crate::planner::memory::{Outcome, Sent};
@@ -113,11 +112,8 @@ async fn send(
     recorded: Instant,
 ) -> Result<Accepted, CloudError> {
     let (mut user_data, mut admin_password) = (None, None);
-    // A step of a creation that is tried again sets the password again.
-    if let CloudCall::Operate {
-        kind: OperationKind::Retry,
-        ..
-    } = call
+    if let CloudCall::Operate { .. } = call
+        && call.takes_admin_password()
         && let Some(server) = shell.servers.get(&asker.key)
     {
         let wanted = server.spec.admin_password_secret_ref.as_ref();

@@ -90,7 +90,7 @@ fn record_wish(d: &mut Draft<'_>) {
     let image = d.spec.image.as_ref().map(|i| i.text());
     d.status.image = Some(ImageStatus {
         requested: image,
-        id: None,
+        ..ImageStatus::default()
     });
     d.status.size_requested = d.spec.size.as_ref().map(|s| s.text());
     d.status.restart = Some(RestartStatus {

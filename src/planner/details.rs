@@ -8,7 +8,7 @@ use super::draft::{Draft, Verdict, later};
 use super::model::{ObservedServer, ServerState};
 use super::{AccountFacts, Step};
 use crate::api::conditions::{ConditionStatus, ConditionType};
-use crate::api::server_status::{ImageStatus, PlacementStatus};
+use crate::api::server_status::{ImageStatus, OperationKind, PlacementStatus};
 use crate::api::{Reason, ServerStatus};
 
 /// Seconds for which an answer speaks of a server that is not changed meanwhile.
@@ -99,7 +99,12 @@ pub(super) fn write(status: &mut ServerStatus, seen: &ObservedServer) {
             host: seen.host.clone(),
         });
     }
-    if seen.image_id.is_some() {
+    // What an installation began with is what its end is compared with.
+    let installs = status
+        .operation
+        .as_ref()
+        .is_some_and(|o| o.kind == OperationKind::Rebuild);
+    if seen.image_id.is_some() && !installs {
         status.image.get_or_insert_with(ImageStatus::default).id = seen.image_id.clone();
     }
 }

@@ -19,6 +19,7 @@ pub mod model;
 mod operation;
 mod power;
 mod present;
+mod rebuild;
 mod resize;
 mod restart;
 mod retry;
@@ -252,6 +253,7 @@ fn acknowledge(d: &mut Draft<'_>) {
         if let Some(resize) = &mut d.status.resize {
             resize.failed_size = None;
         }
+        rebuild::forget(d);
     }
     if let Some(token) = d.annotation(keys::RECONCILE_REQUESTED_AT)
         && d.status.last_handled_reconcile_at.as_deref() != Some(token)

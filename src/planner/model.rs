@@ -13,7 +13,7 @@ use crate::api::server_status::{AddressStatus, OperationKind};
 
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;
-pub use part::{FailedStep, Part, PartKind, WantedAttribute};
+pub use part::{ADMIN_PASSWORD, FailedStep, Part, PartKind, WantedAttribute};
 
 choice! {
     /// What a server is, in words that fit every cloud.
@@ -325,6 +325,21 @@ pub enum CloudCall {
     },
 }
 
+impl CloudCall {
+    /// Whether the administrator's password goes along with it, where the spec names one.
+    pub fn takes_admin_password(&self) -> bool {
+        match self {
+            Self::Create(_) => true,
+            Self::Operate { kind, how, .. } => match how {
+                Operate::Attributes(all) => all.iter().any(|(name, _)| *name == ADMIN_PASSWORD),
+                // A system that is installed, or installed anew, is given its password.
+                _ => matches!(kind, OperationKind::Rebuild | OperationKind::Retry),
+            },
+            Self::CreateGroup(_) | Self::ChangeGroup { .. } => false,
+        }
+    }
+}
+
 /// The arguments of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operate {
@@ -341,6 +356,8 @@ pub enum Operate {
     },
     /// A size: name or id, or cores and memory.
     Size(crate::api::server::Size),
+    /// An image to install.
+    Image(crate::api::server::Image),
     /// Marks to write.
     Marks(Marks),
     /// Settings to change: names and values in the cloud's words.
@@ -356,6 +373,7 @@ impl std::fmt::Display for Operate {
             Self::Stop(kind, _) => kind.fmt(f),
             Self::Restart { mode, .. } => mode.fmt(f),
             Self::Size(size) => f.write_str(&size.text()),
+            Self::Image(image) => f.write_str(&image.text()),
             Self::Marks(_) => f.write_str("marks"),
             Self::Attributes(_) => f.write_str("settings"),
             Self::Part(kind, _) => kind.fmt(f),

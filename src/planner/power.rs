@@ -257,6 +257,7 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Delete => Reason::Deleting,
         OperationKind::DeleteFailed => Reason::CreateFailed,
         OperationKind::Mark | OperationKind::Unmark => Reason::Marking,
+        OperationKind::Rebuild => Reason::Rebuilding,
         OperationKind::Modify => Reason::Modifying,
         OperationKind::Cancel => Reason::Cancelling,
         OperationKind::Retry => Reason::RetryingStep,

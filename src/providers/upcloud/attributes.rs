@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::labels;
 use super::wire::Server;
+use super::{create, labels};
 use crate::api::server::ServerSpec;
 use crate::api::upcloud::{
     UpCloudBootDevice, UpCloudNicModel, UpCloudRemoteAccess, UpCloudServer, UpCloudVideoModel,
 };
-use crate::planner::model::{CloudError, ErrorClass, WantedAttribute};
+use crate::planner::model::{ADMIN_PASSWORD, CloudError, ErrorClass, WantedAttribute};
 
 /// The labels that our owner wishes, as one text.
 pub(super) const LABELS: &str = "labels";
@@ -93,10 +94,14 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
         .chain(title)
         .chain(host)
         .chain([(LABELS, labels::text(&wish))])
+        .chain(
+            spec.admin_password_secret_ref
+                .as_ref()
+                .map(|r| (ADMIN_PASSWORD, r.text())),
+        )
         .map(|(name, value)| WantedAttribute {
-            name,
-            value,
             needs_stop: NEEDS_STOP.contains(&name),
+            ..WantedAttribute::new(name, value)
         })
         .collect()
 }
@@ -126,9 +131,10 @@ pub(super) fn observed(server: &Server) -> BTreeMap<String, String> {
 /// The body of a change, and the labels in it if they change too.
 ///
 /// # Errors
-/// Class `InvalidSpec`: labels that are no such text.
+/// Class `InvalidSpec`: labels that are no such text, a password that the service does not take.
 pub(super) fn change(
     list: &[(&'static str, String)],
+    password: Option<&SecretString>,
 ) -> Result<(Map<String, Value>, Option<labels::Labels>), CloudError> {
     let mut body = Map::new();
     let mut wish = None;
@@ -137,6 +143,17 @@ pub(super) fn change(
             let read = serde_json::from_str(value)
                 .map_err(|_| CloudError::new(ErrorClass::InvalidSpec, "the labels cannot be read"))?;
             wish = Some(read);
+        } else if *name == ADMIN_PASSWORD {
+            let password = password.ok_or_else(|| {
+                CloudError::new(
+                    ErrorClass::InvalidSpec,
+                    "spec.adminPasswordSecretRef was taken away meanwhile",
+                )
+            })?;
+            body.insert(
+                "remote_access_password".to_owned(),
+                create::console_password(password)?,
+            );
         } else {
             body.insert((*name).to_owned(), json!(value));
         }

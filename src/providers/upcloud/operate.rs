@@ -1,6 +1,7 @@
 //! What is done to one server: start, stop, restart, change, cancel, delete (chapter "Servers" of the API 1.3).
 
 use http::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use super::{attributes, create, request_id, storages};
 use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{Accepted, CloudError, ErrorClass, Marks, Operate, StopKind};
+use crate::providers::CallWith;
 use crate::providers::transport::client::Reply;
 
 /// The longest time in seconds that the service gives a guest.
@@ -31,9 +33,10 @@ pub(super) async fn operate(
     id: &str,
     kind: OperationKind,
     how: &Operate,
-    send_before: Instant,
+    with: CallWith<'_>,
 ) -> Result<Accepted, CloudError> {
     use OperationKind as Kind;
+    let send_before = with.send_before;
     let path = format!("/server/{}", checked(id)?);
     let post = |verb: &str, route, body| Request {
         body,
@@ -63,12 +66,15 @@ pub(super) async fn operate(
             return resize(service, id, put(&path, body, send_before)).await;
         }
         (Kind::Modify, Operate::Attributes(list)) => {
-            let (mut body, wish) = attributes::change(list)?;
+            let (mut body, wish) = attributes::change(list, with.admin_password)?;
             if let Some(wish) = wish {
                 let all = labels::with_wish(&labels_of(&fetch(service, id).await?)?, &wish)?;
                 body.insert(attributes::LABELS.to_owned(), wrapped(&all));
             }
-            put(&path, body, send_before)
+            Request {
+                hide: with.admin_password.iter().map(|p| p.expose_secret()).collect(),
+                ..put(&path, body, send_before)
+            }
         }
         (Kind::Mark, Operate::Marks(marks)) => {
             let all = labels::with_marks(&labels_of(&fetch(service, id).await?)?, marks);

@@ -1,5 +1,6 @@
 //! Every scenario on every provider, from one table. A cell is a test; a blank cell has its reason.
 
+mod changes;
 mod clouds;
 mod field;
 mod scenarios;
@@ -7,12 +8,16 @@ mod special;
 
 use std::sync::Arc;
 
+use evenkeel::api::server::ServerSpec;
 use evenkeel::api::server_status::OperationKind;
 use evenkeel::planner::model::ServerState;
 use evenkeel::sim::apiserver::ApiServer;
+use serde_json::{Value, json};
 
 use clouds::Cloud;
 use field::Field;
+
+use crate::scenarios::cluster::merge;
 
 /// What a scenario needs of a cloud; the words say what is missing where it is not there.
 type Need = fn(&dyn Cloud) -> Result<(), &'static str>;
@@ -50,10 +55,45 @@ fn retry(cloud: &dyn Cloud) -> Result<(), &'static str> {
     )
 }
 
-fn modify(cloud: &dyn Cloud) -> Result<(), &'static str> {
+/// Whether something of a spec is changed on an existing server.
+fn changes(cloud: &dyn Cloud, spec: Value, value: &str) -> bool {
+    let mut whole = json!({"providerConfigRef": {"name": "cloud"}});
+    merge(&mut whole, spec);
+    let spec: ServerSpec = serde_json::from_value(whole).unwrap();
+    let can = cloud.capabilities();
+    can.has(OperationKind::Modify) && (can.attributes)(&spec).iter().any(|w| w.value.contains(value))
+}
+
+fn rename(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(
-        cloud.capabilities().has(OperationKind::Modify),
-        "no setting is changed on an existing server",
+        changes(cloud, json!({"cloudName": "renamed"}), "renamed"),
+        "no name is changed on an existing server",
+    )
+}
+
+fn password(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let reference = json!({"adminPasswordSecretRef": {"name": "secret", "key": "key"}});
+    needs(
+        changes(cloud, reference, "secret/key"),
+        "no password is set on an existing server",
+    )
+}
+
+fn network(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.other_network().is_some(),
+        "no network is changed on an existing server",
+    )
+}
+
+fn reinstall(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    rebuild(cloud).and(retry(cloud))
+}
+
+fn rebuild(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::Rebuild),
+        "no image is installed on an existing server",
     )
 }
 
@@ -155,7 +195,14 @@ all! {
     a_running_server_grows_without_a_stop: live_resize,
     a_provisioning_that_failed_is_tried_again: retry,
     a_try_that_is_refused_makes_way_for_a_new_server: retry,
-    a_changed_name_is_applied: modify,
+    a_changed_name_is_applied: rename,
+    a_changed_image_is_only_shown_by_default: nothing,
+    a_changed_image_is_installed_once: rebuild,
+    an_image_that_cannot_be_installed_is_left: reinstall,
+    killed_while_an_image_is_installed: rebuild,
+    another_password_is_set: password,
+    another_network_is_applied: network,
+    a_network_that_is_refused_leaves_the_old_one: network,
     disks_stay_and_are_named: parts,
     disks_of_ours_go_when_asked_for: parts,
     a_password_that_is_told_lands_in_its_secret: told,

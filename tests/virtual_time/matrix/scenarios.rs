@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use tokio::time::sleep;
 
+pub use super::changes::*;
 use super::clouds::Mishap;
 use super::field::Field;
 pub use super::special::*;

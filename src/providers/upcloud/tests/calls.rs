@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::server::Size;
+use crate::planner::model::ADMIN_PASSWORD;
 
 fn restart(mode: PowerOffMode, seconds: u32) -> Operate {
     Operate::Restart { mode, seconds }
@@ -354,4 +355,39 @@ async fn a_page_of_a_proxy_is_no_reply_to_a_change() {
             "{kind}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_password_of_the_console_goes_along_with_a_change() {
+    let fake = Fake::new(|seen, _| {
+        let echo = format!("cannot take {}", seen.body);
+        let echoes = seen.body.to_string().contains("aabbccdd");
+        echoes.then(|| refuse(400, "VNC_PASSWORD_INVALID", &echo))
+    });
+    let how = || {
+        let list = vec![
+            ("title", "New".to_owned()),
+            (ADMIN_PASSWORD, "secret/key".to_owned()),
+        ];
+        operate(OperationKind::Modify, Operate::Attributes(list))
+    };
+    let with = |password| CallWith {
+        admin_password: Some(password),
+        ..bare()
+    };
+    let (good, echoed, long) = ("aabbccde".into(), "aabbccdd".into(), "aabbccddee".into());
+    provider(&fake).call(&how(), with(&good)).await.unwrap();
+    assert_eq!(
+        fake.last("PUT").body,
+        json!({"server": {"title": "New", "remote_access_password": "aabbccde"}})
+    );
+    let error = provider(&fake).call(&how(), with(&echoed)).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("aabbccdd"), "{error:?}");
+    for refused in [
+        provider(&fake).call(&how(), with(&long)).await,
+        provider(&fake).call(&how(), bare()).await,
+    ] {
+        assert_eq!(refused.unwrap_err().class, ErrorClass::InvalidSpec);
+    }
+    assert_eq!(fake.lines().iter().filter(|l| l.starts_with("PUT")).count(), 2);
 }

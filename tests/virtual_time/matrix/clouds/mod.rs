@@ -120,6 +120,32 @@ pub trait Cloud: Send + Sync {
     fn tells(&self) -> Option<Value> {
         None
     }
+    /// A part of a spec that names another image.
+    fn other_image(&self) -> Value;
+    /// The id of the image that a server runs, where the cloud installs another one on it.
+    fn image_of(&self, _id: &str) -> Option<String> {
+        None
+    }
+    /// How often the cloud was asked to install an image on this server.
+    fn installations(&self, _id: &str) -> usize {
+        0
+    }
+    /// The administrator's password of a server, as it was set last.
+    fn password_of(&self, _id: &str) -> Option<String> {
+        None
+    }
+    /// A password that the cloud takes, and another one.
+    fn passwords(&self) -> (&'static str, &'static str) {
+        ("", "")
+    }
+    /// The wished network of a server, and another one, as parts of a spec; if it can be changed.
+    fn other_network(&self) -> Option<(Value, Value)> {
+        None
+    }
+    /// The next installations of an image, or changes of a network, fail.
+    fn changes_fail(&self, _fail: bool) {
+        unreachable!("of clouds that have such changes");
+    }
     /// How many disks there are, attached or not.
     fn disks(&self) -> usize {
         0

@@ -137,6 +137,19 @@ impl Cloud for OpenStack {
     fn planted(&self) -> Vec<String> {
         vec![PLANTED.to_owned()]
     }
+
+    fn other_image(&self) -> Value {
+        json!({"image": {"name": "cirros-new"}})
+    }
+
+    fn image_of(&self, id: &str) -> Option<String> {
+        Some(self.0.server(id)?.image)
+    }
+
+    fn installations(&self, id: &str) -> usize {
+        let asked = self.0.server(id).map(|s| s.asked).unwrap_or_default();
+        asked.iter().filter(|a| **a == "rebuild").count()
+    }
 }
 
 fn order(call: &str, delay_ms: Option<u64>, fault: Option<&str>) -> HypervisorOrder {

@@ -148,4 +148,16 @@ impl Cloud for UpCloud {
     fn disks(&self) -> usize {
         self.0.storages().len()
     }
+
+    fn other_image(&self) -> Value {
+        json!({"image": {"name": "Debian GNU/Linux 12 (Bookworm)"}})
+    }
+
+    fn password_of(&self, id: &str) -> Option<String> {
+        self.0.attribute_of(id, "remote_access_password")
+    }
+
+    fn passwords(&self) -> (&'static str, &'static str) {
+        ("plantedA", "plantedB")
+    }
 }
