@@ -86,7 +86,8 @@ pub struct ServerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub details_of: Option<Timestamp>,
-    /// What belongs to the server and may outlive it, at most 64; recorded before the server is deleted.
+    /// What belongs to the server and may outlive it, at most 64, as it was last looked at: after a creation, a start or
+    /// an import, and before the server is deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub parts: Vec<PartStatus>,
@@ -228,6 +229,8 @@ choice! {
         Retry,
         /// Deletes a disk, a backup or an address that belonged to the server.
         DeletePart,
+        /// Takes our marks off a disk.
+        UnmarkPart,
     }
 }
 

@@ -89,11 +89,13 @@ pub struct UpCloudServer {
     /// The protocol of the remote console; Vnc if absent. Can be changed later, while the server is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_access_type: Option<UpCloudRemoteAccess>,
-    /// The number of a host that the server is not created or started on; any if absent.
+    /// The number of a host that the server is not created or started on; any if absent. Can be changed later, and
+    /// counts from the next start on; a restart does not heed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991i64))]
     pub avoid_host: Option<i64>,
-    /// The number of the host that the server is created or started on, in a private cloud; any if absent.
+    /// The number of the host that the server is created, started or restarted on, in a private cloud; any if absent.
+    /// Can be changed later, and counts from the next start or restart on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991i64))]
     pub host: Option<i64>,

@@ -7,6 +7,7 @@
 mod account;
 pub mod backoff;
 mod create;
+mod credentials;
 mod delete;
 mod details;
 mod draft;
@@ -180,6 +181,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 fn decide(d: &mut Draft<'_>) -> Verdict {
     acknowledge(d);
     let absorbed = create::absorb(d);
+    credentials::absorb(d);
     if d.deleting() {
         if !d.has_finalizer() {
             return Verdict::Keep;

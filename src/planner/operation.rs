@@ -179,7 +179,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::DeleteFailed
         | OperationKind::Modify
         | OperationKind::Cancel
-        | OperationKind::DeletePart => false,
+        | OperationKind::DeletePart
+        | OperationKind::UnmarkPart => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation

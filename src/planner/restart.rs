@@ -1,7 +1,7 @@
 //! One restart for each new token, never two.
 
 use super::draft::{Draft, Verdict};
-use super::model::{ObservedServer, Operate, ServerState};
+use super::model::{ObservedServer, ServerState};
 use super::operation::{Progress, close};
 use super::{AccountFacts, group, power, present};
 use crate::api::Reason;
@@ -69,10 +69,8 @@ pub(super) fn handle(
     }
     note(d, &wanted.token, RESTARTING);
     let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
-    let how = Operate::Restart {
-        mode: wanted.mode,
-        seconds: d.spec.power_off.timeout.as_secs(),
-    };
+    let timeout = d.spec.power_off.timeout.as_secs();
+    let how = power::restart(d, facts.capabilities, wanted.mode, timeout);
     d.operate(id, OperationKind::Restart, how, seconds, Some(wanted.token));
     Err(power::doing(OperationKind::Restart))
 }

@@ -104,6 +104,7 @@ const NOVA_LIKE: Capabilities = Capabilities {
     ],
     create_settle_seconds: 30,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };
@@ -310,6 +311,10 @@ impl World {
                     }
                     OperationKind::Unmark => {
                         fake.seen.marks = None;
+                        return None;
+                    }
+                    OperationKind::UnmarkPart => {
+                        super::clouds::unmark_part(&mut fake.seen, how);
                         return None;
                     }
                     OperationKind::Modify => {

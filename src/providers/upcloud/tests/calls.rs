@@ -4,7 +4,11 @@ use super::*;
 use crate::api::server::Size;
 
 fn restart(mode: PowerOffMode, seconds: u32) -> Operate {
-    Operate::Restart { mode, seconds }
+    Operate::Restart {
+        mode,
+        seconds,
+        hints: Vec::new(),
+    }
 }
 
 fn plan(name: &str) -> Operate {
