@@ -50,7 +50,8 @@ pub struct UpCloudServer {
     /// The guest's login user, for servers from a Linux template. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_user: Option<UpCloudLoginUser>,
-    /// Whether the cloud's firewall rules apply; on a new server true if absent. Can be changed later.
+    /// Whether the cloud's firewall rules apply; the cloud's default if absent (its page says on, it was seen to be
+    /// off). Can be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall: Option<bool>,
     /// Whether the guest can ask the metadata service; if absent, true for new servers from a template that needs

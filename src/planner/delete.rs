@@ -149,9 +149,14 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             String::new()
         } else if can.marks_mutable {
             format!(
-                " with the mark of this object (uid {}), since the cloud changes no marks in {}: take it off there \
+                " with the mark of this object (uid {}){}, since the cloud changes no marks in {}: take it off there \
                  before a new object of this name is made",
                 d.uid(),
+                if can.has(OperationKind::UnmarkPart) {
+                    ", and so do its disks"
+                } else {
+                    ""
+                },
                 words(seen)
             )
         } else {

@@ -368,6 +368,7 @@ fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
                 && !d.deleting()
                 && !resize::stopping(d)
                 && !settings::stops(op)
+                && !restart::stops(op)
         }
         _ => false,
     }

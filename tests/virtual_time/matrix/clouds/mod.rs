@@ -120,6 +120,14 @@ pub trait Cloud: Send + Sync {
     fn tells(&self) -> Option<Value> {
         None
     }
+    /// A part of a spec that keeps a server off a host, if that can be said.
+    fn avoid(&self, _host: &str) -> Option<Value> {
+        None
+    }
+    /// How many disks carry our mark.
+    fn marked_disks(&self) -> usize {
+        0
+    }
     /// How many disks there are, attached or not.
     fn disks(&self) -> usize {
         0
