@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::clouds::{STOPPED_ONLY, calls, settled};
 use super::world::Fate;
-use crate::api::ConditionType as C;
 use crate::planner::model::{ErrorClass, ServerState as S};
 
 fn place(name: &str) -> serde_json::Value {

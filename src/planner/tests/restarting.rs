@@ -67,18 +67,22 @@ fn a_guest_that_does_not_heed_it_has_its_power_cut_after_that_time() {
             let mut w = asked(900, json!({"powerOff": {"timeout": "900s", "mode": mode}}));
             w.fates.push(("Stop", Fate::Ignore));
             w.run(600);
+            let mut hows = vec!["Soft 900"];
             if crash {
+                // Whether the guest was asked is not known any more: it is asked again, and has no more time for it.
+                w.fates.push(("Stop", Fate::Ignore));
                 w.restart_process();
+                hows.push("Soft 900");
             }
             w.run(250);
             assert_eq!(
-                (calls(&w), outcome(&w)),
-                (vec!["Stop"], "Stopping"),
-                "{mode} {crash}"
+                (&w.knobs.hows, outcome(&w)),
+                (&hows.iter().map(|h| (*h).to_owned()).collect(), "Stopping")
             );
+            hows.push("Hard 900");
             done(&mut w, 200);
-            assert_eq!(calls(&w), ["Stop", "Stop", "Start"], "{mode} {crash}");
-            assert_eq!(w.knobs.hows, ["Soft 900", "Hard 900"]);
+            assert_eq!(w.knobs.hows, hows, "{mode} {crash}");
+            assert!(calls(&w).ends_with(&["Stop", "Start"]));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod clouds;
 mod field;
+mod only_upcloud;
 mod scenarios;
 mod special;
 

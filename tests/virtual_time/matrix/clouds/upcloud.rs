@@ -19,12 +19,17 @@ struct UpCloud(Arc<UpCloudSim>);
 
 /// A fresh cloud.
 pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    open(api).0
+}
+
+/// A fresh cloud, and the simulator behind it.
+pub fn open(api: &ApiServer) -> (Arc<dyn Cloud>, Arc<UpCloudSim>) {
     let sim = UpCloudSim::new(SimConfig {
         epoch: Some(api.now()),
         ..SimConfig::default()
     });
     sim.set_token(PLANTED);
-    Arc::new(UpCloud(sim))
+    (Arc::new(UpCloud(Arc::clone(&sim))), sim)
 }
 
 impl Cloud for UpCloud {
