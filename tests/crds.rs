@@ -141,7 +141,7 @@ fn where_a_server_runs_can_be_said_anew_for_its_next_start() {
             r["rule"]
                 .as_str()
                 .unwrap()
-                .contains(&format!("oldSelf.spec.{field})"))
+                .contains(&format!("== oldSelf.spec.{field})"))
         };
         rules.iter().any(says)
     };

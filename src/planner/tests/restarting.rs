@@ -75,10 +75,8 @@ fn a_guest_that_does_not_heed_it_has_its_power_cut_after_that_time() {
                 hows.push("Soft 900");
             }
             w.run(250);
-            assert_eq!(
-                (&w.knobs.hows, outcome(&w)),
-                (&hows.iter().map(|h| (*h).to_owned()).collect(), "Stopping")
-            );
+            assert_eq!(outcome(&w), "Stopping", "{mode} {crash}");
+            assert_eq!(w.knobs.hows, hows, "{mode} {crash}");
             hows.push("Hard 900");
             done(&mut w, 200);
             assert_eq!(w.knobs.hows, hows, "{mode} {crash}");
