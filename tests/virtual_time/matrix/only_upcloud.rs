@@ -40,6 +40,14 @@ fn says(view: &ServerView, wanted: &[(&str, &str)]) {
     }
 }
 
+/// A server with this spec alone.
+async fn create(f: &Field, mut spec: Value) {
+    spec["providerConfigRef"] = json!({"name": "cloud"});
+    let object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": "web"},
+        "spec": spec});
+    f.make::<Server>(&object).await;
+}
+
 /// How often the cloud was asked so.
 fn asked(f: &Field, method_and_end: &str) -> usize {
     let (method, end) = method_and_end.split_once(' ').unwrap();
@@ -63,7 +71,8 @@ async fn every_attribute_is_made_and_those_that_can_be_are_changed_without_a_sto
     let script = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "script",
         "labels": {"evenkeel.dev/allow": "user-data"}}, "stringData": {"run": "#!/bin/sh\necho planted-script\n"}});
     f.make::<Secret>(&script).await;
-    f.create("web", json!({"size": {"name": null, "cores": 4, "memoryMiB": 8192}, "hostname": "web-1",
+    create(&f, json!({"size": {"cores": 4, "memoryMiB": 8192}, "image": {"name": "Ubuntu Server 24.04 LTS (Noble Numbat)"},
+            "sshKeys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeKeyOfATest test"], "hostname": "web-1",
         "cloudName": "first", "labels": {"team": "blue"}, "userDataSecretRef": {"name": "script", "key": "run"},
         "upcloud": {"zone": "fi-hel1", "domain": "example.com", "firewall": true, "metadata": true,
             "timezone": "Europe/Helsinki", "bootOrder": ["Disk", "Network"], "simpleBackup": "0430,monthlies",
@@ -188,10 +197,10 @@ async fn a_server_is_cloned_from_the_disk_of_another_and_only_the_copy_is_ours()
         .next()
         .unwrap();
     let before = sim.storages();
-    f.create(
-        "web",
-        json!({"image": null, "sshKeys": null, "deletion": {"disks": "DeleteOwned"},
-        "upcloud": {"disks": [{"name": "root", "action": "Clone", "storage": golden}]}}),
+    create(
+        &f,
+        json!({"size": {"name": "1xCPU-1GB"}, "deletion": {"disks": "DeleteOwned"},
+        "upcloud": {"zone": "fi-hel1", "disks": [{"name": "root", "action": "Clone", "storage": golden}]}}),
     )
     .await;
     f.ready_in("web", "Running").await;
@@ -207,10 +216,10 @@ async fn a_server_is_cloned_from_the_disk_of_another_and_only_the_copy_is_ours()
 #[tokio::test(start_paused = true)]
 async fn a_server_is_installed_from_scratch_with_a_cdrom() {
     let (f, sim) = field().await;
-    f.create(
-        "web",
-        json!({"image": null, "sshKeys": null, "deletion": {"disks": "DeleteOwned"},
-        "upcloud": {"disks": [{"name": "root", "action": "Create", "size": 20, "tier": "MaxIops"}],
+    create(
+        &f,
+        json!({"size": {"name": "1xCPU-1GB"}, "deletion": {"disks": "DeleteOwned"},
+        "upcloud": {"zone": "fi-hel1", "disks": [{"name": "root", "action": "Create", "size": 20, "tier": "MaxIops"}],
             "cdrom": {"storage": CDROM}, "bootOrder": ["Cdrom", "Disk"], "remoteAccessEnabled": true}}),
     )
     .await;
