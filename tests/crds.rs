@@ -131,6 +131,27 @@ fn no_rule_has_optionals_whose_cost_the_api_server_cannot_bound() {
 }
 
 #[test]
+fn where_a_server_runs_can_be_said_anew_for_its_next_start() {
+    let all = crds::all().unwrap();
+    let server = serde_json::to_value(&all[0].1).unwrap();
+    let schema = &server["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let rules = schema["x-kubernetes-validations"].as_array().unwrap();
+    let fixed = |field: &str| {
+        let says = |r: &Value| {
+            r["rule"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("== oldSelf.spec.{field})"))
+        };
+        rules.iter().any(says)
+    };
+    assert!(fixed("upcloud.zone"));
+    for field in ["upcloud", "upcloud.host", "upcloud.avoidHost"] {
+        assert!(!fixed(field), "{field}");
+    }
+}
+
+#[test]
 fn absent_is_never_null() {
     let found = faults(|_, schema, _| schema.get("nullable").map(|_| "nullable"));
     assert_eq!(found, Vec::<String>::new());

@@ -21,6 +21,8 @@ choice! {
         SizeSynced,
         /// The settings that the cloud changes in place are as declared.
         SettingsSynced,
+        /// What the cloud told once, as it created the server, is in its Secret.
+        CredentialsStored,
         /// Something was changed from outside.
         DriftDetected,
         /// Writes to the cloud are switched off.

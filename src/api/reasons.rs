@@ -159,6 +159,8 @@ reasons! {
     PartDeleted: "A disk, a backup or an address that belonged to the server was deleted." => "",
     CredentialsLost: "What the cloud told once, as it created the server, was lost." =>
         "Reset the password in the guest or on its console; or delete the object and make it again.",
+    CredentialsNotTold: "The cloud told no password as it created the server." =>
+        "Log in with the keys or the password that the spec gives to the server.",
     CredentialsSaved: "What the cloud told once, as it created the server, was written to its Secret." => "",
     Created: "A server was created." => "",
     Adopted: "A server that carries this object's mark, or the imported one, was recorded." => "",

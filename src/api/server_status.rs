@@ -86,7 +86,8 @@ pub struct ServerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub details_of: Option<Timestamp>,
-    /// What belongs to the server and may outlive it, at most 64; recorded before the server is deleted.
+    /// What belongs to the server and may outlive it, at most 64, as it was last looked at: after a creation, a start or
+    /// an import, and before the server is deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub parts: Vec<PartStatus>,
@@ -235,6 +236,8 @@ choice! {
         Retry,
         /// Deletes a disk, a backup or an address that belonged to the server.
         DeletePart,
+        /// Takes our marks off a disk.
+        UnmarkPart,
     }
 }
 
@@ -301,7 +304,7 @@ pub struct RestartStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub token: String,
-    /// Recorded (seen first, not acted on), Restarting, Done, Unverified, NotApplicable or Failed.
+    /// Recorded (seen first, not acted on), Restarting, Stopping (it is started afterwards), Done, Unverified, NotApplicable or Failed.
     #[schemars(length(max = 32))]
     pub outcome: String,
     /// When it was recorded (RFC 3339).

@@ -16,7 +16,7 @@ use super::{Shell, credentials};
 use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
-use crate::planner::memory::{Outcome, Sent};
+use crate::planner::memory::{Outcome, Sent, Told};
 use crate::planner::model::{Accepted, CloudCall, CloudError, ErrorClass};
 use crate::providers::{CallWith, Provider};
 
@@ -95,12 +95,12 @@ pub(crate) fn call(shell: &Arc<Shell>, asker: Asker, key: String, call: CloudCal
         });
         note(&task, &asker, operation(&call), result.as_ref().err());
         let at = task.ctx.clock.now();
-        let outcome = match result {
-            Ok(accepted) => Outcome::Accepted(at, accepted),
-            Err(error) => Outcome::Refused(at, error),
+        let (outcome, told) = match result {
+            Ok((accepted, told)) => (Outcome::Accepted(at, accepted), told),
+            Err(error) => (Outcome::Refused(at, error), Told::Nothing),
         };
-        task.objects
-            .deliver(&asker.uid, Reply::Sent(Sent { key, outcome }));
+        let sent = Sent { key, outcome, told };
+        task.objects.deliver(&asker.uid, Reply::Sent(sent));
         task.queue.wake(&asker.key, Urgency::User);
     });
 }
@@ -110,7 +110,7 @@ async fn send(
     asker: &Asker,
     call: &CloudCall,
     recorded: Instant,
-) -> Result<Accepted, CloudError> {
+) -> Result<(Accepted, Told), CloudError> {
     let (mut user_data, mut admin_password) = (None, None);
     if let CloudCall::Operate { .. } = call
         && call.takes_admin_password()
@@ -157,9 +157,10 @@ async fn send(
     if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
         && let Some(name) = &request.spec.credentials_secret_name
     {
-        credentials::keep(shell, asker, name, told).await;
+        let told = credentials::keep(shell, asker, name, told).await;
+        return Ok((done.accepted, told));
     }
-    Ok(done.accepted)
+    Ok((done.accepted, Told::Nothing))
 }
 
 fn not_sent(why: &str) -> CloudError {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
-use crate::planner::memory::{Look, Memory, Outcome, Sent};
+use crate::planner::memory::{Look, Memory, Outcome, Sent, Told};
 use crate::planner::model::{CloudError, ErrorClass, ObservedServer};
 
 /// Something that came back from a cloud.
@@ -74,6 +74,7 @@ impl Objects {
         object.memory.sent = Some(Sent {
             key: key.to_owned(),
             outcome: Outcome::InFlight,
+            told: Told::Nothing,
         });
         true
     }
@@ -222,6 +223,7 @@ mod tests {
         let sent = Sent {
             key: "create-1".into(),
             outcome,
+            told: Told::Kept,
         };
         assert!(objects.deliver("u", Reply::Sent(sent.clone())));
         assert_eq!(objects.undelivered(), vec![key.clone()]);
@@ -240,6 +242,7 @@ mod tests {
             sent: Some(Sent {
                 key: "b".into(),
                 outcome: Outcome::InFlight,
+                told: Told::Nothing,
             }),
             ..Memory::default()
         };
@@ -247,6 +250,7 @@ mod tests {
         let late = Sent {
             key: "a".into(),
             outcome: Outcome::Refused(Timestamp::UNIX_EPOCH, error),
+            told: Told::Nothing,
         };
         absorb(&mut memory, Reply::Sent(late));
         assert_eq!(memory.sent.unwrap().outcome, Outcome::InFlight);

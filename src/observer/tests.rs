@@ -60,6 +60,7 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     preconditions: &[],
     create_settle_seconds: 60,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };

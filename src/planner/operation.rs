@@ -197,7 +197,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::Modify
         | OperationKind::Rebuild
         | OperationKind::Cancel
-        | OperationKind::DeletePart => false,
+        | OperationKind::DeletePart
+        | OperationKind::UnmarkPart => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation
@@ -392,6 +393,7 @@ fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
                 && !resize::stopping(d)
                 && !settings::stops(op)
                 && !rebuild::stops(d, op)
+                && !restart::stops(op)
         }
         _ => false,
     }

@@ -1,5 +1,6 @@
 //! A server that exists: what is under way, what is wrong, what differs; the first that applies decides.
 
+use super::delete::parts;
 use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
@@ -167,6 +168,14 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             d.again(d.after(60));
             return verdict;
         }
+        if facts.capabilities.has(OperationKind::DeletePart) {
+            // What outlives it is named when it is gone.
+            let Some(found) = details::of(d, seen) else {
+                let _refusal = details::ask(d, id);
+                return verdict;
+            };
+            d.status.parts = parts::recorded(&found.parts);
+        }
         let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));
         d.operate(id, OperationKind::DeleteFailed, Operate::Plain, seconds, None);
         return verdict;
@@ -194,10 +203,7 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         d.operate(
             id,
             OperationKind::Restart,
-            Operate::Restart {
-                mode: PowerOffMode::Hard,
-                seconds: 0,
-            },
+            power::restart(d, facts.capabilities, PowerOffMode::Hard, 0),
             seconds,
             None,
         );

@@ -105,6 +105,7 @@ const NOVA_LIKE: Capabilities = Capabilities {
     ],
     create_settle_seconds: 30,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };
@@ -320,6 +321,10 @@ impl World {
                     }
                     OperationKind::Modify => super::clouds::modified(&mut fake.seen, how, breaks)?,
                     OperationKind::Rebuild => super::clouds::installed(&mut fake.seen, how, breaks),
+                    OperationKind::UnmarkPart => {
+                        super::clouds::unmark_part(&mut fake.seen, how);
+                        return None;
+                    }
                     OperationKind::Cancel => (Maintenance, Stopped),
                     OperationKind::Retry => super::clouds::retried(&fake.seen),
                     OperationKind::DeletePart => return None,

@@ -4,6 +4,7 @@
 use super::world::World;
 use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
+use crate::planner::memory::Told;
 use crate::planner::model::*;
 
 use ServerState::*;
@@ -31,9 +32,11 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
         (OperationKind::DeletePart, &[Absent]),
         (OperationKind::Mark, &[Running, Stopped]),
         (OperationKind::Unmark, &[Running, Stopped]),
+        (OperationKind::UnmarkPart, &[Running, Stopped]),
     ],
     create_settle_seconds: 30,
     attributes,
+    hints,
     groups: None,
     deadlines: &[],
 };
@@ -61,6 +64,7 @@ pub(super) static METAL: Capabilities = Capabilities {
     ],
     create_settle_seconds: 30,
     attributes: on_metal,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };
@@ -94,6 +98,17 @@ fn on_metal(spec: &ServerSpec) -> Vec<WantedAttribute> {
     network.into_iter().chain(password).collect()
 }
 
+/// A label that says where a server is to run, heeded by starts and restarts.
+fn hints(kind: OperationKind, spec: &ServerSpec) -> Vec<(&'static str, String)> {
+    let heeds = matches!(kind, OperationKind::Start | OperationKind::Restart);
+    let place = spec.labels.as_ref().and_then(|l| l.get("place"));
+    place
+        .filter(|_| heeds)
+        .map(|p| ("place", p.clone()))
+        .into_iter()
+        .collect()
+}
+
 /// What else a cloud does, and what it heard.
 #[derive(Default)]
 pub(super) struct Knobs {
@@ -103,6 +118,8 @@ pub(super) struct Knobs {
     pub(super) looks: usize,
     /// Every stop, restart of a size, change of settings and deletion of a part, in short words.
     pub(super) hows: Vec<String>,
+    /// What became of what the next creation tells.
+    pub(super) told: Told,
 }
 
 impl Knobs {
@@ -132,7 +149,8 @@ impl Knobs {
                 let all: Vec<_> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 all.join(" ")
             }
-            Operate::Part(kind, id) => format!("{kind} {id}"),
+            Operate::Part(kind, id) | Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),
+            Operate::Restart { hints, .. } if !hints.is_empty() => format!("{hints:?}"),
             _ => return,
         });
     }
@@ -175,6 +193,15 @@ pub(super) fn installed(
             .or_else(|| image.name.as_ref().map(|n| format!("id of {n}")));
     }
     (Rebuilding, Running)
+}
+
+/// A mark is taken off one part.
+pub(super) fn unmark_part(seen: &mut ObservedServer, how: &Operate) {
+    if let Operate::PartMarks(kind, id, marks) = how {
+        let mine = seen.marks.as_ref().is_some_and(|m| m.uid == marks.uid);
+        let part = seen.parts.iter_mut().find(|p| p.kind == *kind && p.id == *id);
+        part.into_iter().filter(|_| mine).for_each(|p| p.ours = false);
+    }
 }
 
 pub(super) fn retried(seen: &ObservedServer) -> (ServerState, ServerState) {

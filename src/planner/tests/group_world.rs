@@ -13,7 +13,7 @@ use crate::api::server_group::{PlacementPolicy, ServerGroup};
 use crate::api::{ConditionType, Server, conditions, keys};
 use crate::planner::draft::later;
 use crate::planner::group::{GroupInput, plan_group};
-use crate::planner::memory::{Memory, Outcome, Sent};
+use crate::planner::memory::{Memory, Outcome, Sent, Told};
 use crate::planner::model::*;
 use crate::planner::{AccountFacts, AccountView, Step};
 
@@ -288,7 +288,11 @@ impl World {
             Step::RemoveFinalizer => self.gone = true,
             Step::Call { key, call } => {
                 let outcome = self.call(&call);
-                self.memory.sent = Some(Sent { key, outcome });
+                self.memory.sent = Some(Sent {
+                    key,
+                    outcome,
+                    told: Told::Nothing,
+                });
             }
             Step::Look { id } => panic!("looked at {id}"),
         }

@@ -148,6 +148,8 @@ fn carry_out(w: &mut World, deed: &Deed) {
         Deed::Pause(on) => w.annotate(keys::PAUSED, if *on { "true" } else { "false" }),
         Deed::Suspend(on) => w.suspended = *on,
         Deed::Protect(on) => w.edit(json!({"deletionProtection": on})),
+        // Nobody edits an object that is gone.
+        Deed::Orphan(_) if w.gone => {}
         Deed::Orphan(on) => {
             let free = w.server.spec.management_policy == ManagementPolicy::Full;
             let policy = if *on || !free { "Orphan" } else { "Delete" };

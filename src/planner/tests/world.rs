@@ -12,7 +12,7 @@ use crate::api::conditions;
 use crate::api::{ConditionType, Reason, Server, ServerGroup};
 use crate::planner::draft::later;
 use crate::planner::group::GroupView;
-use crate::planner::memory::{Memory, Sent};
+use crate::planner::memory::{Memory, Sent, Told};
 use crate::planner::model::*;
 use crate::planner::{AccountFacts, AccountView, EventDraft, Input, Plan, Step, plan};
 
@@ -360,7 +360,11 @@ impl World {
             Step::Look { id } => self.look(&id),
             Step::Call { key, call } => {
                 let outcome = self.call(&call);
-                self.memory.sent = Some(Sent { key, outcome });
+                let told = match call {
+                    CloudCall::Create(_) => self.knobs.told.clone(),
+                    _ => Told::Nothing,
+                };
+                self.memory.sent = Some(Sent { key, outcome, told });
             }
         }
     }

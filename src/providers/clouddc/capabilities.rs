@@ -41,6 +41,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // Nothing is promised; the gateway and the service behind it each have their own timeouts.
     create_settle_seconds: 300,
     attributes: settings::wanted,
+    hints: Capabilities::no_hints,
     groups: None,
     // A machine that is switched on checks itself for minutes; installing a system takes up to an hour.
     deadlines: &[

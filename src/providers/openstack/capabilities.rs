@@ -67,6 +67,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: Some(&super::groups::CAPABILITIES),
     deadlines: &[
         (OperationKind::Start, 300),
@@ -99,6 +100,7 @@ mod tests {
             OperationKind::Cancel,
             OperationKind::Retry,
             OperationKind::DeletePart,
+            OperationKind::UnmarkPart,
         ];
         for kind in ABSENT {
             assert!(!CAPABILITIES.has(*kind), "{kind}");

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::wire::Server;
 use super::{create, labels};
 use crate::api::server::ServerSpec;
+use crate::api::server_status::OperationKind;
 use crate::api::upcloud::{
     UpCloudBootDevice, UpCloudNicModel, UpCloudRemoteAccess, UpCloudServer, UpCloudVideoModel,
 };
@@ -18,6 +19,9 @@ use crate::planner::model::{ADMIN_PASSWORD, CloudError, ErrorClass, WantedAttrib
 pub(super) const LABELS: &str = "labels";
 const TITLE: &str = "title";
 const HOSTNAME: &str = "hostname";
+/// Hints, not settings.
+pub(super) const HOST: &str = "host";
+pub(super) const AVOID_HOST: &str = "avoid_host";
 /// What the page allows only while the server is stopped.
 const NEEDS_STOP: &[&str] = &["remote_access_type"];
 
@@ -104,6 +108,20 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
             ..WantedAttribute::new(name, value)
         })
         .collect()
+}
+
+/// Where a server is to run: said as it is started. A restart takes the host, but none to avoid.
+pub(super) fn hints(kind: OperationKind, spec: &ServerSpec) -> Vec<(&'static str, String)> {
+    let own = spec.upcloud.as_ref();
+    let host = own.and_then(|o| o.host).map(|n| (HOST, n.to_string()));
+    let avoid = own
+        .and_then(|o| o.avoid_host)
+        .map(|n| (AVOID_HOST, n.to_string()));
+    match kind {
+        OperationKind::Start => host.into_iter().chain(avoid).collect(),
+        OperationKind::Restart => host.into_iter().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What a server says of these settings; a list says little of them.

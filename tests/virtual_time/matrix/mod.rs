@@ -3,6 +3,7 @@
 mod changes;
 mod clouds;
 mod field;
+mod only_upcloud;
 mod scenarios;
 mod special;
 
@@ -38,6 +39,14 @@ fn resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(
         can.allows(OperationKind::Resize, ServerState::Stopped),
         "the cloud has no resize",
+    )
+}
+
+fn cold_resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let can = cloud.capabilities();
+    needs(
+        resize(cloud).is_ok() && !can.resize_stops_by_itself && !can.resize_confirm,
+        "we do not stop a server for its resize",
     )
 }
 
@@ -102,6 +111,17 @@ fn parts(cloud: &dyn Cloud) -> Result<(), &'static str> {
         cloud.capabilities().has(OperationKind::DeletePart),
         "no disk is left when its server is gone",
     )
+}
+
+fn part_marks(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::UnmarkPart),
+        "disks carry no marks of their own",
+    )
+}
+
+fn hosts(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(cloud.avoid("1").is_some(), "nobody says where a server runs")
 }
 
 fn told(cloud: &dyn Cloud) -> Result<(), &'static str> {
@@ -193,6 +213,7 @@ all! {
     killed_in_every_operation: nothing,
     a_restart_is_one_request_and_no_drift: restart,
     a_running_server_grows_without_a_stop: live_resize,
+    a_size_that_does_not_start_goes_back: cold_resize,
     a_provisioning_that_failed_is_tried_again: retry,
     a_try_that_is_refused_makes_way_for_a_new_server: retry,
     a_changed_name_is_applied: rename,
@@ -205,7 +226,12 @@ all! {
     a_network_that_is_refused_leaves_the_old_one: network,
     disks_stay_and_are_named: parts,
     disks_of_ours_go_when_asked_for: parts,
+    disks_of_an_orphan_lose_their_marks: part_marks,
+    what_a_vanished_server_had_is_named: parts,
+    a_host_to_avoid_counts_at_the_next_start: hosts,
     a_password_that_is_told_lands_in_its_secret: told,
+    a_password_whose_reply_was_lost_is_lost: told,
+    a_password_whose_secret_cannot_be_written_is_lost: told,
 }
 
 /// Why a scenario cannot be played on a cloud, if so.

@@ -32,6 +32,8 @@ pub async fn created_stopped(f: &mut Field) {
     f.create("web", json!({"powerState": "Stopped"})).await;
     let server = f.ready_in("web", "Stopped").await;
     assert_eq!(f.only(&server).power, "Stopped");
+    let addressed = |x: &Server| ready(x) && !x.status.as_ref().unwrap().addresses.is_empty();
+    f.wait("web", "an address in status", addressed).await;
 }
 
 pub async fn stop_and_start(f: &mut Field) {

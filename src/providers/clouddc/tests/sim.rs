@@ -62,6 +62,7 @@ impl Stage {
             OperationKind::Restart => Operate::Restart {
                 mode: PowerOffMode::SoftThenHard,
                 seconds: 60,
+                hints: Vec::new(),
             },
             _ => Operate::Plain,
         };

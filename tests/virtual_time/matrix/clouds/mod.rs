@@ -146,6 +146,14 @@ pub trait Cloud: Send + Sync {
     fn changes_fail(&self, _fail: bool) {
         unreachable!("of clouds that have such changes");
     }
+    /// A part of a spec that keeps a server off a host, if that can be said.
+    fn avoid(&self, _host: &str) -> Option<Value> {
+        None
+    }
+    /// How many disks carry our mark.
+    fn marked_disks(&self) -> usize {
+        0
+    }
     /// How many disks there are, attached or not.
     fn disks(&self) -> usize {
         0

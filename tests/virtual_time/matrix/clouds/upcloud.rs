@@ -8,7 +8,7 @@ use evenkeel::providers::transport::Connect;
 use evenkeel::providers::upcloud::CAPABILITIES;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::upcloud::{
-    FaultRule, HypervisorOrder, Lines, Outage, RequestRecord, ServerView, SimConfig, UpCloudSim,
+    FaultRule, HypervisorOrder, Lines, Outage, RequestRecord, ServerView, SimConfig, StorageView, UpCloudSim,
 };
 use serde_json::{Value, json};
 
@@ -19,12 +19,17 @@ struct UpCloud(Arc<UpCloudSim>);
 
 /// A fresh cloud.
 pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    open(api).0
+}
+
+/// A fresh cloud, and the simulator behind it.
+pub fn open(api: &ApiServer) -> (Arc<dyn Cloud>, Arc<UpCloudSim>) {
     let sim = UpCloudSim::new(SimConfig {
         epoch: Some(api.now()),
         ..SimConfig::default()
     });
     sim.set_token(PLANTED);
-    Arc::new(UpCloud(sim))
+    (Arc::new(UpCloud(Arc::clone(&sim))), sim)
 }
 
 impl Cloud for UpCloud {
@@ -143,6 +148,16 @@ impl Cloud for UpCloud {
     fn tells(&self) -> Option<Value> {
         // A template without cloud-init: its password is made by the cloud.
         Some(json!({"image": {"name": "Debian GNU/Linux 8 (Jessie)"}, "sshKeys": []}))
+    }
+
+    fn avoid(&self, host: &str) -> Option<Value> {
+        let host: u64 = host.parse().ok()?;
+        Some(json!({"upcloud": {"avoidHost": host}}))
+    }
+
+    fn marked_disks(&self) -> usize {
+        let marked = |s: &StorageView| s.labels.iter().any(|(key, _)| key.starts_with("evenkeel"));
+        self.0.storages().iter().filter(|s| marked(s)).count()
     }
 
     fn disks(&self) -> usize {
