@@ -3,6 +3,7 @@
 mod changes;
 mod clouds;
 mod field;
+mod grouped;
 mod only_upcloud;
 mod scenarios;
 mod special;
@@ -78,6 +79,14 @@ fn rename(cloud: &dyn Cloud) -> Result<(), &'static str> {
         changes(cloud, json!({"cloudName": "renamed"}), "renamed"),
         "no name is changed on an existing server",
     )
+}
+
+fn groups(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(cloud.capabilities().groups.is_some(), "the cloud has no groups")
+}
+
+fn lacks_a_policy(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(grouped::lacking(cloud).is_some(), "the cloud has every policy")
 }
 
 fn password(cloud: &dyn Cloud) -> Result<(), &'static str> {
@@ -232,6 +241,20 @@ all! {
     a_password_that_is_told_lands_in_its_secret: told,
     a_password_whose_reply_was_lost_is_lost: told,
     a_password_whose_secret_cannot_be_written_is_lost: told,
+    a_group_outlives_its_members: groups,
+    counts_of_a_group_are_right_within_one_observation: nothing,
+    one_power_wish_for_all_members: nothing,
+    one_member_is_restarted_at_a_time: restart,
+    a_lost_reply_makes_no_second_group: groups,
+    a_group_is_left_and_taken_over: groups,
+    a_strict_group_without_room_is_cured_by_a_host: groups,
+    a_wish_for_placement_that_is_not_met_is_shown: groups,
+    a_policy_that_the_cloud_lacks_is_unsupported: lacks_a_policy,
+    a_group_is_changed_where_it_can_be: groups,
+    a_member_joins_and_leaves_where_it_can: groups,
+    a_foreign_member_is_shown_and_left: groups,
+    killed_while_a_group_is_made_and_deleted: groups,
+    the_cloud_away_while_a_group_is_made_and_deleted: groups,
 }
 
 /// Why a scenario cannot be played on a cloud, if so.

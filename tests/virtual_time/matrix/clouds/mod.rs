@@ -29,6 +29,21 @@ pub struct Seen {
     pub essence: String,
 }
 
+/// A group as the cloud itself has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenGroup {
+    /// The cloud's id.
+    pub id: String,
+    /// Its name there.
+    pub name: String,
+    /// Its policy in the cloud's word.
+    pub policy: String,
+    /// The labels that are not our marks.
+    pub labels: BTreeMap<String, String>,
+    /// The ids of its members.
+    pub members: Vec<String>,
+}
+
 /// How a creation goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mishap {
@@ -153,6 +168,22 @@ pub trait Cloud: Send + Sync {
     /// How many disks carry our mark.
     fn marked_disks(&self) -> usize {
         0
+    }
+    /// Every group.
+    fn groups(&self) -> Vec<SeenGroup> {
+        Vec::new()
+    }
+    /// The next creation of a group goes wrong.
+    fn next_group(&self, _mishap: Mishap) {
+        unreachable!("of clouds that have groups");
+    }
+    /// So many hosts take new servers.
+    fn hosts(&self, _hosts: usize) {
+        unreachable!("of clouds that have groups");
+    }
+    /// Somebody's own server is a member of a group.
+    fn join(&self, _server: &str, _group: &str) {
+        unreachable!("of clouds that have groups");
     }
     /// How many disks there are, attached or not.
     fn disks(&self) -> usize {

@@ -12,7 +12,7 @@ use evenkeel::sim::upcloud::{
 };
 use serde_json::{Value, json};
 
-use super::{Cloud, Mishap, Seen, power};
+use super::{Cloud, Mishap, Seen, SeenGroup, power};
 use crate::world::{BASE, PLANTED};
 
 struct UpCloud(Arc<UpCloudSim>);
@@ -162,6 +162,34 @@ impl Cloud for UpCloud {
 
     fn disks(&self) -> usize {
         self.0.storages().len()
+    }
+
+    fn groups(&self) -> Vec<SeenGroup> {
+        let seen = |g: evenkeel::sim::upcloud::GroupView| SeenGroup {
+            id: g.id,
+            name: g.title,
+            policy: g.policy,
+            labels: g
+                .labels
+                .into_iter()
+                .filter(|(key, _)| !key.starts_with("evenkeel"))
+                .collect(),
+            members: g.members.into_keys().collect(),
+        };
+        self.0.groups().into_iter().map(seen).collect()
+    }
+
+    fn next_group(&self, mishap: Mishap) {
+        let rule = FaultRule::new(mishap.effect());
+        self.0.inject(rule.on("POST /server-group").times(1));
+    }
+
+    fn hosts(&self, hosts: usize) {
+        self.0.set_hosts(hosts);
+    }
+
+    fn join(&self, server: &str, group: &str) {
+        self.0.oob_join(server, group).unwrap();
     }
 
     fn other_image(&self) -> Value {
