@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout};
 use crate::api::Reason;
 use crate::api::conditions::{MAX_MESSAGE, bounded};
 use crate::observer::ObjectKey;
-use crate::observer::metrics::{Metrics, Outcome};
+use crate::observer::metrics::Metrics;
+use crate::observer::metrics::labels::Ended;
 use crate::planner::EventDraft;
 
 /// So many events may wait.
@@ -80,7 +81,7 @@ impl Events {
         if self.sender.try_send((object, draft)).is_err() {
             self.metrics
                 .events_lost
-                .get_or_create(&Outcome { outcome: "full" })
+                .get_or_create(&Ended { result: "full" })
                 .inc();
         }
     }
@@ -145,7 +146,7 @@ async fn publish(
     mut recent: Recent,
     metrics: Metrics,
 ) {
-    let lost = |outcome| metrics.events_lost.get_or_create(&Outcome { outcome }).inc();
+    let lost = |result| metrics.events_lost.get_or_create(&Ended { result }).inc();
     while let Some((mut object, draft)) = receiver.recv().await {
         // An event speaks of the object, not of one version of it.
         object.resource_version = None;

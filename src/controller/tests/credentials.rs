@@ -86,6 +86,7 @@ async fn create(world: &World, spec: Value) -> (Outcome, Vec<Option<String>>) {
         key: key.clone(),
         uid: uid.clone(),
         config: ObjectKey::new("default", "sim"),
+        cloud: "sim",
         account: "fake/p1".into(),
         provider: cloud.clone(),
     };
