@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::api::Reason;
-use crate::api::conditions::{MAX_MESSAGE, bounded};
+use crate::api::conditions::{MAX_MESSAGE, bounded, clean};
 use crate::observer::ObjectKey;
 use crate::observer::metrics::Metrics;
 use crate::observer::metrics::labels::Ended;
@@ -150,7 +150,7 @@ async fn publish(
     while let Some((mut object, draft)) = receiver.recv().await {
         // An event speaks of the object, not of one version of it.
         object.resource_version = None;
-        let note = bounded(&draft.note, MAX_MESSAGE.min(1000));
+        let note = bounded(&clean(&draft.note), MAX_MESSAGE.min(1000));
         let key = (object.uid.clone(), draft.reason.as_str(), note.clone());
         let recorder = match recent.admit(key, Instant::now()) {
             Verdict::Quiet => continue,
