@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint test test-fast provision demo bench clean-env
+.PHONY: help build generate lint audit test test-fast provision demo bench clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -20,6 +20,9 @@ generate: ## write crds/ and docs/ anew from the code
 lint: ## formatting and clippy, warnings denied
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked $(FEATURES) --all-targets -- -D warnings
+
+audit: ## licences, sources and advisories of what comes into the build (needs cargo-deny)
+	$(CARGO) deny check
 
 provision: ## the real kube-apiserver, etcd, Nova and vendors' clients that `make test` needs (cached)
 	tests/env/provision.sh >/dev/null

@@ -29,6 +29,7 @@ pub(crate) fn status(
             account,
             provider,
             retired,
+            ..
         } => {
             let (id, name) = (account.id.clone(), account.name.clone());
             status.account = Some(AccountStatus { id, name });

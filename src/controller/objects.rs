@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::explain::Planned;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
 use crate::planner::memory::{Look, Memory, Outcome, Sent, Told};
@@ -34,6 +35,17 @@ struct Object {
     calling: bool,
     looking: bool,
     failures: u32,
+    planned: Option<Planned>,
+}
+
+/// What is remembered of an object, to be shown.
+pub(super) struct Peek {
+    pub(super) planned: Option<Planned>,
+    pub(super) memory: Memory,
+    pub(super) calling: bool,
+    pub(super) looking: bool,
+    pub(super) replies: usize,
+    pub(super) failures: u32,
 }
 
 /// Every object, by uid.
@@ -53,10 +65,25 @@ impl Objects {
     }
 
     /// Remembers what a plan says.
-    pub(crate) fn store(&self, uid: &str, memory: Memory) {
+    pub(super) fn store(&self, uid: &str, memory: Memory, planned: Planned) {
         if let Some(object) = lock(&self.0).get_mut(uid) {
             object.memory = memory;
+            object.planned = Some(planned);
         }
+    }
+
+    /// What is remembered, without taking replies in.
+    pub(super) fn peek(&self, uid: &str) -> Option<Peek> {
+        let all = lock(&self.0);
+        let object = all.get(uid)?;
+        Some(Peek {
+            planned: object.planned.clone(),
+            memory: object.memory.clone(),
+            calling: object.calling,
+            looking: object.looking,
+            replies: object.inbox.len(),
+            failures: object.failures,
+        })
     }
 
     /// Whether a call for the object is under way.

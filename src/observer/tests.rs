@@ -177,7 +177,7 @@ fn scene(n: usize) -> Scene {
         clock,
         installation: "here".into(),
         wake: heard.clone(),
-        metrics: Metrics::default(),
+        metrics: metrics::Metrics::default().of_cloud("fake"),
         seed: 7,
         sources: vec![cloud.clone()],
         pace: PACE,

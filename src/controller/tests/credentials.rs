@@ -85,6 +85,7 @@ async fn create(world: &World, spec: Value) -> (Outcome, Told, Vec<Option<String
         key: key.clone(),
         uid: uid.clone(),
         config: ObjectKey::new("default", "sim"),
+        cloud: "sim",
         account: "fake/p1".into(),
         provider: cloud.clone(),
     };
