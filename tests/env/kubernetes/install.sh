@@ -8,7 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 kube() { kubectl --kubeconfig "$admin" "$@"; }
 
 kubectl kustomize "$root/deploy/default" |
-  awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: Deployment\n/' |
+  awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: (Deployment|ValidatingAdmissionPolicyBinding)\n/' |
   kube apply -f - >/dev/null
 kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
 token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
