@@ -23,9 +23,10 @@ check "unit" --lib --bins
 check "architecture, definitions, docs" --test architecture --test crds
 check "scenarios in virtual time" --test virtual_time
 if [ "$tier" = all ]; then
-  settings=$(tests/env/provision.sh kubernetes openstack openstackclient upcloudclient huaweiclient)
+  settings=$(tests/env/provision.sh)
   eval "export $(echo "$settings" | tr '\n' ' ')"
-  check "definitions on a real API server" --test apiserver --test manifests
+  check "definitions on a real API server" --test apiserver
+  check "chart, kustomize, policies, image" --test manifests
   check "the openstack client" --test openstack_client
   check "the UpCloud client" --test upcloud_client
   check "the CloudDC client" --test clouddc_client

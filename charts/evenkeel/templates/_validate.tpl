@@ -1,5 +1,8 @@
 {{- /* What a schema cannot say, or not in words that help. */ -}}
 {{- define "evenkeel.validate" -}}
+{{- if not .Values.policies }}
+  {{- fail "these are the values of an older chart alone: upgrade with --reset-then-reuse-values instead of --reuse-values" }}
+{{- end }}
 {{- if not .Values.crds.keep }}
   {{- fail "crds.keep: false is not possible any more: removing the release would have deleted every Server object. Leave crds.keep out; docs/install.md says how to remove the definitions by hand" }}
 {{- end }}

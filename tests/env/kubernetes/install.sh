@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh KUBECONFIG OUT: everything of deploy/default but the Deployment into the cluster of an administrator's
-# KUBECONFIG, for a controller that runs as a process beside it. Writes to OUT a kubeconfig with a token of the
+# install.sh KUBECONFIG OUT: everything of deploy/default but the Deployment, and with the admission policies unbound (what
+# the controller itself does of a protected object is to be seen), into the cluster of an administrator's KUBECONFIG, for a controller that runs as a process beside it. Writes to OUT a kubeconfig with a token of the
 # controller's own ServiceAccount, good for 8 hours. A Deployment that is in the cluster already is left alone.
 set -euo pipefail
 admin=$1 out=$2
