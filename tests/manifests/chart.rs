@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::helm::{chart, documents, first_chart, helm, only, rendered, root, template, text};
+use crate::helm::{chart, documents, first_chart, helm, helm_on, only, rendered, root, template, text};
 use crate::support::kube::cluster;
 
 fn production() -> Vec<Value> {
@@ -27,11 +27,22 @@ fn pods_are_restricted_as_the_api_server_understands_it() {
     let cluster = cluster();
     let ns = cluster.namespace("restricted");
     let label = "pod-security.kubernetes.io/enforce=restricted";
-    cluster.kubectl(&["label", "namespace", &ns.name, label]).ok().unwrap();
-    ns.kubectl(&["create", "serviceaccount", "evenkeel"]).ok().unwrap();
+    cluster
+        .kubectl(&["label", "namespace", &ns.name, label])
+        .ok()
+        .unwrap();
+    ns.kubectl(&["create", "serviceaccount", "evenkeel"])
+        .ok()
+        .unwrap();
     let create = ["create", "--dry-run=server", "-f", "-"];
     let mut seen = 0;
-    for values in [&[][..], &["--set", "runAsUser=null,runAsGroup=null,imagePullSecrets[0].name=x"]] {
+    for values in [
+        &[][..],
+        &[
+            "--set",
+            "runAsUser=null,runAsGroup=null,imagePullSecrets[0].name=x",
+        ],
+    ] {
         for mut pod in pods(&template(values)) {
             pod["metadata"]["namespace"] = json!(ns.name);
             let out = ns.kubectl_with(&create, Some(&pod));
@@ -59,7 +70,10 @@ fn the_selector_is_that_of_the_first_chart_and_finds_no_other_pod() {
     let selector = &only(&first, "Deployment")["spec"]["selector"];
     let now = production();
     let deployment = only(&now, "Deployment");
-    assert_eq!(&deployment["spec"]["selector"], selector, "a selector cannot be changed");
+    assert_eq!(
+        &deployment["spec"]["selector"], selector,
+        "a selector cannot be changed"
+    );
     assert_eq!(&only(&now, "PodDisruptionBudget")["spec"]["selector"], selector);
     assert_eq!(&only(&now, "NetworkPolicy")["spec"]["podSelector"], selector);
     let found = |labels: &Value| {
@@ -92,8 +106,14 @@ fn every_object_has_the_recommended_labels_and_those_of_the_user() {
         }
         assert!(labels["helm.sh/chart"].as_str().unwrap().starts_with("evenkeel-"));
     }
-    assert_eq!(only(&objects, "Deployment")["metadata"]["annotations"]["owner"], "b");
-    assert_eq!(only(&objects, "ServiceAccount")["metadata"]["annotations"]["owner"], "b");
+    assert_eq!(
+        only(&objects, "Deployment")["metadata"]["annotations"]["owner"],
+        "b"
+    );
+    assert_eq!(
+        only(&objects, "ServiceAccount")["metadata"]["annotations"]["owner"],
+        "b"
+    );
 }
 
 #[test]
@@ -189,8 +209,15 @@ fn what_the_chart_says_of_itself_is_true() {
 fn the_notes_say_what_comes_next_and_what_removal_means() {
     let install = |args: &[&str]| {
         let chart = chart();
-        let base = ["install", "evenkeel", chart.as_str(), "-n", "evenkeel-system", "--dry-run=client"];
-        let out = helm(&[&base, args].concat()).ok().unwrap();
+        let base = [
+            "install",
+            "evenkeel",
+            chart.as_str(),
+            "-n",
+            "evenkeel-system",
+            "--dry-run=client",
+        ];
+        let out = helm_on(cluster(), &[&base, args].concat()).ok().unwrap();
         out.split_once("NOTES:").unwrap().1.to_owned()
     };
     let notes = install(&[]);
@@ -208,7 +235,10 @@ fn the_notes_say_what_comes_next_and_what_removal_means() {
     // The manifests in it are taken.
     let (_, manifests) = notes.split_once("<<'END'\n").unwrap();
     let (manifests, _) = manifests.split_once("  END").unwrap();
-    let plain: String = manifests.lines().map(|l| format!("{}\n", l.get(2..).unwrap_or_default())).collect();
+    let plain: String = manifests
+        .lines()
+        .map(|l| format!("{}\n", l.get(2..).unwrap_or_default()))
+        .collect();
     let ns = cluster().namespace("notes");
     let out = ns.kubectl_text(&["create", "--dry-run=server", "-f", "-"], &plain);
     assert_eq!(out.ok().unwrap().lines().count(), 2);
@@ -217,7 +247,12 @@ fn the_notes_say_what_comes_next_and_what_removal_means() {
 #[test]
 fn alerts_ask_for_metrics_that_exist() {
     let source = text("src/observer/metrics.rs");
-    let rules = rendered(&["--set", "metrics.prometheusRule.enabled=true", "-s", "templates/monitoring.yaml"]);
+    let rules = rendered(&[
+        "--set",
+        "metrics.prometheusRule.enabled=true",
+        "-s",
+        "templates/monitoring.yaml",
+    ]);
     let rules = documents(&rules.ok().unwrap());
     let mut asked = 0;
     for rule in rules[0]["spec"]["groups"][0]["rules"].as_array().unwrap() {
@@ -226,7 +261,10 @@ fn alerts_ask_for_metrics_that_exist() {
         for name in words.filter_map(|w| w.strip_prefix("evenkeel_")) {
             // Counters are registered without their ending.
             let name = name.strip_suffix("_total").unwrap_or(name);
-            assert!(source.contains(&format!("\"{name}\",")), "no metric {name}: {query}");
+            assert!(
+                source.contains(&format!("\"{name}\",")),
+                "no metric {name}: {query}"
+            );
             asked += 1;
         }
         for key in ["summary", "description"] {

@@ -33,17 +33,25 @@ pub fn command(pod: &Value, kubeconfig: &std::path::Path) -> Command {
     assert_eq!(spec["containers"].as_array().map(Vec::len), Some(1), "{pod}");
     let container = &spec["containers"][0];
     for unknown in ["command", "envFrom", "volumeMounts"] {
-        assert!(container.get(unknown).is_none_or(Value::is_null), "{unknown}: {container}");
+        assert!(
+            container.get(unknown).is_none_or(Value::is_null),
+            "{unknown}: {container}"
+        );
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
     let args = container["args"].as_array().unwrap();
     command.args(args.iter().map(|a| a.as_str().unwrap())).env_clear();
     for entry in container["env"].as_array().into_iter().flatten() {
-        let value = match entry.pointer("/valueFrom/fieldRef/fieldPath").and_then(Value::as_str) {
+        let value = match entry
+            .pointer("/valueFrom/fieldRef/fieldPath")
+            .and_then(Value::as_str)
+        {
             Some(path) => pod.pointer(&format!("/{}", path.replace('.', "/"))),
             None => entry.get("value"),
         };
-        let value = value.and_then(Value::as_str).unwrap_or_else(|| panic!("no value: {entry}"));
+        let value = value
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("no value: {entry}"));
         command.env(entry["name"].as_str().unwrap(), value);
     }
     // In a pod the way to the API comes from the same account, by two files and two variables.
@@ -55,7 +63,11 @@ pub fn command(pod: &Value, kubeconfig: &std::path::Path) -> Command {
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let status = text.split(' ').nth(1)?.parse().ok()?;
@@ -75,7 +87,7 @@ impl Running {
     fn address(&self) -> Option<String> {
         let text = std::fs::read_to_string(&self.log).unwrap();
         let lines = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
-        let mut addresses = lines.filter_map(|l| l["fields"]["address"].as_str().map(str::to_owned));
+        let mut addresses = lines.filter_map(|l| l["address"].as_str().map(str::to_owned));
         addresses.next()
     }
 
@@ -86,7 +98,11 @@ impl Running {
         assert!(sent.success(), "kill -TERM -- {pid}");
         let what = format!("the controller to end after SIGTERM, see {}", self.log.display());
         let code = eventually(&what, Duration::from_secs(20), || self.child.try_wait().unwrap());
-        assert!(code.success(), "{code}: {}", std::fs::read_to_string(&self.log).unwrap());
+        assert!(
+            code.success(),
+            "{code}: {}",
+            std::fs::read_to_string(&self.log).unwrap()
+        );
     }
 }
 
@@ -110,7 +126,12 @@ impl<'a> Kubelet<'a> {
     pub fn new(cluster: &'a Cluster) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (running, ended) = (BTreeMap::new(), Vec::new());
-        Self { cluster, folder, running, ended }
+        Self {
+            cluster,
+            folder,
+            running,
+            ended,
+        }
     }
 
     /// Does what is to be done: starts, reports, ends.
@@ -119,7 +140,12 @@ impl<'a> Kubelet<'a> {
         let list: Value = serde_json::from_str(&self.cluster.kubectl(&list).ok().unwrap()).unwrap();
         let pods = list["items"].as_array().unwrap();
         let uid = |p: &Value| p["metadata"]["uid"].as_str().unwrap().to_owned();
-        let gone: Vec<String> = self.running.keys().filter(|u| !pods.iter().any(|p| uid(p) == **u)).cloned().collect();
+        let gone: Vec<String> = self
+            .running
+            .keys()
+            .filter(|u| !pods.iter().any(|p| uid(p) == **u))
+            .cloned()
+            .collect();
         for uid in gone {
             self.running.remove(&uid).unwrap().end();
         }
@@ -143,19 +169,36 @@ impl<'a> Kubelet<'a> {
             let log = self.folder.path().join(format!("{name}.log"));
             let file = File::create(&log).unwrap();
             let mut command = command(pod, &account);
-            let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-            self.running.insert(uid.to_owned(), Running { child, log, ready: false });
+            let child = command
+                .stdout(file.try_clone().unwrap())
+                .stderr(file)
+                .spawn()
+                .unwrap();
+            self.running.insert(
+                uid.to_owned(),
+                Running {
+                    child,
+                    log,
+                    ready: false,
+                },
+            );
         }
         let running = self.running.get_mut(uid).unwrap();
         if let Some(code) = running.child.try_wait().unwrap() {
-            assert!(once, "{name} ended with {code}: {}", std::fs::read_to_string(&running.log).unwrap());
+            assert!(
+                once,
+                "{name} ended with {code}: {}",
+                std::fs::read_to_string(&running.log).unwrap()
+            );
             let phase = if code.success() { "Succeeded" } else { "Failed" };
             self.status(name, &json!({"phase": phase}));
             self.ended.push(uid.to_owned());
             self.running.remove(uid);
         } else if !once && !running.ready {
             // The readiness probe of the pod itself, at the port that the process has.
-            let probe = pod.pointer("/spec/containers/0/readinessProbe/httpGet/path").unwrap();
+            let probe = pod
+                .pointer("/spec/containers/0/readinessProbe/httpGet/path")
+                .unwrap();
             let answer = running.address().and_then(|a| get(&a, probe.as_str().unwrap()));
             if answer.is_some_and(|(status, _)| status == 200) {
                 running.ready = true;
@@ -171,7 +214,17 @@ impl<'a> Kubelet<'a> {
 
     fn status(&self, name: &str, status: &Value) {
         let patch = json!({ "status": status }).to_string();
-        let args = ["-n", NAMESPACE, "patch", "pod", name, "--subresource=status", "--type=merge", "-p", &patch];
+        let args = [
+            "-n",
+            NAMESPACE,
+            "patch",
+            "pod",
+            name,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
         self.cluster.kubectl(&args).ok().unwrap();
     }
 
@@ -179,7 +232,11 @@ impl<'a> Kubelet<'a> {
     pub fn during(&mut self, command: &mut Command) -> (bool, String) {
         let out = self.folder.path().join("command.log");
         let file = File::create(&out).unwrap();
-        let mut child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let mut child = command
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
         let code = eventually("a command to end", Duration::from_secs(120), || {
             self.sync();
             child.try_wait().unwrap()
@@ -190,26 +247,13 @@ impl<'a> Kubelet<'a> {
     /// Asks until something is there, while pods live.
     pub fn until<T>(&mut self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let logs = self.folder.path().to_owned();
-        eventually(&format!("{what} (logs in {})", logs.display()), Duration::from_secs(60), || {
-            self.sync();
-            ask()
-        })
-    }
-
-    /// How many programs run.
-    pub fn programs(&self) -> usize {
-        self.running.len()
-    }
-
-    /// What a program of the pods has logged in all, with what it says of cloud calls.
-    pub fn logs(&self) -> String {
-        let mut all = String::new();
-        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|e| e == "log") {
-                all += &std::fs::read_to_string(path).unwrap();
-            }
-        }
-        all
+        eventually(
+            &format!("{what} (logs in {})", logs.display()),
+            Duration::from_secs(60),
+            || {
+                self.sync();
+                ask()
+            },
+        )
     }
 }

@@ -60,17 +60,29 @@ spec:
 /// Rights that this story does not need, each with the moment that does.
 const MOMENTS: &[(&str, &str)] = &[
     ("get servers.evenkeel.dev", "somebody else wrote at the same time"),
-    ("get servergroups.evenkeel.dev", "somebody else wrote at the same time"),
-    ("get providerconfigs.evenkeel.dev", "somebody else wrote at the same time"),
-    ("update secrets", "a second server of one object tells its password"),
-    ("patch events.events.k8s.io", "the same event again, within five minutes"),
+    (
+        "get servergroups.evenkeel.dev",
+        "somebody else wrote at the same time",
+    ),
+    (
+        "get providerconfigs.evenkeel.dev",
+        "somebody else wrote at the same time",
+    ),
+    (
+        "update secrets",
+        "a second server of one object tells its password",
+    ),
+    (
+        "patch events.events.k8s.io",
+        "the same event again, within five minutes",
+    ),
 ];
 
 struct Story {
     cluster: &'static Cluster,
     nova: Arc<OpenStackSim>,
     up: Arc<UpCloudSim>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// What must not change: the objects with their uids and servers, and what the clouds have.
@@ -93,12 +105,21 @@ impl Story {
             ..Default::default()
         });
         cluster.kubectl(&["create", "namespace", SHOP]).ok().unwrap();
-        Self { cluster, nova, up, _runtime: runtime }
+        Self {
+            cluster,
+            nova,
+            up,
+            runtime,
+        }
     }
 
     /// Serves the clouds, and tells the cluster of the accounts.
     fn accounts(&self) {
-        let listen = || self._runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listen = || {
+            self.runtime
+                .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+                .unwrap()
+        };
         let (a, b) = (listen(), listen());
         let base = |l: &tokio::net::TcpListener| format!("http://{}", l.local_addr().unwrap());
         let text = [
@@ -106,38 +127,57 @@ impl Story {
             upcloud::manifests(&base(&b), "finland", SHOP),
         ]
         .join("---\n");
-        self._runtime.spawn(self.nova.clone().serve(a));
-        self._runtime.spawn(self.up.clone().serve(b));
+        self.runtime.spawn(self.nova.clone().serve(a));
+        self.runtime.spawn(self.up.clone().serve(b));
         let apply = ["-n", SHOP, "apply", "-f", "-"];
         self.cluster.kubectl_with(&apply, Some(&text)).ok().unwrap();
         self.cluster.kubectl_with(&apply, Some(OBJECTS)).ok().unwrap();
     }
 
     fn objects(&self) -> Vec<Value> {
-        let list = ["-n", SHOP, "get", "servers,servergroups,providerconfigs", "-o", "json"];
+        let list = [
+            "-n",
+            SHOP,
+            "get",
+            "servers,servergroups,providerconfigs",
+            "-o",
+            "json",
+        ];
         let list: Value = serde_json::from_str(&self.cluster.kubectl(&list).ok().unwrap()).unwrap();
         list["items"].as_array().unwrap().clone()
     }
 
     /// Calls that changed something in a cloud.
     fn changes(&self) -> usize {
-        let nova = self.nova.requests().into_iter().filter(|r| r.applied && !r.route.contains("tokens"));
+        let nova = self
+            .nova
+            .requests()
+            .into_iter()
+            .filter(|r| r.applied && !r.route.contains("tokens"));
         nova.count() + self.up.requests().into_iter().filter(|r| r.applied).count()
     }
 
     fn facts(&self) -> Facts {
-        let _guard = self._runtime.enter();
+        let _guard = self.runtime.enter();
         let mut objects = BTreeMap::new();
         for object in self.objects() {
             let meta = &object["metadata"];
             assert!(meta["deletionTimestamp"].is_null(), "{object}");
-            let name = format!("{}/{}", object["kind"].as_str().unwrap(), meta["name"].as_str().unwrap());
+            let name = format!(
+                "{}/{}",
+                object["kind"].as_str().unwrap(),
+                meta["name"].as_str().unwrap()
+            );
             let id = object["status"]["id"].as_str().unwrap_or_default();
             objects.insert(name, (meta["uid"].as_str().unwrap().to_owned(), id.to_owned()));
         }
         let nova = self.nova.live_servers().into_iter().map(|s| (s.id, s.status));
         let up = self.up.live_servers().into_iter().map(|s| (s.id, s.state));
-        Facts { objects, servers: nova.chain(up).collect(), changes: self.changes() }
+        Facts {
+            objects,
+            servers: nova.chain(up).collect(),
+            changes: self.changes(),
+        }
     }
 
     /// Whether every object is Ready, for the spec that it has.
@@ -146,7 +186,10 @@ impl Story {
         let ready = |o: &Value| {
             let conditions = o["status"]["conditions"].as_array();
             o["status"]["observedGeneration"] == o["metadata"]["generation"]
-                && conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+                && conditions
+                    .into_iter()
+                    .flatten()
+                    .any(|c| c["type"] == "Ready" && c["status"] == "True")
         };
         (objects.len() == 6 && objects.iter().all(ready)).then_some(())
     }
@@ -172,9 +215,19 @@ impl Story {
                 continue;
             }
             assert_ne!(line["responseStatus"]["code"], 403, "{line}");
-            let sub = on["subresource"].as_str().map(|s| format!("/{s}")).unwrap_or_default();
-            let group = on["apiGroup"].as_str().map(|g| format!(".{g}")).unwrap_or_default();
-            used.insert(format!("{} {}{sub}{group}", word(&line["verb"]), word(&on["resource"])));
+            let sub = on["subresource"]
+                .as_str()
+                .map(|s| format!("/{s}"))
+                .unwrap_or_default();
+            let group = on["apiGroup"]
+                .as_str()
+                .map(|g| format!(".{g}"))
+                .unwrap_or_default();
+            used.insert(format!(
+                "{} {}{sub}{group}",
+                word(&line["verb"]),
+                word(&on["resource"])
+            ));
         }
         used
     }
@@ -183,7 +236,10 @@ impl Story {
 /// The rights that the chart grants, without places and names.
 fn granted() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for role in template(&[]).iter().filter(|o| o["kind"] == "Role" || o["kind"] == "ClusterRole") {
+    for role in template(&[])
+        .iter()
+        .filter(|o| o["kind"] == "Role" || o["kind"] == "ClusterRole")
+    {
         for right in crate::rights::rights(&role["rules"], "") {
             let words: Vec<&str> = right.split(' ').collect();
             all.insert(format!("{} {}", words[0], words[1]));
@@ -200,7 +256,15 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     let (first, now) = (first_chart(), chart());
 
     // The first chart, and servers under it.
-    let install = ["install", "evenkeel", &first, "--create-namespace", "--wait", "--set", VALUES];
+    let install = [
+        "install",
+        "evenkeel",
+        &first,
+        "--create-namespace",
+        "--wait",
+        "--set",
+        VALUES,
+    ];
     story.helm(&mut kubelet, &install);
     story.accounts();
     kubelet.until("every object to be Ready", || story.settled());
@@ -214,13 +278,19 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     let uid = deployed(".metadata.uid");
 
     // Upgraded: the same objects and servers, and not one call that changes anything.
-    story.helm(&mut kubelet, &["upgrade", "evenkeel", &now, "--wait", "--reset-then-reuse-values"]);
-    kubelet.until("one program", || (kubelet_programs(cluster) == 1).then_some(()));
+    story.helm(
+        &mut kubelet,
+        &["upgrade", "evenkeel", &now, "--wait", "--reset-then-reuse-values"],
+    );
+    kubelet.until("one program", || (pods(cluster) == 1).then_some(()));
     kubelet.until("every object to be Ready", || story.settled());
     assert_eq!(story.facts(), before, "after the upgrade");
     assert_eq!(deployed(".metadata.uid"), uid, "the Deployment was replaced");
     let keep = "jsonpath={.items[*].metadata.annotations.helm\\.sh/resource-policy}";
-    assert_eq!(cluster.kubectl(&["get", "crds", "-o", keep]).ok().unwrap(), "keep keep keep");
+    assert_eq!(
+        cluster.kubectl(&["get", "crds", "-o", keep]).ok().unwrap(),
+        "keep keep keep"
+    );
 
     // `helm test` runs the doctor with the controller's rights.
     let said = story.helm(&mut kubelet, &["test", "evenkeel"]);
@@ -230,10 +300,21 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     story.helm(&mut kubelet, &["rollback", "evenkeel", "1", "--wait"]);
     kubelet.until("every object to be Ready", || story.settled());
     assert_eq!(story.facts(), before, "after the rollback");
-    let upgrade = ["upgrade", "evenkeel", &now, "--wait", "--reset-then-reuse-values", "--set", "crds.install=false"];
+    let upgrade = [
+        "upgrade",
+        "evenkeel",
+        &now,
+        "--wait",
+        "--reset-then-reuse-values",
+        "--set",
+        "crds.install=false",
+    ];
     story.helm(&mut kubelet, &upgrade);
     assert_eq!(story.facts(), before, "without the definitions in the chart");
-    story.helm(&mut kubelet, &["upgrade", "evenkeel", &now, "--wait", "--set", VALUES]);
+    story.helm(
+        &mut kubelet,
+        &["upgrade", "evenkeel", &now, "--wait", "--set", VALUES],
+    );
     // What runs now works: a wish is carried out.
     let stop = r#"{"spec":{"powerState":"Stopped"}}"#;
     let patch = ["-n", SHOP, "patch", "server", "web", "--type=merge", "-p", stop];
@@ -244,41 +325,87 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
 
     // Removed with servers present: the controller goes, and nothing else.
     story.helm(&mut kubelet, &["uninstall", "evenkeel", "--wait"]);
-    kubelet.until("no program", || (kubelet_programs(cluster) == 0).then_some(()));
+    kubelet.until("no program", || (pods(cluster) == 0).then_some(()));
     assert_eq!(story.facts(), before, "after the removal");
-    let left = ["get", "deployments,serviceaccounts,roles,validatingadmissionpolicies", "-A", "-o", "name"];
+    let left = [
+        "get",
+        "deployments,serviceaccounts,roles,validatingadmissionpolicies",
+        "-A",
+        "-o",
+        "name",
+    ];
     assert!(!cluster.kubectl(&left).ok().unwrap().contains("/evenkeel"));
-    assert_eq!(cluster.kubectl(&["get", "crds", "-o", "name"]).ok().unwrap().lines().count(), 3);
+    assert_eq!(
+        cluster
+            .kubectl(&["get", "crds", "-o", "name"])
+            .ok()
+            .unwrap()
+            .lines()
+            .count(),
+        3
+    );
 
     // And installed again: it knows its servers. Their end is an ordinary one.
-    story.helm(&mut kubelet, &["install", "evenkeel", &now, "--wait", "--set", VALUES]);
+    story.helm(
+        &mut kubelet,
+        &["install", "evenkeel", &now, "--wait", "--set", VALUES],
+    );
     kubelet.until("every object to be Ready", || story.settled());
     assert_eq!(story.facts(), before, "after the second installation");
-    let delete = ["-n", SHOP, "delete", "servers,servergroups", "--all", "--wait=false"];
+    let delete = [
+        "-n",
+        SHOP,
+        "delete",
+        "servers,servergroups",
+        "--all",
+        "--wait=false",
+    ];
     cluster.kubectl(&delete).ok().unwrap();
     kubelet.until("the servers to be gone", || {
-        let _guard = story._runtime.enter();
-        (story.objects().len() == 2 && story.nova.live_servers().is_empty() && story.up.live_servers().is_empty())
-            .then_some(())
+        let _guard = story.runtime.enter();
+        (story.objects().len() == 2
+            && story.nova.live_servers().is_empty()
+            && story.up.live_servers().is_empty())
+        .then_some(())
     });
 
     // What was used is what is granted.
     let (used, granted) = (story.used(), granted());
-    assert!(used.is_subset(&granted), "not granted: {:?}", used.difference(&granted));
+    assert!(
+        used.is_subset(&granted),
+        "not granted: {:?}",
+        used.difference(&granted)
+    );
     let unused: BTreeSet<&str> = granted.difference(&used).map(String::as_str).collect();
     let moments: BTreeSet<&str> = MOMENTS.iter().map(|(right, _)| *right).collect();
-    assert!(unused.is_subset(&moments), "never used: {:?}", unused.difference(&moments));
+    assert!(
+        unused.is_subset(&moments),
+        "never used: {:?}",
+        unused.difference(&moments)
+    );
 
     // A `helm test` without the rights fails.
-    cluster.kubectl(&["delete", "clusterrolebinding", "evenkeel"]).ok().unwrap();
+    cluster
+        .kubectl(&["delete", "clusterrolebinding", "evenkeel"])
+        .ok()
+        .unwrap();
     let test = ["test", "evenkeel", "-n", NAMESPACE, "--timeout", "60s"];
     let (ok, said) = kubelet.during(&mut command(Some(&cluster.kubeconfig()), &test));
     assert!(!ok && said.contains("Phase:          Failed"), "{said}");
 }
 
 /// How many pods of the controller there are.
-fn kubelet_programs(cluster: &Cluster) -> usize {
-    let pods = ["-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=evenkeel", "-o", "name"];
+fn pods(cluster: &Cluster) -> usize {
+    let pods = [
+        "-n",
+        NAMESPACE,
+        "get",
+        "pods",
+        "-l",
+        "app.kubernetes.io/name=evenkeel",
+        "-o",
+        "name",
+    ];
     cluster.kubectl(&pods).ok().unwrap().lines().count()
 }
 
@@ -287,5 +414,26 @@ fn a_second_release_does_not_take_the_first_ones_things() {
     // The names are fixed, so that helm itself refuses: by who owns them.
     let cluster = crate::installed();
     let out = helm_on(cluster, &["install", "second", &chart(), "-n", NAMESPACE]);
-    assert!(!out.ok && out.err.contains("invalid ownership metadata"), "{}{}", out.out, out.err);
+    assert!(
+        !out.ok && out.err.contains("invalid ownership metadata"),
+        "{}{}",
+        out.out,
+        out.err
+    );
+    // One that shares nothing but the definitions and their protection is welcome.
+    let ns = cluster.namespace("second");
+    let alone = "watchNamespaces={default},crds.install=false,policies.deletionProtection=false,policies.crdProtection=false";
+    let install = [
+        "install",
+        "second",
+        &chart(),
+        "-n",
+        &ns.name,
+        "--dry-run=server",
+        "--set",
+        alone,
+    ];
+    helm_on(cluster, &install).ok().unwrap();
+    let shared = [&install[..7], &["watchNamespaces={default}"]].concat();
+    assert!(!helm_on(cluster, &shared).ok);
 }

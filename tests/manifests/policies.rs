@@ -47,9 +47,14 @@ fn refused(what: &str, words: &str, mut ask: impl FnMut() -> crate::support::kub
 fn a_protected_server_is_not_deleted() {
     let cluster = guarded();
     let ns = cluster.namespace("protected");
-    ns.create(&server("db", &json!({"deletionProtection": true}))).ok().unwrap();
+    ns.create(&server("db", &json!({"deletionProtection": true})))
+        .ok()
+        .unwrap();
     ns.create(&server("web", &json!({}))).ok().unwrap();
-    let words = format!("Server {}/db is protected: set spec.deletionProtection to false first", ns.name);
+    let words = format!(
+        "Server {}/db is protected: set spec.deletionProtection to false first",
+        ns.name
+    );
     let dry = ["delete", "server", "db", "--dry-run=server"];
     refused("the protection", &words, || ns.kubectl(&dry));
     for args in [&["delete", "server", "db"][..], &["delete", "servers", "--all"]] {
@@ -58,19 +63,31 @@ fn a_protected_server_is_not_deleted() {
     }
     // The other one is gone, this one is as it was, not even marked.
     assert!(!ns.kubectl(&["get", "server", "web"]).ok);
-    assert_eq!(ns.get("server", "db")["metadata"]["deletionTimestamp"], Value::Null);
+    assert_eq!(
+        ns.get("server", "db")["metadata"]["deletionTimestamp"],
+        Value::Null
+    );
     // Its namespace waits for it, and says so.
     cluster
         .kubectl(&["delete", "namespace", &ns.name, "--wait=false"])
         .ok()
         .unwrap();
-    eventually("the namespace to say what it waits for", Duration::from_secs(60), || {
-        let text = cluster.kubectl(&["get", "namespace", &ns.name, "-o", "json"]).out;
-        text.contains("is protected").then_some(())
-    });
-    assert_eq!(ns.get("server", "db")["metadata"]["deletionTimestamp"], Value::Null);
+    eventually(
+        "the namespace to say what it waits for",
+        Duration::from_secs(60),
+        || {
+            let text = cluster.kubectl(&["get", "namespace", &ns.name, "-o", "json"]).out;
+            text.contains("is protected").then_some(())
+        },
+    );
+    assert_eq!(
+        ns.get("server", "db")["metadata"]["deletionTimestamp"],
+        Value::Null
+    );
     let off = r#"{"spec":{"deletionProtection":false}}"#;
-    ns.kubectl(&["patch", "server", "db", "--type=merge", "-p", off]).ok().unwrap();
+    ns.kubectl(&["patch", "server", "db", "--type=merge", "-p", off])
+        .ok()
+        .unwrap();
     ns.kubectl(&["delete", "server", "db"]).ok().unwrap();
 }
 
@@ -78,14 +95,22 @@ fn a_protected_server_is_not_deleted() {
 fn the_definitions_are_not_deleted_by_accident() {
     let cluster = guarded();
     let dry = ["delete", "crd", "servers.evenkeel.dev", "--dry-run=server"];
-    refused("the protection", "with servers.evenkeel.dev every object of this kind would be deleted", || {
-        cluster.kubectl(&dry)
-    });
+    refused(
+        "the protection",
+        "with servers.evenkeel.dev every object of this kind would be deleted",
+        || cluster.kubectl(&dry),
+    );
     // The way of removing everything that stands in this folder does not remove them either.
     let folder = root("deploy/crds");
     let all = ["delete", "--dry-run=server", "-k", folder.to_str().unwrap()];
     let out = cluster.kubectl(&all);
-    assert_eq!(out.err.matches("evenkeel-crd-protection").count(), 6, "{}{}", out.out, out.err);
+    assert_eq!(
+        out.err.matches("evenkeel-crd-protection").count(),
+        6,
+        "{}{}",
+        out.out,
+        out.err
+    );
     // Others are none of its business, and who insists may.
     let other = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -95,11 +120,23 @@ fn the_definitions_are_not_deleted_by_accident() {
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
         }
     });
-    cluster.kubectl_with(&["create", "-f", "-"], Some(&other.to_string())).ok().unwrap();
-    cluster.kubectl(&["delete", "crd", "things.example.com"]).ok().unwrap();
+    cluster
+        .kubectl_with(&["create", "-f", "-"], Some(&other.to_string()))
+        .ok()
+        .unwrap();
+    cluster
+        .kubectl(&["delete", "crd", "things.example.com"])
+        .ok()
+        .unwrap();
     let key = "evenkeel.dev/allow-deletion";
     let note = |value: &str| {
-        cluster.kubectl(&["annotate", "--overwrite", "crd", "servers.evenkeel.dev", &format!("{key}{value}")])
+        cluster.kubectl(&[
+            "annotate",
+            "--overwrite",
+            "crd",
+            "servers.evenkeel.dev",
+            &format!("{key}{value}"),
+        ])
     };
     note("=true").ok().unwrap();
     cluster.kubectl(&dry).ok().unwrap();
@@ -120,7 +157,9 @@ fn user(ns: &Namespace<'_>, name: &str, verbs: &str) {
     .ok()
     .unwrap();
     let (role, user) = (format!("--role={role}"), format!("--user={name}"));
-    ns.kubectl(&["create", "rolebinding", name, &role, &user]).ok().unwrap();
+    ns.kubectl(&["create", "rolebinding", name, &role, &user])
+        .ok()
+        .unwrap();
 }
 
 const ORDINARY: &str = "get,list,create,update,patch,delete";
@@ -161,14 +200,23 @@ fn who_may_let_go_of_a_server_is_said_by_roles() {
                 ),
                 Deed::Change(patch) => {
                     let patch = patch.to_string();
-                    let args = ["patch", "server", "there", "--type=merge", "--dry-run=server", "-p"];
+                    let args = [
+                        "patch",
+                        "server",
+                        "there",
+                        "--type=merge",
+                        "--dry-run=server",
+                        "-p",
+                    ];
                     ns.kubectl(&[&args[..], &[&patch, &who]].concat())
                 }
             }
         };
         let words = format!("{field} is set only by who has the verb {verb} on servers.evenkeel.dev");
         refused(verb, &words, || ask("ann"));
-        eventually(&format!("{verb} to be granted"), SOON, || ask(&other).ok.then_some(()));
+        eventually(&format!("{verb} to be granted"), SOON, || {
+            ask(&other).ok.then_some(())
+        });
     }
 }
 
@@ -179,32 +227,66 @@ fn everything_else_is_nobodys_business() {
     let there = json!({"import": {"id": "1"}, "powerState": "Running", "deletionPolicy": "Orphan"});
     ns.create(&server("there", &there)).ok().unwrap();
     let given = r#"{"metadata":{"annotations":{"evenkeel.dev/abandon":"1"}}}"#;
-    ns.kubectl(&["patch", "server", "there", "--type=merge", "-p", given]).ok().unwrap();
+    ns.kubectl(&["patch", "server", "there", "--type=merge", "-p", given])
+        .ok()
+        .unwrap();
     // The policies work already.
     let patch = r#"{"spec":{"deletionPolicy":"Delete"}}"#;
     refused("the policy", "spec.deletionPolicy is set only by", || {
-        ns.kubectl(&["patch", "server", "there", "--type=merge", "--dry-run=server", "-p", patch, "--as=ann"])
+        ns.kubectl(&[
+            "patch",
+            "server",
+            "there",
+            "--type=merge",
+            "--dry-run=server",
+            "-p",
+            patch,
+            "--as=ann",
+        ])
     });
-    ns.kubectl_with(&["create", "--as=ann", "-f", "-"], Some(&server("plain", &json!({}))))
-        .ok()
-        .unwrap();
+    ns.kubectl_with(
+        &["create", "--as=ann", "-f", "-"],
+        Some(&server("plain", &json!({}))),
+    )
+    .ok()
+    .unwrap();
     for patch in [
         r#"{"spec":{"powerState":"Stopped"}}"#,
         // The same again, and taken back.
         r#"{"metadata":{"annotations":{"evenkeel.dev/abandon":"1","evenkeel.dev/paused":"true"}}}"#,
         r#"{"metadata":{"annotations":{"evenkeel.dev/abandon":null}}}"#,
     ] {
-        ns.kubectl(&["patch", "server", "there", "--type=merge", "-p", patch, "--as=ann"])
-            .ok()
-            .unwrap();
+        ns.kubectl(&[
+            "patch",
+            "server",
+            "there",
+            "--type=merge",
+            "-p",
+            patch,
+            "--as=ann",
+        ])
+        .ok()
+        .unwrap();
     }
     // The controller, which has none of the verbs, ends a deletion.
     let finalizers = r#"{"metadata":{"finalizers":["evenkeel.dev/cloud-server"]}}"#;
-    ns.kubectl(&["patch", "server", "there", "--type=merge", "-p", finalizers]).ok().unwrap();
-    ns.kubectl(&["delete", "server", "there", "--wait=false"]).ok().unwrap();
-    let none = r#"{"metadata":{"finalizers":[]}}"#;
-    ns.kubectl(&["patch", "server", "there", "--type=merge", "-p", none, crate::ACCOUNT])
+    ns.kubectl(&["patch", "server", "there", "--type=merge", "-p", finalizers])
         .ok()
         .unwrap();
+    ns.kubectl(&["delete", "server", "there", "--wait=false"])
+        .ok()
+        .unwrap();
+    let none = r#"{"metadata":{"finalizers":[]}}"#;
+    ns.kubectl(&[
+        "patch",
+        "server",
+        "there",
+        "--type=merge",
+        "-p",
+        none,
+        crate::ACCOUNT,
+    ])
+    .ok()
+    .unwrap();
     assert!(!ns.kubectl(&["get", "server", "there"]).ok);
 }

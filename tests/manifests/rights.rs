@@ -20,7 +20,11 @@ pub fn rights(rules: &Value, place: &str) -> BTreeSet<String> {
         let name = names.first().map(|n| format!(" {n}")).unwrap_or_default();
         assert!(names.len() < 2 && rule.get("nonResourceURLs").is_none(), "{rule}");
         for group in words(rule, "apiGroups") {
-            let group = if group.is_empty() { group } else { format!(".{group}") };
+            let group = if group.is_empty() {
+                group
+            } else {
+                format!(".{group}")
+            };
             for resource in words(rule, "resources") {
                 for verb in words(rule, "verbs") {
                     all.insert(format!("{verb} {resource}{group}{name} in {place}"));
@@ -57,7 +61,10 @@ fn what_is_granted_is_what_the_program_asks_for() {
     for values in [&[][..], &["--set", "watchNamespaces={team-a,team-b}"]] {
         let objects = template(values);
         let mut granted = BTreeSet::new();
-        for object in objects.iter().filter(|o| o["kind"] == "Role" || o["kind"] == "ClusterRole") {
+        for object in objects
+            .iter()
+            .filter(|o| o["kind"] == "Role" || o["kind"] == "ClusterRole")
+        {
             let place = object["metadata"]["namespace"]
                 .as_str()
                 .map_or_else(|| "every namespace".to_owned(), |n| format!("namespace {n}"));
@@ -65,10 +72,21 @@ fn what_is_granted_is_what_the_program_asks_for() {
         }
         // The account of deploy/default may do the same everywhere, so that all its answers are yes.
         let (content, said) = doctor(cluster, only(&objects, "Pod"));
-        assert!(content && said.contains("evenkeel.dev/v1alpha1 is served"), "{said}");
+        assert!(
+            content && said.contains("evenkeel.dev/v1alpha1 is served"),
+            "{said}"
+        );
         assert_eq!(granted, may(&said), "chart (left) and program (right)");
         for right in &granted {
-            for never in ["*", "escalate", "bind", "impersonate", "list secrets", "watch secrets", "delete "] {
+            for never in [
+                "*",
+                "escalate",
+                "bind",
+                "impersonate",
+                "list secrets",
+                "watch secrets",
+                "delete ",
+            ] {
                 assert!(!right.contains(never), "{right}");
             }
         }
@@ -79,7 +97,10 @@ fn what_is_granted_is_what_the_program_asks_for() {
 fn without_writing_secrets_the_program_is_content_and_says_what_is_missing() {
     let objects = template(&["--set", "rbac.writeSecrets=false"]);
     let rules = rights(&only(&objects, "ClusterRole")["rules"], "x");
-    assert!(!rules.contains("create secrets in x") && rules.contains("get secrets in x"), "{rules:?}");
+    assert!(
+        !rules.contains("create secrets in x") && rules.contains("get secrets in x"),
+        "{rules:?}"
+    );
 }
 
 /// One account after the other lacks one rule: the doctor must see each.
@@ -107,7 +128,9 @@ fn the_doctor_finds_every_missing_right() {
     assert!(rules.len() > 20, "{}", rules.len());
     ns.kubectl(&["create", "serviceaccount", "patient"]).ok().unwrap();
     let subject = format!("--serviceaccount={}:patient", ns.name);
-    ns.kubectl(&["create", "rolebinding", "patient", "--role=patient", &subject]).ok().unwrap();
+    ns.kubectl(&["create", "rolebinding", "patient", "--role=patient", &subject])
+        .ok()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = account(cluster, &ns.name, "patient", folder.path());
     let ask = |rules: &[Value]| {
@@ -117,7 +140,10 @@ fn the_doctor_finds_every_missing_right() {
         });
         ns.kubectl_with(&["apply", "-f", "-"], Some(&role)).ok().unwrap();
         let out = command(&pod, &kubeconfig).output().unwrap();
-        (out.status.success(), String::from_utf8([out.stdout, out.stderr].concat()).unwrap())
+        (
+            out.status.success(),
+            String::from_utf8([out.stdout, out.stderr].concat()).unwrap(),
+        )
     };
     let soon = std::time::Duration::from_secs(20);
     let words = |rule: &Value| {
@@ -126,7 +152,10 @@ fn the_doctor_finds_every_missing_right() {
     };
     crate::support::kube::eventually("all rights to be seen", soon, || ask(&rules).0.then_some(()));
     // Every fourth and those that are optional: all of them would take a minute and show no more.
-    for missing in (0..rules.len()).step_by(4).chain((0..rules.len()).filter(|n| words(&rules[*n]).contains("secrets"))) {
+    for missing in (0..rules.len())
+        .step_by(4)
+        .chain((0..rules.len()).filter(|n| words(&rules[*n]).contains("secrets")))
+    {
         let words = words(&rules[missing]);
         let mut left = rules.clone();
         left.remove(missing);

@@ -47,7 +47,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--set", "terminationGracePeriodSeconds=0"], "at '/terminationGracePeriodSeconds'"),
     (&["--set", "resources.requests.cpu=much"], "at '/resources/requests/cpu'"),
     (&["--set", "probes.liveness.path=/x"], "at '/probes/liveness'"),
-    (&["--set", "labels.a b=c"], "at '/labels'"),
+    (&["--set", "labels.a b=c"], "invalid propertyName 'a b'"),
     (&["--set", "labels.team=a b"], "at '/labels/team'"),
     // What no schema can say.
     (&["--set", "crds.keep=false"], "crds.keep: false is not possible any more: removing the release would have deleted every Server"),
@@ -71,7 +71,7 @@ const TAKEN: &[&[&str]] = &[
     &["--set", "extraEnv[0].name=A,extraEnv[0].value=b,extraEnvFrom[0].secretRef.name=s,logLevel=debug"],
     &["--set", "serviceAccount.create=false,serviceAccount.name=mine"],
     &["--set", "serviceAccount.annotations.a=b,annotations.c=d,labels.e=f,podLabels.g=h,podAnnotations.i=j"],
-    &["--set", "tolerations[0].operator=Exists,nodeSelector.disk=ssd,affinity.nodeAffinity=null,priorityClassName=system-cluster-critical"],
+    &["--set", "tolerations[0].operator=Exists,nodeSelector.disk=ssd,affinity.nodeAffinity.x=y,priorityClassName=system-cluster-critical"],
     &["--set", "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone,topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule"],
     &["--set", "rbac.create=false"],
     &["--set", "resources.limits.memory=1Gi,resources.requests.cpu=1"],
@@ -83,7 +83,10 @@ fn bad_values_are_refused_in_words_that_help() {
     for (args, words) in REFUSED {
         let out = rendered(args);
         if out.ok || !out.err.contains(words) {
-            wrong.push(format!("{args:?} should say {words:?}, and says: {}", out.err.trim()));
+            wrong.push(format!(
+                "{args:?} should say {words:?}, and says: {}",
+                out.err.trim()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -101,7 +104,11 @@ fn good_values_are_taken() {
 fn values_of_an_older_chart_alone_are_refused_with_the_way_out() {
     // What `helm upgrade --reuse-values` hands in.
     let out = rendered(&["--set", "policies=null"]);
-    assert!(!out.ok && out.err.contains("--reset-then-reuse-values"), "{}", out.err);
+    assert!(
+        !out.ok && out.err.contains("--reset-then-reuse-values"),
+        "{}",
+        out.err
+    );
 }
 
 #[test]
@@ -142,13 +149,21 @@ fn two_renders_are_identical_and_ask_nobody() {
     }
     let hooked: Vec<_> = documents(&first)
         .iter()
-        .filter_map(|o| o["metadata"]["annotations"]["helm.sh/hook"].as_str().map(str::to_owned))
+        .filter_map(|o| {
+            o["metadata"]["annotations"]["helm.sh/hook"]
+                .as_str()
+                .map(str::to_owned)
+        })
         .collect();
     assert_eq!(hooked, ["test"], "nothing that is installed waits for a hook");
 }
 
 /// Every path of a tree of objects; lists and what the schema leaves open are leaves.
-fn paths(prefix: &str, node: &Map<String, Value>, inner: &dyn Fn(&Value) -> Option<Map<String, Value>>) -> Vec<String> {
+fn paths(
+    prefix: &str,
+    node: &Map<String, Value>,
+    inner: &dyn Fn(&Value) -> Option<Map<String, Value>>,
+) -> Vec<String> {
     let mut all = Vec::new();
     for (key, value) in node {
         let path = format!("{prefix}.{key}");
@@ -173,13 +188,21 @@ fn every_value_is_in_the_schema_with_a_default_and_a_comment() {
     let strip = |p: Vec<String>| -> Vec<String> {
         // How a probe is timed and what is asked for is the user's choice of several.
         p.into_iter()
-            .filter(|p| !p.starts_with(".probes") && !p.starts_with(".resources") && !p.starts_with(".affinity"))
+            .filter(|p| {
+                !p.starts_with(".probes") && !p.starts_with(".resources") && !p.starts_with(".affinity")
+            })
             .collect()
     };
-    assert_eq!(strip(paths("", &known, &of_schema)), strip(paths("", &values, &of_values)));
+    assert_eq!(
+        strip(paths("", &known, &of_schema)),
+        strip(paths("", &values, &of_values))
+    );
 
     for paragraph in yaml.split("\n\n") {
-        assert!(paragraph.trim_start().starts_with('#') || paragraph.contains("\n  #"), "no comment: {paragraph}");
+        assert!(
+            paragraph.trim_start().starts_with('#') || paragraph.contains("\n  #"),
+            "no comment: {paragraph}"
+        );
     }
     open(&schema, "");
 }

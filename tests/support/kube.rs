@@ -71,13 +71,13 @@ impl Cluster {
         let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
         self.kubectl(&["apply", "-f", &crds.to_string_lossy()]).ok()?;
         self.kubectl(&[
-                "wait",
-                "--for=condition=Established",
-                "crd",
-                "--all",
-                "--timeout=30s",
-            ])
-            .ok()?;
+            "wait",
+            "--for=condition=Established",
+            "crd",
+            "--all",
+            "--timeout=30s",
+        ])
+        .ok()?;
         Ok(self)
     }
 
