@@ -164,13 +164,13 @@ def verify(args):
         for member in members:
             if not (member.isfile() or member.isdir()) or member.mode & ~0o755 or member.uid or member.gid:
                 raise Bad(f"{member.name}: a plain file or directory of root is expected")
-        size = sum(map(len, content.values()))
-        if size > MAX_BYTES:
-            raise Bad(f"{name} has {size} bytes, more than {MAX_BYTES}")
         machine, dynamic = elf(content["evenkeel"])
         expect("the machine", machine, MACHINES[name])
         if dynamic and not args.allow_dynamic:
             raise Bad(f"{name}: the program needs a dynamic loader, and there is none")
+        size = sum(map(len, content.values()))
+        if size > MAX_BYTES:
+            raise Bad(f"{name} has {size} bytes, more than {MAX_BYTES}")
         print(f"{name}: {size / (1 << 20):.1f} MiB, {packed['size'] / (1 << 20):.1f} MiB packed")
         if args.run and name == NATIVE.get(platform.machine()):
             print(run(layer))

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -20,11 +21,26 @@ fn said(out: &Output) -> String {
     String::from_utf8([out.stdout.as_slice(), &out.stderr].concat()).unwrap()
 }
 
+/// The program of these tests without its symbols, which are five times its size.
+fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evenkeel-stripped");
+        let done = Command::new("strip")
+            .arg("-o")
+            .arg(&file)
+            .arg(env!("CARGO_BIN_EXE_evenkeel"))
+            .status();
+        assert!(done.expect("strip (binutils)").success());
+        file.to_str().unwrap().to_owned()
+    })
+}
+
 /// The program of these tests is linked dynamically and has the simulators in it: it stands for the form alone.
 /// `make image` builds the real one, and has it verified and run.
 fn built(folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(name);
-    let part = format!("{}={}", platform(), env!("CARGO_BIN_EXE_evenkeel"));
+    let part = format!("{}={}", platform(), program());
     let out = image(&[
         "build",
         "--allow-dynamic",
@@ -124,7 +140,7 @@ fn an_image_is_made_without_an_engine_and_is_the_same_each_time() {
 #[test]
 fn what_must_not_be_in_an_image_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let program = env!("CARGO_BIN_EXE_evenkeel");
+    let program = program();
     let out = folder.path().join("x.tar");
     let out = out.to_str().unwrap();
     let other = if platform() == "linux/amd64" {

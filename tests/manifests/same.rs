@@ -68,6 +68,8 @@ fn differences(path: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
                 differences(&format!("{path}[{i}]"), x, y, found);
             }
         }
+        // kustomize writes 1.0 as 1.
+        (Value::Number(x), Value::Number(y)) if x.as_f64() == y.as_f64() => {}
         _ if a == b => {}
         _ => found.push(format!("{path}: chart {a}, kustomize {b}")),
     }
