@@ -23,9 +23,10 @@ check "unit" --lib --bins
 check "architecture, definitions, docs" --test architecture --test crds --test monitoring --test docs --test tls
 check "scenarios in virtual time" --test virtual_time
 if [ "$tier" = all ]; then
-  settings=$(tests/env/provision.sh kubernetes openstack openstackclient upcloudclient huaweiclient promtool)
+  settings=$(tests/env/provision.sh)
   eval "export $(echo "$settings" | tr '\n' ' ')"
-  check "definitions on a real API server" --test apiserver --test manifests
+  check "definitions on a real API server" --test apiserver
+  check "chart, kustomize, policies, image" --test manifests
   check "alerts in the real promtool" --test promtool
   check "the openstack client" --test openstack_client
   check "the UpCloud client" --test upcloud_client

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod clients;
 pub mod clock;
+pub mod doctor;
 pub mod installation;
 pub mod lease;
 pub mod logging;
