@@ -16,7 +16,11 @@ fn generated() -> Vec<(String, String)> {
     let mut files = vec![
         ("docs/reference.md".to_owned(), reference::render().unwrap()),
         ("docs/metrics.md".to_owned(), metrics::page::render()),
-        ("deploy/monitoring/prometheus-rule.yaml".to_owned(), prometheus_rule()),
+        (
+            "deploy/components/monitoring/alerts.yaml".to_owned(),
+            prometheus_rule(),
+        ),
+        ("charts/evenkeel/files/alerts.yaml".to_owned(), rules()),
     ];
     for (name, crd) in crds::all().unwrap() {
         let text = crds::to_yaml(&crd).unwrap();
@@ -27,18 +31,24 @@ fn generated() -> Vec<(String, String)> {
     files
 }
 
-/// The alerts as an object of the Prometheus operator; `rules.yaml` beside it is the source.
-fn prometheus_rule() -> String {
+/// The alerts as Prometheus reads them, for the chart.
+fn rules() -> String {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring/rules.yaml");
     let rules = std::fs::read_to_string(source).unwrap();
-    let mut text = "# Made from rules.yaml by `make generate`; change that file.\n\
-        apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: evenkeel\n  labels:\n    \
-        app.kubernetes.io/name: evenkeel\nspec:\n"
-        .to_owned();
-    for line in rules.lines().filter(|l| !l.starts_with('#')) {
-        text.push_str(&format!("  {line}\n"));
-    }
-    text
+    let lines = rules.lines().filter(|l| !l.starts_with('#'));
+    lines.map(|l| format!("{l}\n")).collect()
+}
+
+/// The same as an object of the Prometheus operator, for kustomize.
+fn prometheus_rule() -> String {
+    let head = "# Made from deploy/monitoring/rules.yaml by `make generate`; change that file.\n\
+        apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: evenkeel\n  \
+        namespace: evenkeel-system\nspec:\n";
+    let body = rules()
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect::<String>();
+    format!("{head}{body}")
 }
 
 #[test]
@@ -53,7 +63,16 @@ fn the_rules_of_the_operator_are_those_of_prometheus() {
 /// A secret is named, never written into an object: everybody who may read objects would see it.
 #[test]
 fn no_field_holds_a_secret() {
-    const WORDS: &[&str] = &["password", "token", "secret", "credential", "accesskey", "privatekey", "apikey", "userdata"];
+    const WORDS: &[&str] = &[
+        "password",
+        "token",
+        "secret",
+        "credential",
+        "accesskey",
+        "privatekey",
+        "apikey",
+        "userdata",
+    ];
     let found = faults(|path, schema, _| {
         let field = path.rsplit('.').next().unwrap_or_default().to_lowercase();
         let suspicious = WORDS.iter().any(|w| field.contains(w));
@@ -71,7 +90,11 @@ fn no_field_holds_a_secret() {
         .filter(|f| !named.iter().any(|path| f.starts_with(&format!("{path}:"))))
         .collect();
     assert_eq!(odd, Vec::<&String>::new());
-    assert_eq!(found.len(), named.len(), "what is named here is looked at: {found:?}");
+    assert_eq!(
+        found.len(),
+        named.len(),
+        "what is named here is looked at: {found:?}"
+    );
 }
 
 #[test]
