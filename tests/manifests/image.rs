@@ -232,3 +232,32 @@ fn the_bill_of_materials_names_what_is_linked_and_nothing_else() {
         );
     }
 }
+
+#[test]
+fn workflows_ask_for_no_more_than_they_need() {
+    for name in ["ci", "release"] {
+        let flow: Value = serde_saphyr::from_str(&text(&format!(".github/workflows/{name}.yaml"))).unwrap();
+        assert_eq!(
+            flow["permissions"],
+            serde_json::json!({"contents": "read"}),
+            "{name}"
+        );
+        // A pull request of a stranger never runs with the rights of the project.
+        assert!(flow["on"].get("pull_request_target").is_none(), "{name}");
+        for (job, steps) in flow["jobs"].as_object().unwrap() {
+            assert!(steps["timeout-minutes"].is_u64(), "{name}: {job}");
+            for step in steps["steps"].as_array().unwrap() {
+                let command = step["run"].as_str().unwrap_or_default();
+                // What others can name goes through the environment, never into a command's text.
+                assert!(!command.contains("${{ github.event"), "{name}: {job}: {command}");
+                for script in command
+                    .split_whitespace()
+                    .filter_map(|w| w.strip_prefix("release/"))
+                {
+                    let file = root("release").join(script.trim_end_matches([')', '"']));
+                    assert!(file.is_file(), "{name}: {job}: {script}");
+                }
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What is installed and what is shown as examples: by the real helm and kubectl, on a real API server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod chart;
 mod helm;
