@@ -16,7 +16,10 @@ fn generated() -> Vec<(String, String)> {
     let mut files = vec![
         ("docs/reference.md".to_owned(), reference::render().unwrap()),
         ("docs/metrics.md".to_owned(), metrics::page::render()),
-        ("deploy/monitoring/prometheus-rule.yaml".to_owned(), prometheus_rule()),
+        (
+            "deploy/monitoring/prometheus-rule.yaml".to_owned(),
+            prometheus_rule(),
+        ),
     ];
     for (name, crd) in crds::all().unwrap() {
         let text = crds::to_yaml(&crd).unwrap();
@@ -53,7 +56,16 @@ fn the_rules_of_the_operator_are_those_of_prometheus() {
 /// A secret is named, never written into an object: everybody who may read objects would see it.
 #[test]
 fn no_field_holds_a_secret() {
-    const WORDS: &[&str] = &["password", "token", "secret", "credential", "accesskey", "privatekey", "apikey", "userdata"];
+    const WORDS: &[&str] = &[
+        "password",
+        "token",
+        "secret",
+        "credential",
+        "accesskey",
+        "privatekey",
+        "apikey",
+        "userdata",
+    ];
     let found = faults(|path, schema, _| {
         let field = path.rsplit('.').next().unwrap_or_default().to_lowercase();
         let suspicious = WORDS.iter().any(|w| field.contains(w));
@@ -71,7 +83,11 @@ fn no_field_holds_a_secret() {
         .filter(|f| !named.iter().any(|path| f.starts_with(&format!("{path}:"))))
         .collect();
     assert_eq!(odd, Vec::<&String>::new());
-    assert_eq!(found.len(), named.len(), "what is named here is looked at: {found:?}");
+    assert_eq!(
+        found.len(),
+        named.len(),
+        "what is named here is looked at: {found:?}"
+    );
 }
 
 #[test]

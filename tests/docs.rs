@@ -21,7 +21,9 @@ fn has_test(text: &str, name: &str) -> bool {
         line.starts_with(&format!("fn {name}("))
     });
     let Some(at) = function else { return false };
-    let marked = lines[at.saturating_sub(3)..at].iter().any(|l| l.contains("test]") || l.contains("test("));
+    let marked = lines[at.saturating_sub(3)..at]
+        .iter()
+        .any(|l| l.contains("test]") || l.contains("test("));
     // Scenarios are played by name on two stages.
     marked || text.matches(name).count() > 1 || read("tests/scenarios/mod.rs").contains(&format!("::{name},"))
 }
@@ -29,8 +31,7 @@ fn has_test(text: &str, name: &str) -> bool {
 /// `file: name` in backticks.
 fn named_tests(text: &str) -> Vec<(&str, &str)> {
     let code = text.split('`').skip(1).step_by(2);
-    code.filter_map(|c| c.split_once(".rs: "))
-        .collect()
+    code.filter_map(|c| c.split_once(".rs: ")).collect()
 }
 
 #[test]
@@ -43,14 +44,19 @@ fn every_test_of_the_threat_model_exists() {
         seen.insert((file, name));
     }
     assert!(seen.len() > 35, "only {} tests are named", seen.len());
-    assert!(!has_test(&read("src/api/conditions.rs"), "bounded"), "a function is no test");
+    assert!(
+        !has_test(&read("src/api/conditions.rs"), "bounded"),
+        "a function is no test"
+    );
     assert!(!has_test(&read("src/api/conditions.rs"), "no_such_test"));
 }
 
 #[test]
 fn every_threat_has_a_test_or_says_that_it_is_not_prevented() {
     let page = read("docs/security.md");
-    let rows = page.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| ---") && !l.starts_with("| threat"));
+    let rows = page
+        .lines()
+        .filter(|l| l.starts_with("| ") && !l.starts_with("| ---") && !l.starts_with("| threat"));
     let mut count = 0;
     for row in rows {
         count += 1;
@@ -59,7 +65,12 @@ fn every_threat_has_a_test_or_says_that_it_is_not_prevented() {
         assert!(!tests.is_empty() || row.contains("**Not prevented**"), "{row}");
     }
     assert!(count > 20, "only {count} threats");
-    for section in ["## A tenant", "## A cloud endpoint", "## A controller", "## Malicious names"] {
+    for section in [
+        "## A tenant",
+        "## A cloud endpoint",
+        "## A controller",
+        "## Malicious names",
+    ] {
         assert!(page.contains(section), "{section}");
     }
 }
@@ -77,6 +88,8 @@ fn links_between_pages_lead_somewhere() {
     for page in pages {
         let text = read(&page);
         let folder = Path::new(&page).parent().unwrap();
+        // What is in backticks is code.
+        let text: String = text.split('`').step_by(2).collect();
         let links = text.split("](").skip(1).filter_map(|l| l.split(')').next());
         for link in links.filter(|l| !l.contains("://") && !l.starts_with('#')) {
             let file = link.split('#').next().unwrap();

@@ -17,11 +17,18 @@ fn promtool(arguments: &[&str]) -> Output {
              eval \"export $(tests/env/provision.sh promtool)\""
         )
     });
-    Command::new(path).args(arguments).current_dir(ROOT).output().unwrap()
+    Command::new(path)
+        .args(arguments)
+        .current_dir(ROOT)
+        .output()
+        .unwrap()
 }
 
 fn said(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     format!("{out}{err}")
 }
 
@@ -40,7 +47,10 @@ fn a_broken_alert_is_noticed() {
     let rules = std::fs::read_to_string(Path::new(ROOT).join(RULES)).unwrap();
     let tests = std::fs::read_to_string(Path::new(ROOT).join(TESTS)).unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let (file, test) = (scratch.path().join("rules.yaml"), scratch.path().join("test.yaml"));
+    let (file, test) = (
+        scratch.path().join("rules.yaml"),
+        scratch.path().join("test.yaml"),
+    );
     let here = tests.replace("../../deploy/monitoring/rules.yaml", file.to_str().unwrap());
     assert_ne!(here, tests);
     std::fs::write(&test, here).unwrap();
@@ -50,16 +60,19 @@ fn a_broken_alert_is_noticed() {
         let name = rules[start..].lines().next().unwrap();
         let from = start + rules[start..].find("        expr:").unwrap();
         // What follows the expression begins at the same depth as it does.
-        let length = rules[from + 1..].match_indices("\n        ").find(|(at, _)| {
-            rules.as_bytes()[from + 1 + at + 9].is_ascii_alphabetic()
-        });
+        let length = rules[from + 1..]
+            .match_indices("\n        ")
+            .find(|(at, _)| rules.as_bytes()[from + 1 + at + 9].is_ascii_alphabetic());
         let to = from + 1 + length.unwrap().0;
         for broken in ["vector(1) == 2", "vector(1)"] {
             let changed = format!("{}        expr: {broken}{}", &rules[..from], &rules[to..]);
             std::fs::write(&file, changed).unwrap();
             let output = promtool(&["test", "rules", test.to_str().unwrap()]);
             let words = said(&output);
-            assert!(!output.status.success(), "{name} as {broken} goes unnoticed: {words}");
+            assert!(
+                !output.status.success(),
+                "{name} as {broken} goes unnoticed: {words}"
+            );
             assert!(words.contains(name.trim_start_matches("- alert: ")), "{words}");
         }
     }

@@ -29,7 +29,9 @@ fn yaml(name: &str) -> Value {
 fn alerts() -> Vec<Value> {
     let rules = yaml("deploy/monitoring/rules.yaml");
     let groups = rules["groups"].as_array().unwrap().iter();
-    groups.flat_map(|g| g["rules"].as_array().unwrap().clone()).collect()
+    groups
+        .flat_map(|g| g["rules"].as_array().unwrap().clone())
+        .collect()
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -69,7 +71,10 @@ fn faults(query: &str) -> Vec<String> {
     let mut metric: Option<(&Described, &str)> = None;
     for (at, token) in tokens.iter().enumerate() {
         if token.starts_with("evenkeel_") {
-            metric = ALL.iter().find(|d| d.series().contains(token)).map(|d| (d, token.as_str()));
+            metric = ALL
+                .iter()
+                .find(|d| d.series().contains(token))
+                .map(|d| (d, token.as_str()));
             if metric.is_none() {
                 found.push(format!("there is no metric {token}"));
             }
@@ -101,7 +106,11 @@ fn faults(query: &str) -> Vec<String> {
         if GROUPING.contains(&token.as_str()) && next == Some("(") {
             let end = tokens[at..].iter().position(|t| t == ")").unwrap() + at;
             let labels = tokens[at + 2..end].iter().filter(|t| *t != ",");
-            found.extend(labels.filter(|l| !known(l)).map(|l| format!("there is no label {l}")));
+            found.extend(
+                labels
+                    .filter(|l| !known(l))
+                    .map(|l| format!("there is no label {l}")),
+            );
         }
     }
     if metric.is_none() && found.is_empty() {
@@ -113,11 +122,23 @@ fn faults(query: &str) -> Vec<String> {
 #[test]
 fn a_query_of_what_does_not_exist_is_found() {
     for (query, fault) in [
-        ("rate(evenkeel_cloud_calls[5m])", "there is no metric evenkeel_cloud_calls"),
+        (
+            "rate(evenkeel_cloud_calls[5m])",
+            "there is no metric evenkeel_cloud_calls",
+        ),
         ("sum by (server) (evenkeel_objects)", "there is no label server"),
-        ("evenkeel_objects{name=\"x\"}", "Some(\"evenkeel_objects\") has no label name"),
-        ("evenkeel_objects{reason=~\"Idle|NoSuch\"}", "there is no reason NoSuch"),
-        ("evenkeel_objects{le=\"1\"}", "Some(\"evenkeel_objects\") has no label le"),
+        (
+            "evenkeel_objects{name=\"x\"}",
+            "Some(\"evenkeel_objects\") has no label name",
+        ),
+        (
+            "evenkeel_objects{reason=~\"Idle|NoSuch\"}",
+            "there is no reason NoSuch",
+        ),
+        (
+            "evenkeel_objects{le=\"1\"}",
+            "Some(\"evenkeel_objects\") has no label le",
+        ),
         ("up == 0", "it names no metric"),
     ] {
         assert_eq!(faults(query), [fault], "{query}");
@@ -133,7 +154,10 @@ fn each_alert_says_what_whoever_is_woken_needs() {
         let name = text(&alert, "/alert").to_owned();
         let camel = name.starts_with("Evenkeel") && name.chars().all(|c| c.is_ascii_alphanumeric());
         assert!(camel, "{name}");
-        assert!(["critical", "warning", "info"].contains(&text(&alert, "/labels/severity")), "{name}");
+        assert!(
+            ["critical", "warning", "info"].contains(&text(&alert, "/labels/severity")),
+            "{name}"
+        );
         assert!(text(&alert, "/annotations/summary").ends_with('.'), "{name}");
         assert!(text(&alert, "/annotations/description").len() > 40, "{name}");
         let url = format!("https://evenkeel.dev/docs/runbooks/{name}");
@@ -148,7 +172,15 @@ fn each_alert_says_what_whoever_is_woken_needs() {
     }
     assert!(names.len() > 10);
     let pages = std::fs::read_dir(path("docs/runbooks")).unwrap();
-    let pages = pages.map(|e| e.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    let pages = pages.map(|e| {
+        e.unwrap()
+            .path()
+            .file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    });
     assert_eq!(pages.filter(|p| p != "README").collect::<BTreeSet<_>>(), names);
 }
 
@@ -210,7 +242,9 @@ fn the_dashboard_asks_for_what_exists() {
     let ids: BTreeSet<i64> = panels.iter().map(|p| p["id"].as_i64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len(), "ids are not unique");
     // What is measured and shown nowhere helps nobody; requests are seen by their number, calls by their length.
-    let unseen = ALL.iter().filter(|d| !d.series().iter().any(|s| shown.contains(s)));
+    let unseen = ALL
+        .iter()
+        .filter(|d| !d.series().iter().any(|s| shown.contains(s)));
     let unseen: Vec<_> = unseen.map(|d| d.name).collect();
     assert_eq!(unseen, ["cloud_request_duration", "list_wakes"]);
 }

@@ -183,7 +183,10 @@ async fn the_lease_is_handed_over(parts: &Parts, s: &Stage) {
         parts.kill_controller();
         s.edit(&name, json!({ "powerState": power })).await;
         let server = s.ready_in(&name, power).await;
-        println!("    and the server is {power} after {:.1} s", began.elapsed().as_secs_f64());
+        println!(
+            "    and the server is {power} after {:.1} s",
+            began.elapsed().as_secs_f64()
+        );
         assert_eq!(id_of(&server), id);
         assert!(within.contains(&took), "SIG{signal}: {took} s, not {within:?}");
     }

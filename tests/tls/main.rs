@@ -80,7 +80,12 @@ async fn nothing_is_sent_to_who_cannot_prove_who_it_is() {
     }
     // Else nothing was shown: the right one gets all of it.
     let (port, server) = serve(GOOD);
-    let reply = lines.connect(Some(OURS)).unwrap().send(ask(port), PATIENCE).await.unwrap();
+    let reply = lines
+        .connect(Some(OURS))
+        .unwrap()
+        .send(ask(port), PATIENCE)
+        .await
+        .unwrap();
     assert_eq!(reply.status(), 200);
     assert!(String::from_utf8(server.join().unwrap()).unwrap().contains(TOKEN));
 }

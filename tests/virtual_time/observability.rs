@@ -486,7 +486,10 @@ async fn what_the_planner_thinks_is_shown_without_secrets() {
         loop {
             let said = explain("web").unwrap();
             let last = &said["last"];
-            if last["plan"]["step"] == "Wait" && last["plan"]["busy"] == false && last["memory"]["sent"].is_null() {
+            if last["plan"]["step"] == "Wait"
+                && last["plan"]["busy"] == false
+                && last["memory"]["sent"].is_null()
+            {
                 return said;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
