@@ -88,8 +88,8 @@ where
     ConstGauge<V>: EncodeMetric,
 {
     let described = Described::of(name).ok_or(fmt::Error)?;
-    let unit = described.unit();
-    let mut metric = encoder.encode_descriptor(name, described.help, unit.as_ref(), MetricType::Gauge)?;
+    let (unit, help) = (described.unit(), format!("{}.", described.help));
+    let mut metric = encoder.encode_descriptor(name, &help, unit.as_ref(), MetricType::Gauge)?;
     for (labels, value) in values {
         ConstGauge::new(*value).encode(metric.encode_family(labels)?)?;
     }
