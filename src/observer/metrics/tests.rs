@@ -26,24 +26,24 @@ fn filled() -> Metrics {
     let metrics = Metrics::default();
     let (kind, result, operation) = ("Server", "rest", "Stop");
     let reason = || "PowerDrift".to_owned();
-    metrics.reconcile.get_or_create(&KindEnded { kind, result });
-    metrics.reconcile_duration.get_or_create(&Kind { kind });
-    metrics.status_writes.get_or_create(&KindEnded { kind, result });
-    metrics.events_lost.get_or_create(&Ended { result });
-    metrics.watch_restarts.get_or_create(&Kind { kind });
-    metrics.time_to_ready.get_or_create(&Kind { kind });
+    drop(metrics.reconcile.get_or_create(&KindEnded { kind, result }));
+    drop(metrics.reconcile_duration.get_or_create(&Kind { kind }));
+    drop(metrics.status_writes.get_or_create(&KindEnded { kind, result }));
+    drop(metrics.events_lost.get_or_create(&Ended { result }));
+    drop(metrics.watch_restarts.get_or_create(&Kind { kind }));
+    drop(metrics.time_to_ready.get_or_create(&Kind { kind }));
     let ended = OperationEnded {
         kind,
         operation,
         result,
     };
-    metrics.operations.get_or_create(&ended);
+    drop(metrics.operations.get_or_create(&ended));
     let drift = KindReason {
         kind,
         reason: reason(),
     };
-    metrics.drift_detected.get_or_create(&drift);
-    metrics.drift_corrected.get_or_create(&Kind { kind });
+    drop(metrics.drift_detected.get_or_create(&drift));
+    drop(metrics.drift_corrected.get_or_create(&Kind { kind }));
     let cloud = metrics.of_cloud("somewhere");
     cloud.call("List", "ok", Duration::ZERO);
     cloud.request(&Method::GET, "/servers", Got::Status(200), Duration::ZERO);
