@@ -230,7 +230,7 @@ pub(super) fn failed(
         .as_ref()
         .map_or("the server is in an error state", |f| f.message.as_str());
     let class = seen.fault.as_ref().map_or(ErrorClass::Transient, |f| f.class);
-    give_up(d, op, class, None, &words.to_owned())
+    give_up(d, op, class, None, words)
 }
 
 /// Tries an installation again that is asked for and ended in an error. It erases the disks, so it is done for no other
