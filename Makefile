@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint audit test test-fast provision demo image bench clean-env
+.PHONY: help build generate lint audit test test-fast test-gitops provision demo image bench clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,6 +32,10 @@ test: provision ## everything, on the real parts too
 
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
+
+test-gitops: ## what the real Argo CD and kstatus make of our objects (builds Argo CD once, about 5 min)
+	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \
+	  $(CARGO) test --locked $(FEATURES) --test argocd
 
 demo: ## real Kubernetes API, three simulated clouds: servers converge before your eyes (DEMO_EXIT=1 ends by itself)
 	demo/run.sh
