@@ -353,6 +353,25 @@ pub async fn a_member_joins_and_leaves_where_it_can(f: &mut Field) {
     assert_eq!(only(f).members, [a]);
 }
 
+pub async fn a_member_goes_from_group_to_group(f: &mut Field) {
+    group(f, "SoftAntiAffinity", &["a"]).await;
+    make(f, "h", json!({"placement": {"policy": "SoftAntiAffinity"}})).await;
+    group_ready(f, "h").await;
+    let a = id_of(&f.get("a").await).to_owned();
+    f.edit("a", json!({"groupRef": {"name": "h"}})).await;
+    f.ready_in("a", "Running").await;
+    let members = |name: &str| {
+        let all = f.cloud.groups();
+        all.into_iter().find(|g| g.name == name).unwrap().members
+    };
+    assert_eq!((members("g"), members("h")), (vec![], vec![a]));
+    f.remove("a").await;
+    for name in ["g", "h"] {
+        delete(f, name).await;
+        gone(f, name).await;
+    }
+}
+
 pub async fn a_foreign_member_is_shown_and_left(f: &mut Field) {
     group(f, "SoftAntiAffinity", &["a"]).await;
     let theirs = f.cloud.by_hand("legacy");

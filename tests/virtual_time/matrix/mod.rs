@@ -85,6 +85,14 @@ fn groups(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(cloud.capabilities().groups.is_some(), "the cloud has no groups")
 }
 
+fn movable_members(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let groups = cloud.capabilities().groups;
+    needs(
+        groups.is_some_and(|can| can.members_mutable),
+        "no server joins or leaves a group later",
+    )
+}
+
 fn lacks_a_policy(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(grouped::lacking(cloud).is_some(), "the cloud has every policy")
 }
@@ -252,6 +260,7 @@ all! {
     a_policy_that_the_cloud_lacks_is_unsupported: lacks_a_policy,
     a_group_is_changed_where_it_can_be: groups,
     a_member_joins_and_leaves_where_it_can: groups,
+    a_member_goes_from_group_to_group: movable_members,
     a_foreign_member_is_shown_and_left: groups,
     killed_while_a_group_is_made_and_deleted: groups,
     the_cloud_away_while_a_group_is_made_and_deleted: groups,
