@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint test test-fast provision demo bench clean-env
+.PHONY: help build generate lint audit test test-fast test-gitops provision demo image bench clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -21,6 +21,9 @@ lint: ## formatting and clippy, warnings denied
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked $(FEATURES) --all-targets -- -D warnings
 
+audit: ## licences, sources and advisories of what comes into the build (needs cargo-deny)
+	$(CARGO) deny check
+
 provision: ## the real kube-apiserver, etcd, Nova and vendors' clients that `make test` needs (cached)
 	tests/env/provision.sh >/dev/null
 
@@ -30,8 +33,18 @@ test: provision ## everything, on the real parts too
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
 
+test-gitops: ## what the real Argo CD and kstatus make of our objects (builds Argo CD once, about 5 min)
+	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \
+	  $(CARGO) test --locked $(FEATURES) --test argocd
+
 demo: ## real Kubernetes API, three simulated clouds: servers converge before your eyes (DEMO_EXIT=1 ends by itself)
 	demo/run.sh
+
+image: ## the image as an OCI layout tar, without a container engine, verified and (as root) run: target/evenkeel-image.tar
+	mkdir -p target
+	release/image.py build --output target/evenkeel-image.tar --tag "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" \
+	  "linux/$$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')=$$(release/binary.sh)"
+	release/image.py verify target/evenkeel-image.tar $$([ "$$(id -u)" != 0 ] || echo --run)
 
 bench: ## figures: time to ready, calls, writes, size, memory
 	tests/bench.sh

@@ -1,10 +1,11 @@
-//! What is written from the types and kept in the repository: definitions and reference.
+//! What is written from the code and kept in the repository: definitions, reference, the page of metrics, alerts.
 //! `make generate` (GENERATE=1 for this test) writes it anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 
 use evenkeel::api::{crds, reference};
+use evenkeel::observer::metrics;
 use serde_json::Value;
 
 /// Client-side `kubectl apply` keeps a copy of the object in an annotation, and those end at 256 KiB in all.
@@ -12,7 +13,15 @@ const MAX_BYTES: usize = 200 * 1024;
 
 /// Every file that is written from the types.
 fn generated() -> Vec<(String, String)> {
-    let mut files = vec![("docs/reference.md".to_owned(), reference::render().unwrap())];
+    let mut files = vec![
+        ("docs/reference.md".to_owned(), reference::render().unwrap()),
+        ("docs/metrics.md".to_owned(), metrics::page::render()),
+        (
+            "deploy/components/monitoring/alerts.yaml".to_owned(),
+            prometheus_rule(),
+        ),
+        ("charts/evenkeel/files/alerts.yaml".to_owned(), rules()),
+    ];
     for (name, crd) in crds::all().unwrap() {
         let text = crds::to_yaml(&crd).unwrap();
         for folder in ["crds", "charts/evenkeel/files/crds"] {
@@ -20,6 +29,72 @@ fn generated() -> Vec<(String, String)> {
         }
     }
     files
+}
+
+/// The alerts as Prometheus reads them, for the chart.
+fn rules() -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring/rules.yaml");
+    let rules = std::fs::read_to_string(source).unwrap();
+    let lines = rules.lines().filter(|l| !l.starts_with('#'));
+    lines.map(|l| format!("{l}\n")).collect()
+}
+
+/// The same as an object of the Prometheus operator, for kustomize.
+fn prometheus_rule() -> String {
+    let head = "# Made from deploy/monitoring/rules.yaml by `make generate`; change that file.\n\
+        apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: evenkeel\n  \
+        namespace: evenkeel-system\nspec:\n";
+    let body = rules()
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect::<String>();
+    format!("{head}{body}")
+}
+
+#[test]
+fn the_rules_of_the_operator_are_those_of_prometheus() {
+    let rule: Value = serde_saphyr::from_str(&prometheus_rule()).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring/rules.yaml");
+    let rules: Value = serde_saphyr::from_str(&std::fs::read_to_string(source).unwrap()).unwrap();
+    assert_eq!(rule["spec"], rules);
+    assert!(rules["groups"][0]["rules"].as_array().unwrap().len() > 10);
+}
+
+/// A secret is named, never written into an object: everybody who may read objects would see it.
+#[test]
+fn no_field_holds_a_secret() {
+    const WORDS: &[&str] = &[
+        "password",
+        "token",
+        "secret",
+        "credential",
+        "accesskey",
+        "privatekey",
+        "apikey",
+        "userdata",
+    ];
+    let found = faults(|path, schema, _| {
+        let field = path.rsplit('.').next().unwrap_or_default().to_lowercase();
+        let suspicious = WORDS.iter().any(|w| field.contains(w));
+        let text = schema["type"] == "string" && schema.get("enum").is_none();
+        (suspicious && text && !path.contains("conditions[]")).then_some("a text that may be a secret")
+    });
+    let named = [
+        // The name of a Secret, and what marks a wish to restart or to look again: neither opens anything.
+        "Server.spec.credentialsSecretName",
+        "Server.spec.restart.token",
+        "Server.status.restart.token",
+    ];
+    let odd: Vec<_> = found
+        .iter()
+        .filter(|f| !named.iter().any(|path| f.starts_with(&format!("{path}:"))))
+        .collect();
+    assert_eq!(odd, Vec::<&String>::new());
+    assert_eq!(
+        found.len(),
+        named.len(),
+        "what is named here is looked at: {found:?}"
+    );
 }
 
 #[test]
@@ -38,7 +113,7 @@ fn the_repository_holds_what_the_types_say() {
     }
     assert!(
         stale.is_empty(),
-        "run `make generate`, these differ from the types: {stale:?}"
+        "run `make generate`, these differ from the code: {stale:?}"
     );
 }
 
@@ -128,6 +203,27 @@ fn no_rule_has_optionals_whose_cost_the_api_server_cannot_bound() {
         rules.iter().any(with).then_some("a rule with .?")
     });
     assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn where_a_server_runs_can_be_said_anew_for_its_next_start() {
+    let all = crds::all().unwrap();
+    let server = serde_json::to_value(&all[0].1).unwrap();
+    let schema = &server["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let rules = schema["x-kubernetes-validations"].as_array().unwrap();
+    let fixed = |field: &str| {
+        let says = |r: &Value| {
+            r["rule"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("== oldSelf.spec.{field})"))
+        };
+        rules.iter().any(says)
+    };
+    assert!(fixed("upcloud.zone"));
+    for field in ["upcloud", "upcloud.host", "upcloud.avoidHost"] {
+        assert!(!fixed(field), "{field}");
+    }
 }
 
 #[test]

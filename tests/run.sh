@@ -20,12 +20,14 @@ check() { step "$1" "$cargo" test --locked --features sim "${@:2}"; }
 step "format" "$cargo" fmt --check
 step "build" "$cargo" test --locked --features sim --no-run
 check "unit" --lib --bins
-check "architecture, definitions, docs" --test architecture --test crds
+check "architecture, definitions, docs" --test architecture --test crds --test monitoring --test docs --test tls
 check "scenarios in virtual time" --test virtual_time
 if [ "$tier" = all ]; then
-  settings=$(tests/env/provision.sh kubernetes openstack openstackclient upcloudclient huaweiclient)
+  settings=$(tests/env/provision.sh)
   eval "export $(echo "$settings" | tr '\n' ' ')"
-  check "definitions on a real API server" --test apiserver --test manifests
+  check "definitions on a real API server" --test apiserver
+  check "chart, kustomize, policies, image" --test manifests
+  check "alerts in the real promtool" --test promtool
   check "the openstack client" --test openstack_client
   check "the UpCloud client" --test upcloud_client
   check "the CloudDC client" --test clouddc_client

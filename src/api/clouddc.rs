@@ -26,7 +26,8 @@ pub(super) fn lacking() -> Rule {
 }
 
 /// What only Huawei CloudDC has: an instance is an operating system on one physical server. It takes its image by
-/// image.id and has no size; cloudName, at most 63 characters, is its host name.
+/// image.id and has no size; cloudName, at most 63 characters, is its host name. On an existing instance the network
+/// (vpcID, networkInterfaces) is changed while it is stopped; serverID and description stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudDcServer {

@@ -1,5 +1,7 @@
 //! Condition types, and how a condition is set so that it changes only when it says something new.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -21,6 +23,8 @@ choice! {
         SizeSynced,
         /// The settings that the cloud changes in place are as declared.
         SettingsSynced,
+        /// What the cloud told once, as it created the server, is in its Secret.
+        CredentialsStored,
         /// Something was changed from outside.
         DriftDetected,
         /// Writes to the cloud are switched off.
@@ -53,6 +57,17 @@ choice! {
 /// The longest message that is written, in characters.
 pub const MAX_MESSAGE: usize = 1024;
 
+/// A text without what a terminal or a log would act on: control characters, and with them escape sequences and line
+/// breaks, become spaces; characters that are not seen, or that turn the direction of writing, vanish.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let unseen = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if !text.contains(|c: char| c.is_control() || unseen(c)) {
+        return Cow::Borrowed(text);
+    }
+    let seen = text.chars().filter(|c| !unseen(*c));
+    seen.map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// Cuts a text to at most `max` characters, and says so.
 pub fn bounded(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -77,7 +92,7 @@ pub fn set(
         type_: kind.as_str().to_owned(),
         status: status.as_str().to_owned(),
         reason: reason.as_str().to_owned(),
-        message: bounded(message, MAX_MESSAGE),
+        message: bounded(&clean(message), MAX_MESSAGE),
         observed_generation: generation,
         last_transition_time: Time(to_seconds(now)),
     };
@@ -105,4 +120,41 @@ pub fn get(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> 
 /// A time without its fraction: what Kubernetes keeps of times in conditions.
 pub fn to_seconds(t: Timestamp) -> Timestamp {
     Timestamp::from_second(t.as_second()).unwrap_or(t)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cleaned_acts_on_nothing() {
+        assert!(matches!(
+            clean("No valid host: größe 5 €, 「x」"),
+            Cow::Borrowed(_)
+        ));
+        assert_eq!(
+            clean("a\u{1b}[31mb\r\nc\td\u{0}\u{7f}\u{9b}2J"),
+            "a [31mb  c d   2J"
+        );
+        assert_eq!(clean("in\u{202e}vo\u{200b}ice\u{2028}\u{feff}"), "invoice");
+    }
+
+    #[test]
+    fn a_condition_is_cleaned_and_bounded() {
+        let mut all = Vec::new();
+        let long = format!("\u{1b}[2J\n{}", "x".repeat(5000));
+        let (kind, status) = (ConditionType::Ready, ConditionStatus::False);
+        set(
+            &mut all,
+            kind,
+            status,
+            Reason::Idle,
+            &long,
+            None,
+            Timestamp::UNIX_EPOCH,
+        );
+        let message = &get(&all, kind).unwrap().message;
+        assert_eq!(message.chars().count(), MAX_MESSAGE);
+        assert!(message.starts_with(" [2J x"), "{message}");
+    }
 }

@@ -8,7 +8,7 @@ use super::provider_config::CatalogInterface;
 use super::server::{
     DeletionAddresses, DeletionBackups, DeletionDisks, DeletionPolicy, DeletionPowerOff, DriftPolicy,
     ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
-    ResizeConfirm, ResizeOnFailure, ResizeWhen,
+    RebuildWhen, ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
 use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
 use super::server_status::{OperationKind, PartKind, ResizePhase};
@@ -30,10 +30,6 @@ const MADE_FROM: &[(&str, &str)] = &[
         "sshKeys is immutable once a server exists or is being created: keys are given to it when it is created",
     ),
     (
-        "adminPasswordSecretRef",
-        "adminPasswordSecretRef is immutable once a server exists or is being created",
-    ),
-    (
         "credentialsSecretName",
         "credentialsSecretName is immutable once a server exists or is being created",
     ),
@@ -42,8 +38,12 @@ const MADE_FROM: &[(&str, &str)] = &[
         "openstack is immutable once a server exists or is being created: its settings are applied when it is created",
     ),
     (
-        "cloudDC",
-        "cloudDC is immutable once a server exists or is being created: its settings are applied when it is created",
+        "cloudDC.serverID",
+        "cloudDC.serverID is immutable once a server exists or is being created: an instance stays on its machine",
+    ),
+    (
+        "cloudDC.description",
+        "cloudDC.description is immutable once a server exists or is being created: it is written when it is created",
     ),
     (
         "upcloud.zone",
@@ -71,18 +71,27 @@ const MADE_FROM: &[(&str, &str)] = &[
     ),
 ];
 
-/// What some clouds change on an existing server (those whose part of the spec is given), and the others fix.
-const CHANGED_BY_SOME: &[(&str, &str)] = &[
+/// What some clouds change on an existing server (those that are named, where their part of the spec is given), and the
+/// others fix.
+const CHANGED_BY_SOME: &[(&str, &[&str], &str)] = &[
+    (
+        "adminPasswordSecretRef",
+        &["upcloud", "cloudDC"],
+        "adminPasswordSecretRef is immutable once a server exists or is being created (but with upcloud and cloudDC)",
+    ),
     (
         "cloudName",
+        &["upcloud"],
         "cloudName is immutable once a server exists or is being created (but with upcloud)",
     ),
     (
         "hostname",
+        &["upcloud"],
         "hostname is immutable once a server exists or is being created (but with upcloud)",
     ),
     (
         "labels",
+        &["upcloud"],
         "labels are immutable once a server exists or is being created (but with upcloud): they are written when it is created",
     ),
 ];
@@ -147,10 +156,11 @@ fn fixed_once_made((field, message): &(&str, &str)) -> Value {
     })
 }
 
-/// The same, where a cloud that is named changes it.
-fn fixed_by_most((field, message): &(&str, &str)) -> Value {
+/// The same, but where a cloud that is named changes it.
+fn fixed_by_most((field, clouds, message): &(&str, &[&str], &str)) -> Value {
+    let given: String = clouds.iter().map(|c| format!("has(self.spec.{c}) || ")).collect();
     json!({
-        "rule": format!("{FREE} || has(self.spec.upcloud) || {}", same(field)),
+        "rule": format!("{FREE} || {given}{}", same(field)),
         "message": message,
         "fieldPath": format!(".spec.{field}"),
     })
@@ -229,6 +239,7 @@ fn words() -> Vec<(Value, String)> {
         PowerOffMode,
         PowerWish,
         ProviderConfigKind,
+        RebuildWhen,
         ResizeConfirm,
         ResizeOnFailure,
         ResizePhase,

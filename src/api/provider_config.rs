@@ -236,6 +236,28 @@ pub struct CapabilitiesStatus {
     /// Whether a stopped server is still billed: Full, Partial, Unknown.
     #[schemars(length(max = 16))]
     pub stopped_cost: String,
+    /// Whether a changed image can be installed on an existing server (spec.rebuild of a Server).
+    #[serde(default)]
+    pub rebuild: bool,
+    /// What the cloud can do with a ServerGroup; absent where it has no groups: then only placement.policy None is
+    /// possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupCapabilitiesStatus>,
+}
+
+/// What the cloud can do with groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupCapabilitiesStatus {
+    /// The words that spec.placement.policy of a ServerGroup can have.
+    #[schemars(length(max = 8), inner(length(max = 32)))]
+    pub policies: Vec<String>,
+    /// Whether the policy of an existing group can be changed.
+    pub policy_mutable: bool,
+    /// Whether servers join and leave an existing group; else they are placed only when they are created.
+    pub members_mutable: bool,
+    /// Whether spec.placement.maxServersPerHost can be given.
+    pub max_servers_per_host: bool,
 }
 
 /// How many servers there are in the account.

@@ -53,6 +53,7 @@ reasons! {
     Restoring: "The server is being brought out of a state that is not wished for." => "",
     Deleting: "The server is being deleted." => "",
     Marking: "Our marks are being written or taken off." => "",
+    Rebuilding: "The server is being installed anew from the changed image." => "",
     Modifying: "Settings are being changed in place." => "",
     Cancelling: "The cloud is asked to cancel what it is doing." => "",
     RetryingStep: "The cloud is asked to try again the step in which it gave up." => "",
@@ -83,7 +84,9 @@ reasons! {
     PowerDrift: "The power state was changed from outside." =>
         "Set spec.powerState to what is wanted, or spec.driftPolicy to Enforce or EnforceAll.",
     ImageDrift: "spec.image was changed after the server was made." =>
-        "Set it back, or make a new Server: images are not changed in place in this version.",
+        "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK.",
+    RebuildFailed: "The changed image could not be installed." =>
+        "Read the message; choose another image, set it back, or set the annotation evenkeel.dev/retry to a new value.",
     StopRespected: "The server was stopped from outside and is left alone (driftPolicy: RespectStop)." =>
         "Wish Stopped, and Running again, to start it; or set spec.driftPolicy to Enforce.",
     Unmanaged: "The power state is left as it is." => "",
@@ -156,6 +159,8 @@ reasons! {
     PartDeleted: "A disk, a backup or an address that belonged to the server was deleted." => "",
     CredentialsLost: "What the cloud told once, as it created the server, was lost." =>
         "Reset the password in the guest or on its console; or delete the object and make it again.",
+    CredentialsNotTold: "The cloud told no password as it created the server." =>
+        "Log in with the keys or the password that the spec gives to the server.",
     CredentialsSaved: "What the cloud told once, as it created the server, was written to its Secret." => "",
     Created: "A server was created." => "",
     Adopted: "A server that carries this object's mark, or the imported one, was recorded." => "",
@@ -165,6 +170,7 @@ reasons! {
     Restarted: "The server was restarted." => "",
     RestartUnverified: "Whether the restart happened cannot be known; it is not repeated." => "Set a new token to restart again.",
     Resized: "The size was changed." => "",
+    Rebuilt: "The server was installed anew from the changed image." => "",
     Modified: "Settings were changed in place." => "",
     DriftCorrected: "A change from outside was put back." => "",
     DeletedWithoutPowerOff: "The server was deleted although it did not stop in time." => "",

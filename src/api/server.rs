@@ -119,10 +119,13 @@ pub struct ServerSpec {
     /// When and how a changed size is carried out.
     #[serde(default)]
     pub resize: ResizePolicy,
-    /// The image that the server is created from. Needed to create a server. A later change is shown and not
-    /// acted on.
+    /// The image that the server is created from. Needed to create a server. What a later change gets is said by
+    /// rebuild.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
+    /// What a changed image gets; as if given empty, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Rebuild>,
     /// The server's name in the cloud, 1 to 255 characters; the object's name if absent. It never identifies a
     /// server. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,7 +158,9 @@ pub struct ServerSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub ssh_keys: Option<Vec<String>>,
     /// A Secret of this namespace, labelled evenkeel.dev/allow: password, whose key is the administrator's
-    /// password of a new server, where the cloud takes one. Immutable.
+    /// password, where the cloud takes one. The password is set when the server is created, and again when this
+    /// names another Secret or key, where the cloud can; that the Secret's content changed is not seen. Immutable
+    /// elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_password_secret_ref: Option<SecretKeyRef>,
     /// The name of a Secret of this namespace that is made, owned by this object, for the user name and password
@@ -242,6 +247,17 @@ impl Default for PowerOff {
             timeout: five_minutes(),
         }
     }
+}
+
+/// What a changed image gets. An existing server is only ever rebuilt because the text of spec.image changed: not
+/// because a name means another image now, and not because the server was just taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebuild {
+    /// When the server is installed anew from a changed image. It is stopped for it where the cloud asks for that,
+    /// and brought back to its power state afterwards.
+    #[serde(default)]
+    pub when: RebuildWhen,
 }
 
 /// One restart for each new token.
@@ -349,6 +365,13 @@ pub struct SecretKeyRef {
     /// The key in the Secret's data, at most 253 characters.
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
+}
+
+impl SecretKeyRef {
+    /// The reference as one word: the Secret's name and the key.
+    pub fn text(&self) -> String {
+        format!("{}/{}", self.name, self.key)
+    }
 }
 
 /// What only OpenStack has.

@@ -86,7 +86,8 @@ pub struct ServerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub details_of: Option<Timestamp>,
-    /// What belongs to the server and may outlive it, at most 64; recorded before the server is deleted.
+    /// What belongs to the server and may outlive it, at most 64, as it was last looked at: after a creation, a start or
+    /// an import, and before the server is deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub parts: Vec<PartStatus>,
@@ -135,7 +136,7 @@ pub struct PowerStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
-    /// The text of spec.image that the server was made from.
+    /// The text of spec.image that the server was made from, or was rebuilt from last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub requested: Option<String>,
@@ -143,6 +144,11 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub id: Option<String>,
+    /// The text of an image that the cloud refused to install; it is not tried again until spec.image or the
+    /// annotation evenkeel.dev/retry changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub refused: Option<String>,
 }
 
 /// One address of the server.
@@ -212,6 +218,8 @@ choice! {
         Unshelve,
         /// Leaves rescue mode.
         Unrescue,
+        /// Installs it anew from an image; its root disk is erased.
+        Rebuild,
         /// Deletes it.
         Delete,
         /// Deletes a server that our own creation left in an error.
@@ -228,6 +236,15 @@ choice! {
         Retry,
         /// Deletes a disk, a backup or an address that belonged to the server.
         DeletePart,
+        /// Takes our marks off a disk.
+        UnmarkPart,
+    }
+}
+
+impl OperationKind {
+    /// Whether it takes a running guest down for a while.
+    pub const fn disrupts(self) -> bool {
+        matches!(self, Self::Restart | Self::Resize | Self::Rebuild)
     }
 }
 
@@ -287,7 +304,7 @@ pub struct RestartStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub token: String,
-    /// Recorded (seen first, not acted on), Restarting, Done, Unverified, NotApplicable or Failed.
+    /// Recorded (seen first, not acted on), Restarting, Stopping (it is started afterwards), Done, Unverified, NotApplicable or Failed.
     #[schemars(length(max = 32))]
     pub outcome: String,
     /// When it was recorded (RFC 3339).

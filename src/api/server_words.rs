@@ -101,6 +101,16 @@ choice! {
 }
 
 choice! {
+    /// When a changed image is installed.
+    RebuildWhen = Never {
+        /// Never: that spec.image differs is only shown.
+        Never,
+        /// As soon as the text of spec.image is another one. THE ROOT DISK IS ERASED.
+        OnImageChange,
+    }
+}
+
+choice! {
     /// After our own creation ended in an error.
     OnCreateError = Retry {
         /// The failed server is deleted by its id, and another one made, slower each time.

@@ -50,7 +50,8 @@ pub struct UpCloudServer {
     /// The guest's login user, for servers from a Linux template. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_user: Option<UpCloudLoginUser>,
-    /// Whether the cloud's firewall rules apply; on a new server true if absent. Can be changed later.
+    /// Whether the cloud's firewall rules apply; the cloud's default if absent (its page says on, it was seen to be
+    /// off). Can be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall: Option<bool>,
     /// Whether the guest can ask the metadata service; if absent, true for new servers from a template that needs
@@ -89,11 +90,13 @@ pub struct UpCloudServer {
     /// The protocol of the remote console; Vnc if absent. Can be changed later, while the server is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_access_type: Option<UpCloudRemoteAccess>,
-    /// The number of a host that the server is not created or started on; any if absent.
+    /// The number of a host that the server is not created or started on; any if absent. Can be changed later, and
+    /// counts from the next start on; a restart does not heed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991i64))]
     pub avoid_host: Option<i64>,
-    /// The number of the host that the server is created or started on, in a private cloud; any if absent.
+    /// The number of the host that the server is created, started or restarted on, in a private cloud; any if absent.
+    /// Can be changed later, and counts from the next start or restart on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991i64))]
     pub host: Option<i64>,

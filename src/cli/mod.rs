@@ -2,6 +2,7 @@
 
 pub mod crds;
 pub mod docs;
+pub mod doctor;
 pub mod run;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -22,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Runs the controller.
     Run(run::RunArgs),
+    /// Checks whether the cluster has what the controller needs.
+    Doctor(doctor::DoctorArgs),
     /// Prints the custom resource definitions as YAML.
     Crds(crds::CrdsArgs),
     /// Prints the reference of fields, conditions and reasons as Markdown.
@@ -38,6 +41,9 @@ pub enum CliError {
     /// The controller cannot run.
     #[error(transparent)]
     Run(#[from] crate::runtime::RunError),
+    /// The cluster is not fit.
+    #[error(transparent)]
+    Doctor(#[from] doctor::DoctorError),
     /// The definitions cannot be printed.
     #[error(transparent)]
     Crds(#[from] crds::PrintError),
@@ -63,6 +69,10 @@ impl Cli {
         install_crypto();
         match self.command {
             Command::Run(args) => args.run(),
+            Command::Doctor(args) => {
+                let runtime = tokio::runtime::Runtime::new().map_err(CliError::Runtime)?;
+                Ok(runtime.block_on(args.run())?)
+            }
             Command::Crds(args) => Ok(args.run()?),
             Command::Docs => Ok(docs::print()?),
             #[cfg(feature = "sim")]

@@ -38,6 +38,10 @@ pub struct RunArgs {
         value_name = "ADDRESS:PORT"
     )]
     admin_address: SocketAddr,
+    /// Shows at /debug/state?kind=Server&namespace=..&name=.. why the planner does what it does for one object.
+    /// Only with a loopback --admin-address.
+    #[arg(long, env = "EVENKEEL_DEBUG_ENDPOINT")]
+    debug_endpoint: bool,
     /// The form of log lines.
     #[arg(long, env = "EVENKEEL_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -56,6 +60,7 @@ impl RunArgs {
             installation_id: self.installation_id,
             allow_insecure_endpoints: self.allow_insecure_endpoints,
             admin_address: self.admin_address,
+            debug_endpoint: self.debug_endpoint,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(CliError::Runtime)?;

@@ -14,7 +14,7 @@ use crate::planner::AccountFacts;
 use crate::providers::{Account, Provider};
 
 /// What makes observers.
-pub(crate) type Observe = Box<dyn Fn(u64, Vec<Arc<dyn Provider>>, Pace) -> Setup + Send + Sync>;
+pub(crate) type Observe = Box<dyn Fn(u64, &'static str, Vec<Arc<dyn Provider>>, Pace) -> Setup + Send + Sync>;
 
 /// Every ProviderConfig in use and every account behind them.
 pub(crate) struct Accounts {
@@ -50,6 +50,8 @@ pub(crate) enum ConfigState {
         since: Timestamp,
         /// Whose it is.
         account: Account,
+        /// The name of the cloud, for metrics.
+        cloud: &'static str,
         /// The way to it.
         provider: Arc<dyn Provider>,
         /// It is used for deletions alone.
@@ -138,6 +140,8 @@ pub(crate) struct Usable {
     pub(crate) settings: Settings,
     /// Names the account.
     pub(crate) account: String,
+    /// The name of the cloud, for metrics.
+    pub(crate) cloud: &'static str,
     /// The way to it.
     pub(crate) provider: Arc<dyn Provider>,
 }
@@ -224,11 +228,19 @@ impl Accounts {
             }
             | ConfigState::Unusable(_) => inner.leave(config, None),
             ConfigState::Usable {
-                account, provider, ..
+                account,
+                cloud,
+                provider,
+                ..
             } => {
                 inner.leave(config, Some(&account.key));
                 inner.join(config, &account.key, provider, pace, |sources, pace| {
-                    Observer::start((self.observe)(self.seed ^ hash(&account.key), sources, pace))
+                    Observer::start((self.observe)(
+                        self.seed ^ hash(&account.key),
+                        cloud,
+                        sources,
+                        pace,
+                    ))
                 });
             }
         }
@@ -258,6 +270,14 @@ impl Accounts {
         let inner = lock(&self.inner);
         let known = inner.configs.get(config)?;
         Some((known.state.clone(), inner.view(known)))
+    }
+
+    /// The same of every ProviderConfig.
+    pub(crate) fn states(&self) -> Vec<(ObjectKey, ConfigState, View)> {
+        let inner = lock(&self.inner);
+        let all = inner.configs.iter();
+        all.map(|(key, c)| (key.clone(), c.state.clone(), inner.view(c)))
+            .collect()
     }
 
     /// Changes with every list of the account of a ProviderConfig.
@@ -300,6 +320,7 @@ impl Accounts {
             ConfigState::Usable {
                 since,
                 account,
+                cloud,
                 provider,
                 ..
             } => match view.listing {
@@ -320,6 +341,7 @@ impl Accounts {
                     },
                     settings: known.settings,
                     account: account.key.clone(),
+                    cloud,
                     provider: Arc::clone(provider),
                 })),
             },

@@ -9,15 +9,15 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 
 use super::objects::Reply;
 use super::queue::Urgency;
 use super::{Shell, credentials};
 use crate::api::server::SecretKeyRef;
-use crate::api::server_status::OperationKind;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
-use crate::planner::memory::{Outcome, Sent};
+use crate::planner::memory::{Outcome, Sent, Told};
 use crate::planner::model::{Accepted, CloudCall, CloudError, ErrorClass};
 use crate::providers::{CallWith, Provider};
 
@@ -41,6 +41,8 @@ pub(crate) struct Asker {
     pub(crate) config: ObjectKey,
     /// Its account.
     pub(crate) account: String,
+    /// The name of its cloud, for metrics.
+    pub(crate) cloud: &'static str,
     /// The way there.
     pub(crate) provider: Arc<dyn Provider>,
 }
@@ -51,8 +53,8 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String) {
         return;
     }
     let task = Arc::clone(shell);
-    shell.looks.spawn(async move {
-        let asked_at = task.ctx.clock.now();
+    let looking = async move {
+        let (asked_at, began) = (task.ctx.clock.now(), Instant::now());
         let asked = timeout(LOOK_DEADLINE, asker.provider.get(&id));
         let Some(asked) = task
             .end
@@ -69,11 +71,12 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String) {
                 "a fault in the provider; see the log",
             )),
         };
-        note(&task, &asker, "get", answer.as_ref().err());
+        note(&task, &asker, "Get", began, answer.as_ref().err());
         task.objects
             .deliver(&asker.uid, Reply::Looked { id, asked_at, answer });
         task.queue.wake(&asker.key, Urgency::User);
-    });
+    };
+    shell.looks.spawn(looking.in_current_span());
 }
 
 /// Makes a call whose record's write began at `recorded`.
@@ -83,7 +86,8 @@ pub(crate) fn call(shell: &Arc<Shell>, asker: Asker, key: String, call: CloudCal
     }
     let task = Arc::clone(shell);
     // Not bound to the acting scope: a call on the wire is never cut off, its answer is worth having.
-    shell.calls.spawn(async move {
+    let calling = async move {
+        let began = Instant::now();
         let sending = AssertUnwindSafe(send(&task, &asker, &call, recorded)).catch_unwind();
         let Some(sending) = task.end.run_until_cancelled(sending).await else {
             return;
@@ -94,16 +98,17 @@ pub(crate) fn call(shell: &Arc<Shell>, asker: Asker, key: String, call: CloudCal
                 ..CloudError::new(ErrorClass::Ambiguous, "a fault in the provider; see the log")
             })
         });
-        note(&task, &asker, operation(&call), result.as_ref().err());
+        note(&task, &asker, operation(&call), began, result.as_ref().err());
         let at = task.ctx.clock.now();
-        let outcome = match result {
-            Ok(accepted) => Outcome::Accepted(at, accepted),
-            Err(error) => Outcome::Refused(at, error),
+        let (outcome, told) = match result {
+            Ok((accepted, told)) => (Outcome::Accepted(at, accepted), told),
+            Err(error) => (Outcome::Refused(at, error), Told::Nothing),
         };
-        task.objects
-            .deliver(&asker.uid, Reply::Sent(Sent { key, outcome }));
+        let sent = Sent { key, outcome, told };
+        task.objects.deliver(&asker.uid, Reply::Sent(sent));
         task.queue.wake(&asker.key, Urgency::User);
-    });
+    };
+    shell.calls.spawn(calling.in_current_span());
 }
 
 async fn send(
@@ -111,13 +116,10 @@ async fn send(
     asker: &Asker,
     call: &CloudCall,
     recorded: Instant,
-) -> Result<Accepted, CloudError> {
+) -> Result<(Accepted, Told), CloudError> {
     let (mut user_data, mut admin_password) = (None, None);
-    // A step of a creation that is tried again sets the password again.
-    if let CloudCall::Operate {
-        kind: OperationKind::Retry,
-        ..
-    } = call
+    if let CloudCall::Operate { .. } = call
+        && call.takes_admin_password()
         && let Some(server) = shell.servers.get(&asker.key)
     {
         let wanted = server.spec.admin_password_secret_ref.as_ref();
@@ -161,20 +163,20 @@ async fn send(
     if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
         && let Some(name) = &request.spec.credentials_secret_name
     {
-        credentials::keep(shell, asker, name, told).await;
+        let told = credentials::keep(shell, asker, name, told).await;
+        return Ok((done.accepted, told));
     }
-    Ok(done.accepted)
+    Ok((done.accepted, Told::Nothing))
 }
 
 fn not_sent(why: &str) -> CloudError {
     CloudError::new(ErrorClass::Transient, format!("not sent: {why}"))
 }
 
-fn note(shell: &Shell, asker: &Asker, operation: &'static str, error: Option<&CloudError>) {
-    shell
-        .ctx
-        .metrics
-        .cloud_call(operation, error.map_or("ok", |e| e.class.as_str()));
+fn note(shell: &Shell, asker: &Asker, operation: &'static str, began: Instant, error: Option<&CloudError>) {
+    let metrics = shell.ctx.metrics.of_cloud(asker.cloud);
+    let result = error.map_or("ok", |e| e.class.as_str());
+    metrics.call(operation, result, began.elapsed());
     if let Some(error) = error {
         tracing::info!(object = %asker.key, operation, class = %error.class, %error, "the cloud refused");
         if error.class == ErrorClass::Unauthorized {
@@ -187,10 +189,10 @@ fn note(shell: &Shell, asker: &Asker, operation: &'static str, error: Option<&Cl
 
 const fn operation(call: &CloudCall) -> &'static str {
     match call {
-        CloudCall::Create(_) => "create",
+        CloudCall::Create(_) => "Create",
         CloudCall::Operate { kind, .. } => kind.as_str(),
-        CloudCall::CreateGroup(_) => "createGroup",
-        CloudCall::ChangeGroup { .. } => "changeGroup",
+        CloudCall::CreateGroup(_) => "CreateGroup",
+        CloudCall::ChangeGroup { .. } => "ChangeGroup",
     }
 }
 

@@ -46,6 +46,8 @@ struct Tender {
     jitter: Jitter,
     /// The provider, and what it was made of.
     made: Option<(Fingerprint, Arc<dyn Provider>)>,
+    /// The name of its cloud, for metrics.
+    cloud: &'static str,
     /// Whose it is, once that is known.
     account: Option<Account>,
     state: ConfigState,
@@ -66,6 +68,7 @@ pub(crate) async fn tend(shell: Arc<Shell>, key: ObjectKey, poke: Arc<Notify>) {
     let mut tender = Tender {
         jitter: Jitter::new(shell.ctx.seed ^ hash(&key.to_string())),
         made: None,
+        cloud: "",
         account: None,
         state: ConfigState::Unusable(outage(since, Reason::Connecting, "the account is being reached")),
         read_at: None,
@@ -271,7 +274,7 @@ impl Tender {
                     spec: &config.spec,
                     secret: &secret,
                     transport,
-                    recorder: Arc::new(shell.ctx.metrics.clone()),
+                    recorder: Arc::new(shell.ctx.metrics.of_cloud(cloud.name)),
                     budgets: &shell.budgets,
                     allow_insecure_endpoints: shell.ctx.allow_insecure_endpoints,
                 })
@@ -283,6 +286,7 @@ impl Tender {
             Ok(provider) => {
                 tracing::info!(config = %self.key, cloud = cloud.name, "credentials or settings are new");
                 self.made = Some((fingerprint, provider));
+                self.cloud = cloud.name;
             }
             Err(error) => {
                 self.made = None;
@@ -325,11 +329,13 @@ impl Tender {
     }
 
     async fn login(&mut self, config: &ProviderConfig, provider: Arc<dyn Provider>) {
+        let began = Instant::now();
         let answer = timeout(LOGIN, provider.account())
             .await
             .unwrap_or_else(|_| Err(CloudError::new(ErrorClass::Transient, "no answer in time")));
         let outcome = answer.as_ref().map_or_else(|e| e.class.as_str(), |_| "ok");
-        self.shell.ctx.metrics.cloud_call("account", outcome);
+        let metrics = self.shell.ctx.metrics.of_cloud(self.cloud);
+        metrics.call("Account", outcome, began.elapsed());
         match answer {
             Ok(account) => self.pin(config, account, provider),
             Err(error) => {
@@ -369,6 +375,7 @@ impl Tender {
         self.state = ConfigState::Usable {
             since,
             account,
+            cloud: self.cloud,
             provider,
             retired: None,
         };

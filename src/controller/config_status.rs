@@ -4,10 +4,12 @@ use jiff::Timestamp;
 
 use super::accounts::ConfigState;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
-use crate::api::provider_config::{AccountStatus, CapabilitiesStatus, ServerCounts};
+use crate::api::provider_config::{AccountStatus, CapabilitiesStatus, GroupCapabilitiesStatus, ServerCounts};
+use crate::api::server_group::PlacementPolicy;
+use crate::api::server_status::OperationKind;
 use crate::api::{ProviderConfig, ProviderConfigStatus, Reason};
 use crate::observer::{Outage, View};
-use crate::planner::model::{Capabilities, Listing};
+use crate::planner::model::{Capabilities, GroupCapabilities, Listing};
 
 /// The status to write, if it differs.
 pub(crate) fn status(
@@ -27,6 +29,7 @@ pub(crate) fn status(
             account,
             provider,
             retired,
+            ..
         } => {
             let (id, name) = (account.id.clone(), account.name.clone());
             status.account = Some(AccountStatus { id, name });
@@ -113,6 +116,20 @@ fn capabilities(of: &Capabilities) -> CapabilitiesStatus {
         stop_kinds: of.stop_kinds.iter().map(ToString::to_string).collect(),
         live_resize: of.live_resize,
         stopped_cost: of.stopped_cost.to_owned(),
+        rebuild: of.has(OperationKind::Rebuild),
+        groups: of.groups.map(groups),
+    }
+}
+
+fn groups(of: &GroupCapabilities) -> GroupCapabilitiesStatus {
+    // None is possible everywhere.
+    let none = (!of.policies.contains(&PlacementPolicy::None)).then_some(PlacementPolicy::None);
+    let policies = none.iter().chain(of.policies);
+    GroupCapabilitiesStatus {
+        policies: policies.map(ToString::to_string).collect(),
+        policy_mutable: of.policy_mutable,
+        members_mutable: of.members_mutable,
+        max_servers_per_host: of.max_per_host,
     }
 }
 

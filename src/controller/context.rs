@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use kube::Client;
+use serde_json::Value;
 
 use super::ownership::Ownership;
+use crate::observer::ObjectKey;
 use crate::observer::clock::Clock;
 use crate::observer::metrics::Metrics;
 use crate::observer::sync::lock;
@@ -41,23 +43,37 @@ pub struct Context {
     pub readiness: Arc<Readiness>,
 }
 
-/// Whether the watches are synced.
+/// What the controller says of itself when it is asked: whether the watches are synced, and why it does what it does.
 #[derive(Default)]
-pub struct Readiness(Mutex<Option<Ask>>);
+pub struct Readiness {
+    missing: Mutex<Option<Ask>>,
+    explain: Mutex<Option<Explain>>,
+}
 
 type Ask = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+type Explain = Arc<dyn Fn(&ObjectKey) -> Option<Value> + Send + Sync>;
 
 impl Readiness {
     pub(super) fn ask(&self, missing: impl Fn() -> Vec<String> + Send + Sync + 'static) {
-        *lock(&self.0) = Some(Arc::new(missing));
+        *lock(&self.missing) = Some(Arc::new(missing));
+    }
+
+    pub(super) fn explain_by(&self, explain: impl Fn(&ObjectKey) -> Option<Value> + Send + Sync + 'static) {
+        *lock(&self.explain) = Some(Arc::new(explain));
     }
 
     /// What is missing; empty when the controller is ready.
     pub fn missing(&self) -> Vec<String> {
-        let ask = lock(&self.0).clone();
+        let ask = lock(&self.missing).clone();
         ask.map_or_else(
             || vec!["the controller has not started yet".to_owned()],
             |ask| ask(),
         )
+    }
+
+    /// Why the planner does what it does for one object, as JSON without secrets; none if there is no such object.
+    pub fn explain(&self, object: &ObjectKey) -> Option<Value> {
+        let explain = lock(&self.explain).clone();
+        explain.and_then(|explain| explain(object))
     }
 }

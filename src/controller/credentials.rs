@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::Shell;
 use super::call::Asker;
 use crate::api::{Reason, Server, keys};
-use crate::planner::EventDraft;
+use crate::planner::memory::Told;
 use crate::planner::model::{CloudError, ErrorClass};
 use crate::providers::Credentials;
 
@@ -81,48 +81,22 @@ pub(super) async fn allowed(shell: &Shell, asker: &Asker, name: &str) -> Result<
     }
 }
 
-/// Writes them down. Says so in an event, and says it too where they are lost; the id of the server never is.
-pub(super) async fn keep(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) {
+/// Writes them down, and says what became of them; the id of the server is never lost.
+pub(super) async fn keep(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) -> Told {
     let mut waits = WAITS.iter();
-    let failed = loop {
-        match write(shell, asker, name, told).await {
-            Ok(()) => break None,
-            Err(error @ Unwritten::Foreign(_)) => break Some(error),
-            Err(error) => match waits.next() {
-                Some(wait) => {
-                    tracing::warn!(object = %asker.key, secret = name, %error, "credentials are not written yet");
-                    sleep(*wait).await;
-                }
-                None => break Some(error),
-            },
-        }
-    };
-    let (warning, reason, note) = match failed {
-        None => (
-            false,
-            Reason::CredentialsSaved,
-            format!("user name and password are in the Secret {name}"),
-        ),
-        Some(error) => {
+    loop {
+        let error = match write(shell, asker, name, told).await {
+            Ok(()) => return Told::Kept,
+            Err(error) => error,
+        };
+        let again = waits.next().filter(|_| !matches!(error, Unwritten::Foreign(_)));
+        let Some(wait) = again else {
             tracing::error!(object = %asker.key, secret = name, %error, "credentials are lost");
-            let advice = Reason::CredentialsLost.advice();
-            (
-                true,
-                Reason::CredentialsLost,
-                format!("the Secret {name} could not be written: {error}. {advice}"),
-            )
-        }
-    };
-    let Some(server) = shell.servers.get(&asker.key) else {
-        return;
-    };
-    let event = EventDraft {
-        warning,
-        reason,
-        action: "Create",
-        note,
-    };
-    shell.events.publish(server.object_ref(&()), event);
+            return Told::Lost(error.to_string());
+        };
+        tracing::warn!(object = %asker.key, secret = name, %error, "credentials are not written yet");
+        sleep(*wait).await;
+    }
 }
 
 async fn write(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) -> Result<(), Unwritten> {

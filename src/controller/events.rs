@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::api::Reason;
-use crate::api::conditions::{MAX_MESSAGE, bounded};
+use crate::api::conditions::{MAX_MESSAGE, bounded, clean};
 use crate::observer::ObjectKey;
-use crate::observer::metrics::{Metrics, Outcome};
+use crate::observer::metrics::Metrics;
+use crate::observer::metrics::labels::Ended;
 use crate::planner::EventDraft;
 
 /// So many events may wait.
@@ -80,7 +81,7 @@ impl Events {
         if self.sender.try_send((object, draft)).is_err() {
             self.metrics
                 .events_lost
-                .get_or_create(&Outcome { outcome: "full" })
+                .get_or_create(&Ended { result: "full" })
                 .inc();
         }
     }
@@ -145,11 +146,11 @@ async fn publish(
     mut recent: Recent,
     metrics: Metrics,
 ) {
-    let lost = |outcome| metrics.events_lost.get_or_create(&Outcome { outcome }).inc();
+    let lost = |result| metrics.events_lost.get_or_create(&Ended { result }).inc();
     while let Some((mut object, draft)) = receiver.recv().await {
         // An event speaks of the object, not of one version of it.
         object.resource_version = None;
-        let note = bounded(&draft.note, MAX_MESSAGE.min(1000));
+        let note = bounded(&clean(&draft.note), MAX_MESSAGE.min(1000));
         let key = (object.uid.clone(), draft.reason.as_str(), note.clone());
         let recorder = match recent.admit(key, Instant::now()) {
             Verdict::Quiet => continue,

@@ -163,7 +163,10 @@ impl Sight {
             limits.takes(&group, uid).disruption || other.status.as_ref().is_some_and(is_down)
         };
         // Asked for only where somebody may want to be disturbed: a look at each member has its price.
-        let wants = server.spec.restart.is_some() || unsized_yet(server) || unset_yet(server);
+        let wants = server.spec.restart.is_some()
+            || unsized_yet(server)
+            || unset_yet(server)
+            || uninstalled_yet(server);
         let down = if wants {
             let others = members(shell, &group).into_iter();
             let others = others.filter(|(k, s)| k != key && disturbed(s));
@@ -202,6 +205,16 @@ fn unsized_yet(server: &Server) -> bool {
     wanted.is_some() && wanted != have
 }
 
+/// Whether another image is wished for than the one that was installed.
+fn uninstalled_yet(server: &Server) -> bool {
+    let wanted = server.spec.image.as_ref().map(|i| i.text());
+    let have = server
+        .status
+        .as_ref()
+        .and_then(|s| s.image.as_ref()?.requested.clone());
+    server.spec.rebuild.is_some() && have.is_some() && wanted != have
+}
+
 /// Whether settings may be wished for that were not carried out yet.
 fn unset_yet(server: &Server) -> bool {
     let status = server.status.as_ref();
@@ -233,7 +246,7 @@ fn is_down(status: &ServerStatus) -> bool {
     let stops = status
         .operation
         .as_ref()
-        .is_some_and(|o| o.kind == OperationKind::Stop);
+        .is_some_and(|o| o.kind == OperationKind::Stop || o.kind.disrupts());
     status.id.is_some()
         && power.is_some_and(|p| {
             p.desired.as_deref() == running && (resizes || stops || p.observed.as_deref() != running)

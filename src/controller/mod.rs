@@ -7,6 +7,7 @@ mod config_status;
 mod context;
 mod credentials;
 mod events;
+mod explain;
 mod groups;
 mod limits;
 mod objects;
@@ -16,14 +17,16 @@ mod reconcile;
 mod reconcile_group;
 mod served;
 mod store;
+mod tally;
 #[cfg(test)]
 #[cfg(feature = "sim")]
 mod tests;
+mod trace;
 mod watching;
 mod write;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,10 +35,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::Instrument as _;
 
-use crate::api::conditions::{self, ConditionType};
-use crate::api::{ProviderConfig, Server, ServerGroup, ServerStatus};
-use crate::observer::metrics::{Outcome, ReadyLabels};
+use crate::api::{ProviderConfig, Server, ServerGroup};
+use crate::observer::metrics::labels::{Kind, KindEnded};
 use crate::observer::sync::{Jitter, hash, lock};
 use crate::observer::{ObjectKey, Setup, Wake};
 use crate::planner::Takes;
@@ -70,7 +73,7 @@ pub(crate) struct Shell {
     events: Events,
     calls: TaskTracker,
     looks: TaskTracker,
-    ready: Mutex<std::collections::HashMap<String, ReadyLabels>>,
+    turns: AtomicU64,
     draining: AtomicBool,
     end: CancellationToken,
 }
@@ -142,17 +145,20 @@ impl Shell {
         let configs = Arc::new(Store::new(scopes.clone()));
         let groups = Arc::new(Store::new(scopes));
         let (events, publisher) = Events::new(ctx.client.clone(), &ctx.process, ctx.metrics.clone());
-        let queue = Arc::new(Queue::new(ctx.metrics.queue_depth.clone()));
+        let queue = Arc::new(Queue::new(
+            ctx.metrics.queue_depth.clone(),
+            ctx.metrics.queue_wait.clone(),
+        ));
         let wake = Arc::new(Waker {
             queue: Arc::clone(&queue),
             jitter: Mutex::new(Jitter::new(ctx.seed)),
         });
         let (clock, installation, metrics) = (ctx.clock, ctx.installation.clone(), ctx.metrics.clone());
-        let observe = Box::new(move |seed, sources, pace| Setup {
+        let observe = Box::new(move |seed, cloud, sources, pace| Setup {
             clock,
             installation: installation.clone(),
             wake: Arc::clone(&wake) as Arc<dyn Wake>,
-            metrics: metrics.clone(),
+            metrics: metrics.of_cloud(cloud),
             seed,
             sources,
             pace,
@@ -174,16 +180,28 @@ impl Shell {
             events,
             calls: TaskTracker::new(),
             looks: TaskTracker::new(),
-            ready: Mutex::default(),
+            turns: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             end: CancellationToken::new(),
             ctx,
         });
+        let this = Arc::downgrade(&shell);
+        shell
+            .ctx
+            .metrics
+            .state
+            .ask(move || tally::state(&*this.upgrade()?));
+        let this = Arc::downgrade(&shell);
+        shell
+            .ctx
+            .readiness
+            .explain_by(move |key| explain::explain(&*this.upgrade()?, key));
         (shell, publisher)
     }
 
     fn watch(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
         let mut tasks = Vec::new();
+        let restarts = &self.ctx.metrics.watch_restarts;
         for scope in scopes(&self.ctx.namespaces) {
             let (client, shell) = (self.ctx.watch_client.clone(), Arc::clone(self));
             let servers = watching::watch(
@@ -193,6 +211,7 @@ impl Shell {
                 move |change| {
                     shell.server_changed(change);
                 },
+                restarts.clone(),
             );
             let shell = Arc::clone(self);
             let configs = watching::watch(
@@ -202,11 +221,12 @@ impl Shell {
                 move |change| {
                     shell.config_changed(&change);
                 },
+                restarts.clone(),
             );
             let shell = Arc::clone(self);
-            let groups = watching::watch(client, scope, Arc::clone(&self.groups), move |change| {
-                groups::changed(&shell, change);
-            });
+            let changed = move |change| groups::changed(&shell, change);
+            let groups = Arc::clone(&self.groups);
+            let groups = watching::watch(client, scope, groups, changed, restarts.clone());
             tasks.push(AbortOnDropHandle::new(tokio::spawn(groups)));
             tasks.push(AbortOnDropHandle::new(tokio::spawn(servers)));
             tasks.push(AbortOnDropHandle::new(tokio::spawn(configs)));
@@ -319,16 +339,18 @@ impl Shell {
                 reconcile::reconcile(self, key).await
             }
         };
-        let result = AssertUnwindSafe(turn).catch_unwind().await;
-        let metrics = &self.ctx.metrics;
-        metrics.reconcile_seconds.observe(began.elapsed().as_secs_f64());
-        let uid = if key.group {
-            self.groups.get(key).and_then(|g| g.metadata.uid.clone())
-        } else {
-            self.servers.get(key).and_then(|s| s.metadata.uid.clone())
-        };
-        let uid = uid.unwrap_or_default();
-        let (outcome, times) = match result {
+        let (uid, generation) = self.identity(key);
+        let span = trace::span(self.ctx.seed, &self.turns, key, &uid, generation);
+        let result = AssertUnwindSafe(turn)
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
+        let _entered = span.entered();
+        let (metrics, kind) = (&self.ctx.metrics, key.kind());
+        let took = began.elapsed().as_secs_f64();
+        let durations = &metrics.reconcile_duration;
+        durations.get_or_create(&Kind { kind }).observe(took);
+        let (result, times) = match result {
             Ok(Ok(end)) => {
                 self.objects.succeeded(&uid);
                 (end.outcome, (end.again, None))
@@ -342,8 +364,19 @@ impl Shell {
                 ("panic", self.hold(&uid))
             }
         };
-        metrics.reconciles.get_or_create(&Outcome { outcome }).inc();
+        metrics.reconcile.get_or_create(&KindEnded { kind, result }).inc();
         times
+    }
+
+    /// The uid and the generation of an object; empty if it is gone.
+    fn identity(&self, key: &ObjectKey) -> (String, Option<i64>) {
+        let meta = if key.group {
+            self.groups.get(key).map(|g| g.metadata.clone())
+        } else {
+            self.servers.get(key).map(|s| s.metadata.clone())
+        };
+        let meta = meta.unwrap_or_default();
+        (meta.uid.unwrap_or_default(), meta.generation)
     }
 
     /// A failed turn is repeated, slower each time; nothing cuts through that.
@@ -387,27 +420,6 @@ impl Shell {
         for waiting in woken {
             self.queue.wake(&waiting, Urgency::Background);
         }
-        if let Some(labels) = lock(&self.ready).remove(uid) {
-            self.ctx.metrics.servers.get_or_create(&labels).dec();
-        }
-    }
-
-    /// Counts an object by the reason of its Ready condition.
-    fn seen(&self, uid: &str, status: Option<&ServerStatus>) {
-        let ready = status.and_then(|s| conditions::get(&s.conditions, ConditionType::Ready));
-        let Some(ready) = ready else { return };
-        let labels = ReadyLabels {
-            ready: ready.status.clone(),
-            reason: ready.reason.clone(),
-        };
-        let mut all = lock(&self.ready);
-        let servers = &self.ctx.metrics.servers;
-        match all.insert(uid.to_owned(), labels.clone()) {
-            Some(old) if old == labels => return,
-            Some(old) => servers.get_or_create(&old).dec(),
-            None => 0,
-        };
-        servers.get_or_create(&labels).inc();
     }
 }
 

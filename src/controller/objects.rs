@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::explain::Planned;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
-use crate::planner::memory::{Look, Memory, Outcome, Sent};
+use crate::planner::memory::{Look, Memory, Outcome, Sent, Told};
 use crate::planner::model::{CloudError, ErrorClass, ObservedServer};
 
 /// Something that came back from a cloud.
@@ -34,6 +35,17 @@ struct Object {
     calling: bool,
     looking: bool,
     failures: u32,
+    planned: Option<Planned>,
+}
+
+/// What is remembered of an object, to be shown.
+pub(super) struct Peek {
+    pub(super) planned: Option<Planned>,
+    pub(super) memory: Memory,
+    pub(super) calling: bool,
+    pub(super) looking: bool,
+    pub(super) replies: usize,
+    pub(super) failures: u32,
 }
 
 /// Every object, by uid.
@@ -53,10 +65,25 @@ impl Objects {
     }
 
     /// Remembers what a plan says.
-    pub(crate) fn store(&self, uid: &str, memory: Memory) {
+    pub(super) fn store(&self, uid: &str, memory: Memory, planned: Planned) {
         if let Some(object) = lock(&self.0).get_mut(uid) {
             object.memory = memory;
+            object.planned = Some(planned);
         }
+    }
+
+    /// What is remembered, without taking replies in.
+    pub(super) fn peek(&self, uid: &str) -> Option<Peek> {
+        let all = lock(&self.0);
+        let object = all.get(uid)?;
+        Some(Peek {
+            planned: object.planned.clone(),
+            memory: object.memory.clone(),
+            calling: object.calling,
+            looking: object.looking,
+            replies: object.inbox.len(),
+            failures: object.failures,
+        })
     }
 
     /// Whether a call for the object is under way.
@@ -74,6 +101,7 @@ impl Objects {
         object.memory.sent = Some(Sent {
             key: key.to_owned(),
             outcome: Outcome::InFlight,
+            told: Told::Nothing,
         });
         true
     }
@@ -222,6 +250,7 @@ mod tests {
         let sent = Sent {
             key: "create-1".into(),
             outcome,
+            told: Told::Kept,
         };
         assert!(objects.deliver("u", Reply::Sent(sent.clone())));
         assert_eq!(objects.undelivered(), vec![key.clone()]);
@@ -240,6 +269,7 @@ mod tests {
             sent: Some(Sent {
                 key: "b".into(),
                 outcome: Outcome::InFlight,
+                told: Told::Nothing,
             }),
             ..Memory::default()
         };
@@ -247,6 +277,7 @@ mod tests {
         let late = Sent {
             key: "a".into(),
             outcome: Outcome::Refused(Timestamp::UNIX_EPOCH, error),
+            told: Told::Nothing,
         };
         absorb(&mut memory, Reply::Sent(late));
         assert_eq!(memory.sent.unwrap().outcome, Outcome::InFlight);

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
 
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +26,7 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     notify: Notify,
     depth: Gauge,
+    waits: Option<Histogram>,
 }
 
 #[derive(Debug, Default)]
@@ -40,16 +42,19 @@ struct Inner {
 struct Item {
     running: bool,
     ready: Option<Urgency>,
+    /// Since when it waits for its turn.
+    since: Option<Instant>,
     at: Option<Instant>,
     /// No turn before then, whoever wakes it.
     held: Option<Instant>,
 }
 
 impl Queue {
-    /// An empty queue that shows its length in a gauge.
-    pub(crate) fn new(depth: Gauge) -> Self {
+    /// An empty queue that shows its length and what objects waited.
+    pub(crate) fn new(depth: Gauge, waits: Histogram) -> Self {
         Self {
             depth,
+            waits: Some(waits),
             ..Self::default()
         }
     }
@@ -88,7 +93,10 @@ impl Queue {
                     return None;
                 }
                 inner.due(Instant::now());
-                if let Some(key) = inner.pop() {
+                if let Some((key, since)) = inner.pop() {
+                    if let (Some(waits), Some(since)) = (&self.waits, since) {
+                        waits.observe(since.elapsed().as_secs_f64());
+                    }
                     self.changed(&inner);
                     return Some(key);
                 }
@@ -113,6 +121,8 @@ impl Queue {
         item.running = false;
         item.held = hold;
         let ready = item.ready.take();
+        // Woken during its own turn: it waits from now on.
+        item.since = None;
         let again = match (ready, hold) {
             (Some(_), Some(until)) => Some(again.map_or(until, |a| a.min(until))),
             _ => again,
@@ -160,6 +170,7 @@ impl Inner {
             return;
         }
         item.ready = Some(urgency);
+        item.since.get_or_insert_with(Instant::now);
         if let Some(at) = item.at.take_if(|_| !item.running) {
             self.later.remove(&(at, key.clone()));
         }
@@ -201,12 +212,14 @@ impl Inner {
         }
     }
 
-    fn pop(&mut self) -> Option<ObjectKey> {
+    /// The next object, and since when it has waited.
+    fn pop(&mut self) -> Option<(ObjectKey, Option<Instant>)> {
         let key = self.user.pop_front().or_else(|| self.background.pop_front())?;
         let item = self.items.entry(key.clone()).or_default();
         item.running = true;
         item.ready = None;
-        Some(key)
+        let since = item.since.take();
+        Some((key, since))
     }
 
     fn tidy(&mut self, key: &ObjectKey) {

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
+use super::explain::Planned;
 use super::write::{self, Written, differs};
-use super::{Shell, accounts, groups};
+use super::{Shell, accounts, groups, tally};
 use crate::api::server_status::OperationKind;
 use crate::api::{Server, ServerStatus, keys};
 use crate::observer::sync::lock;
@@ -111,6 +112,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
         match write::status(shell, key, &with_status(&current, &plan.status)).await? {
             Written::Yes(written) => {
                 shell.servers.put((*written).clone());
+                tally::written(&shell.ctx.metrics, &*current, &*written, now);
                 groups::tell(shell, key, &current, &written);
                 current = Arc::new(*written);
             }
@@ -125,11 +127,13 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
         again_at,
         list_after,
         busy,
+        takes,
         ..
     } = plan;
-    shell.objects.store(&uid, memory);
-    shell.seen(&uid, current.status.as_ref());
+    let planned = Planned::new(now, &step, again_at, list_after, busy, takes);
+    shell.objects.store(&uid, memory, planned);
     for event in events {
+        tally::told(&shell.ctx.metrics, key.kind(), &event);
         shell.events.publish(current.object_ref(&()), event);
     }
     let again = again_at.map(|t| shell.ctx.clock.instant(t));
@@ -261,6 +265,7 @@ async fn finish(
         uid: uid.to_owned(),
         config: config.clone(),
         account: usable.account,
+        cloud: usable.cloud,
         provider: usable.provider,
     };
     let end = |outcome| Ok(Next::End(End { outcome, again }));
@@ -288,6 +293,7 @@ async fn finish(
                 Written::Yes(written) => {
                     shell.servers.put(*written);
                     if last {
+                        tally::gone(&shell.ctx.metrics, server);
                         Ok(gone(shell, key, uid, config))
                     } else {
                         end("step")

@@ -7,16 +7,17 @@ use tokio::time::Instant;
 
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
+use super::explain::Planned;
 use super::reconcile::{End, Error, Next, ROUNDS};
 use super::write::{self, Written, differs};
-use super::{Shell, groups};
+use super::{Shell, groups, tally};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::server_group::{GroupOperationKind, ServerGroup};
 use crate::api::{Server, keys};
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::group::{GroupInput, GroupPlan, plan_group};
 use crate::planner::memory::Memory;
-use crate::planner::{AccountView, Step};
+use crate::planner::{AccountView, Step, Takes};
 
 /// One turn of a group.
 ///
@@ -41,7 +42,8 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
     let uid = group.metadata.uid.clone().unwrap_or_default();
     let config = ObjectKey::new(key.namespace.clone(), group.spec.provider_config_ref.name.clone());
     let deleting = group.metadata.deletion_timestamp.is_some();
-    let snapshot = shell.accounts.snapshot(&config, deleting, shell.ctx.clock.now());
+    let now = shell.ctx.clock.now();
+    let snapshot = shell.accounts.snapshot(&config, deleting, now);
     let rest = |outcome| Ok(Next::End(End { outcome, again: None }));
     if let Snapshot::Usable(usable) = &snapshot
         && !shell.ctx.ownership.owns(&usable.account)
@@ -67,6 +69,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
             Written::Yes(written) => {
                 shell.groups.put((*written).clone());
                 let before = std::mem::replace(&mut current, Arc::new(*written));
+                tally::written(&shell.ctx.metrics, &*before, &*current, now);
                 if shown(&before) != shown(&current) {
                     groups::wake_members(shell, key);
                 }
@@ -76,8 +79,11 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
         }
     }
     let interest = interest(key, &current, &plan);
-    shell.objects.store(&uid, plan.memory);
+    let (step, takes) = (&plan.step, Takes::default());
+    let planned = Planned::new(now, step, plan.again_at, plan.list_after, plan.busy, takes);
+    shell.objects.store(&uid, plan.memory, planned);
     for event in plan.events {
+        tally::told(&shell.ctx.metrics, key.kind(), &event);
         shell.events.publish(current.object_ref(&()), event);
     }
     let again = plan.again_at.map(|t| shell.ctx.clock.instant(t));
@@ -204,6 +210,7 @@ async fn finish(
                 Written::Yes(written) => {
                     shell.groups.put(*written);
                     if last {
+                        tally::gone(&shell.ctx.metrics, group);
                         Ok(gone(shell, key, &uid))
                     } else if step == Step::AddFinalizer {
                         Ok(Next::Round)
@@ -221,6 +228,7 @@ async fn finish(
                 uid,
                 config: config.clone(),
                 account: usable.account,
+                cloud: usable.cloud,
                 provider: usable.provider,
             };
             call::call(shell, asker, name, call, recorded);

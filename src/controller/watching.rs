@@ -7,9 +7,12 @@ use futures::{StreamExt, TryStreamExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use serde::de::DeserializeOwned;
 
 use super::store::{Change, Store};
+use crate::observer::metrics::labels::Kind;
 
 /// Watches one kind in one namespace, or in all of them. Never ends.
 pub(crate) async fn watch<K>(
@@ -17,6 +20,7 @@ pub(crate) async fn watch<K>(
     scope: Option<String>,
     store: Arc<Store<K>>,
     changed: impl Fn(Change),
+    restarts: Family<Kind, Counter>,
 ) where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
@@ -42,6 +46,12 @@ pub(crate) async fn watch<K>(
             Err(error) => {
                 let words = trouble::<K>(&error);
                 tracing::warn!(kind = %K::kind(&()), error = %words, "a watch failed and is tried again");
+                // A kind of this crate is never made up while it runs.
+                let kind = match K::kind(&()) {
+                    std::borrow::Cow::Borrowed(kind) => kind,
+                    std::borrow::Cow::Owned(_) => "",
+                };
+                restarts.get_or_create(&Kind { kind }).inc();
                 store.trouble(scope.as_deref(), Some(words));
             }
         }

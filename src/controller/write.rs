@@ -15,7 +15,7 @@ use super::reconcile::{Error, Next, REQUEST};
 use super::store::Store;
 use crate::api::keys;
 use crate::observer::ObjectKey;
-use crate::observer::metrics::Outcome;
+use crate::observer::metrics::labels::KindEnded;
 
 /// A kind whose objects are written.
 pub(super) trait Kind:
@@ -76,7 +76,7 @@ pub(super) async fn status<K: Kind>(shell: &Shell, key: &ObjectKey, wanted: &K) 
     };
     let answer = timeout(REQUEST, api.replace_status(&key.name, &params, wanted)).await;
     let written = answer.map_err(|_| Error::Timeout).and_then(written);
-    let outcome = match &written {
+    let result = match &written {
         Ok(Written::Yes(_)) => "ok",
         Ok(Written::Conflict) => "conflict",
         Ok(Written::Gone) => "gone",
@@ -86,7 +86,10 @@ pub(super) async fn status<K: Kind>(shell: &Shell, key: &ObjectKey, wanted: &K) 
         .ctx
         .metrics
         .status_writes
-        .get_or_create(&Outcome { outcome })
+        .get_or_create(&KindEnded {
+            kind: key.kind(),
+            result,
+        })
         .inc();
     written
 }

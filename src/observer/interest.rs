@@ -28,6 +28,11 @@ impl ObjectKey {
         }
     }
 
+    /// The kind of object that this names; a ProviderConfig is never asked.
+    pub const fn kind(&self) -> &'static str {
+        if self.group { "ServerGroup" } else { "Server" }
+    }
+
     /// Names a ServerGroup.
     pub fn of_group(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {

@@ -27,7 +27,7 @@ use crate::providers::Provider;
 use crate::providers::transport::endpoint::REFUSED;
 use clock::Clock;
 pub use interest::{Interest, ObjectKey};
-use metrics::Metrics;
+use metrics::CloudMetrics;
 use state::State;
 use sync::lock;
 
@@ -80,7 +80,7 @@ pub struct Setup {
     /// Who is told.
     pub wake: Arc<dyn Wake>,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: CloudMetrics,
     /// Where jitter comes from.
     pub seed: u64,
     /// Who lists: the first one whose credentials are accepted.
@@ -99,7 +99,7 @@ struct Shared {
     clock: Clock,
     installation: String,
     wake: Arc<dyn Wake>,
-    metrics: Metrics,
+    metrics: CloudMetrics,
     state: Mutex<State>,
     notify: Notify,
     changes: watch::Sender<u64>,
@@ -197,10 +197,10 @@ impl Shared {
             .await
             .unwrap_or_else(|_| Err(CloudError::new(ErrorClass::Transient, "no complete list in time")));
         let ended = Instant::now();
+        let word = result.as_ref().map_or_else(|e| e.class.as_str(), |_| "ok");
+        self.metrics.call("List", word, ended - started);
         let (wakes, spread) = match result {
             Ok((servers, groups)) => {
-                self.metrics.cloud_call("list", "ok");
-                self.metrics.list_seconds.observe((ended - started).as_secs_f64());
                 let mut state = lock(&self.state);
                 (
                     state.listed(asked_at, self.clock.now(), servers, groups, &self.installation),
@@ -208,7 +208,6 @@ impl Shared {
                 )
             }
             Err(error) => {
-                self.metrics.cloud_call("list", error.class.as_str());
                 tracing::warn!(class = %error.class, %error, "an account could not be listed");
                 let mut state = lock(&self.state);
                 state.failed(ended, &error);
@@ -218,7 +217,7 @@ impl Shared {
                 )
             }
         };
-        self.metrics.list_wakes.inc_by(wakes.len() as u64);
+        self.metrics.wakes(wakes.len());
         for key in &wakes {
             self.wake.wake(key, spread);
         }

@@ -60,6 +60,7 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     preconditions: &[],
     create_settle_seconds: 60,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };
@@ -176,7 +177,7 @@ fn scene(n: usize) -> Scene {
         clock,
         installation: "here".into(),
         wake: heard.clone(),
-        metrics: Metrics::default(),
+        metrics: metrics::Metrics::default().of_cloud("fake"),
         seed: 7,
         sources: vec![cloud.clone()],
         pace: PACE,

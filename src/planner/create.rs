@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::draft::{Draft, Verdict, later};
 use super::memory::{AttemptWatch, Outcome};
 use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
-use super::{AccountFacts, Step, account, group, power, present, settings};
+use super::{AccountFacts, Step, account, credentials, group, power, present, settings};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
 use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
@@ -90,7 +90,7 @@ fn record_wish(d: &mut Draft<'_>) {
     let image = d.spec.image.as_ref().map(|i| i.text());
     d.status.image = Some(ImageStatus {
         requested: image,
-        id: None,
+        ..ImageStatus::default()
     });
     d.status.size_requested = d.spec.size.as_ref().map(|s| s.text());
     d.status.restart = Some(RestartStatus {
@@ -121,7 +121,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                 "Create",
                 format!("found server {id} by the mark of this object"),
             );
-            credentials_lost(d, &id);
+            credentials::found(d, &id);
             return present::plan(d, facts, &id);
         }
         several => return ambiguous(several.iter().map(|s| s.id.as_str())),
@@ -156,20 +156,6 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         );
     }
     ask(d, facts)
-}
-
-/// The reply that told a password once never came.
-fn credentials_lost(d: &mut Draft<'_>, id: &str) {
-    let Some(name) = &d.spec.credentials_secret_name else {
-        return;
-    };
-    let reason = Reason::CredentialsLost;
-    let note = format!(
-        "the reply to the creation of server {id} was lost, and with it what it told, unless the Secret {name} has it \
-         already. {}",
-        reason.advice()
-    );
-    d.event(true, reason, "Create", note);
 }
 
 /// Asks for a server, if nothing speaks against it.

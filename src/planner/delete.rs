@@ -1,6 +1,6 @@
 //! The object is being deleted: its server goes first, by id, and certainly.
 
-mod parts;
+pub(super) mod parts;
 mod unready;
 
 use jiff::Timestamp;
@@ -92,8 +92,6 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         }
         return parts::sweep(d, facts).unwrap_or_else(|| release(d));
     };
-    let orphan = d.spec.deletion_policy == Some(DeletionPolicy::Orphan)
-        || (d.spec.deletion_policy.is_none() && d.spec.import.is_some());
     match missing::find(d, facts, &id).filter(|s| s.state != ServerState::SoftDeleted) {
         None => {
             let denials = missing::denials(d);
@@ -120,13 +118,21 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         }
         Some(seen) => match import::foreign(d, &seen) {
             Some(Verdict::Stalled(reason, text)) => blocked(d, reason, &text),
-            _ if orphan => let_go(d, facts, &id, &seen),
+            _ if orphan(d) => let_go(d, facts, &id, &seen),
             _ => destroy(d, facts, &id, &seen),
         },
     }
 }
 
-/// `deletionPolicy: Orphan`: our marks off, then the finalizer.
+/// Whether the server outlives its object.
+fn orphan(d: &Draft<'_>) -> bool {
+    match d.spec.deletion_policy {
+        Some(policy) => policy == DeletionPolicy::Orphan,
+        None => d.spec.import.is_some(),
+    }
+}
+
+/// `deletionPolicy: Orphan`: our marks off its disks and off itself, then the finalizer.
 fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
     let kind = OperationKind::Unmark;
     let ours = seen.marks.as_ref().is_some_and(|m| m.uid == d.uid());
@@ -143,9 +149,14 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             String::new()
         } else if can.marks_mutable {
             format!(
-                " with the mark of this object (uid {}), since the cloud changes no marks in {}: take it off there \
+                " with the mark of this object (uid {}){}, since the cloud changes no marks in {}: take it off there \
                  before a new object of this name is made",
                 d.uid(),
+                if can.has(OperationKind::UnmarkPart) {
+                    ", and so do its disks"
+                } else {
+                    ""
+                },
                 words(seen)
             )
         } else {
@@ -158,6 +169,10 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             format!("server {id} stays in the cloud{rest}"),
         );
         return release(d);
+    }
+    // The server last: by its marks its disks are known to be ours.
+    if let Some(verdict) = parts::unmark(d, facts, id, seen) {
+        return verdict;
     }
     if waits(d, facts, seen, kind) {
         return waiting(d, id, kind);

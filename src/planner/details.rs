@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::delete::parts;
 use super::draft::{Draft, Verdict, later};
 use super::model::{ObservedServer, ServerState};
 use super::{AccountFacts, Step};
 use crate::api::conditions::{ConditionStatus, ConditionType};
-use crate::api::server_status::{ImageStatus, PlacementStatus};
+use crate::api::server_status::{ImageStatus, OperationKind, PlacementStatus};
 use crate::api::{Reason, ServerStatus};
 
 /// Seconds for which an answer speaks of a server that is not changed meanwhile.
@@ -55,11 +56,13 @@ pub(super) fn fetch(
     let listed = facts.listing.servers.get(&seen.id);
     let since = d.status.power.as_ref().and_then(|p| p.last_transition_time);
     let known = d.status.details_of.is_some() && d.status.details_of == since;
-    if seen.state != ServerState::Running
-        || listed.is_none_or(|s| s.detailed)
-        || known
-        || d.step != Step::Wait
-    {
+    // A server that does not run changes none of it: once is enough.
+    let changes = match seen.state {
+        ServerState::Running => true,
+        ServerState::Stopped => d.status.details_of.is_none(),
+        _ => false,
+    };
+    if !changes || listed.is_none_or(|s| s.detailed) || known || d.step != Step::Wait {
         return verdict;
     }
     let look = d.memory.look.clone().filter(|l| l.id == seen.id);
@@ -68,6 +71,7 @@ pub(super) fn fetch(
             // A list that came meanwhile has less.
             if let Some(found) = &look.found {
                 write(&mut d.status, found);
+                d.status.parts = parts::recorded(&found.parts);
             }
             d.status.details_of = since;
             verdict
@@ -82,7 +86,7 @@ pub(super) fn fetch(
             if settled || !matches!(verdict, Verdict::Ready(..)) {
                 return verdict;
             }
-            let text = "the server runs; the cloud is asked for its addresses";
+            let text = "the server is there; the cloud is asked for its addresses";
             Verdict::Reconciling(Reason::WaitingForObservation, text.to_owned())
         }
     }
@@ -99,7 +103,12 @@ pub(super) fn write(status: &mut ServerStatus, seen: &ObservedServer) {
             host: seen.host.clone(),
         });
     }
-    if seen.image_id.is_some() {
+    // What an installation began with is what its end is compared with.
+    let installs = status
+        .operation
+        .as_ref()
+        .is_some_and(|o| o.kind == OperationKind::Rebuild);
+    if seen.image_id.is_some() && !installs {
         status.image.get_or_insert_with(ImageStatus::default).id = seen.image_id.clone();
     }
 }

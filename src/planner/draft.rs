@@ -281,7 +281,7 @@ impl<'a> Draft<'a> {
         let key = key_of(&operation);
         self.status.operation = Some(operation);
         self.memory.sent = None;
-        self.takes.disruption |= matches!(kind, OperationKind::Restart | OperationKind::Resize);
+        self.takes.disruption |= kind.disrupts();
         self.busy = true;
         self.step = Step::Call {
             key,

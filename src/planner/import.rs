@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Verdict};
 use super::model::{Marks, ObservedServer};
-use super::{AccountFacts, Step, create, missing, present};
+use super::{AccountFacts, Step, create, credentials, missing, present};
 use crate::api::Reason;
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
@@ -21,6 +21,9 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
     }
     create::record(d, id);
     d.recovered();
+    if d.status.create_attempts.is_some() {
+        credentials::found(d, id);
+    }
     d.event(false, Reason::Adopted, "Import", format!("took over server {id}"));
     present::plan(d, facts, id)
 }

@@ -65,6 +65,20 @@ pub struct Sent {
     pub key: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// What became of what its reply told once.
+    pub told: Told,
+}
+
+/// What became of the credentials that a cloud tells once, as it creates a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Told {
+    /// None were told, or none are wished for.
+    #[default]
+    Nothing,
+    /// They are in their Secret.
+    Kept,
+    /// Their Secret could not be written, for this cause.
+    Lost(String),
 }
 
 /// What became of a call.

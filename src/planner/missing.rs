@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::delete::parts;
 use super::draft::{Draft, Verdict, later};
 use super::memory::Outcome;
 use super::model::{ObservedServer, ServerState};
@@ -125,6 +126,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         };
     }
     if failed_create {
+        parts::left(d, id);
         forget(d, id);
         d.again(d.now());
         return create::refused(d);
@@ -140,6 +142,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
             "Observe",
             format!("server {id} is gone from the cloud"),
         );
+        parts::left(d, id);
     }
     d.status.operation = None;
     d.busy = false;
@@ -176,6 +179,7 @@ fn forget(d: &mut Draft<'_>, id: &str) {
         ConditionType::SizeSynced,
         ConditionType::SettingsSynced,
         ConditionType::DriftDetected,
+        ConditionType::CredentialsStored,
     ] {
         conditions::remove(&mut d.status.conditions, kind);
     }

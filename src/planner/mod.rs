@@ -7,6 +7,7 @@
 mod account;
 pub mod backoff;
 mod create;
+mod credentials;
 mod delete;
 mod details;
 mod draft;
@@ -19,6 +20,7 @@ pub mod model;
 mod operation;
 mod power;
 mod present;
+mod rebuild;
 mod resize;
 mod restart;
 mod retry;
@@ -34,7 +36,7 @@ use jiff::Timestamp;
 use crate::api::{Reason, Server, ServerStatus, conditions, keys};
 use draft::{Draft, Verdict};
 use group::GroupView;
-use memory::Memory;
+use memory::{Backoff, Memory};
 use model::{Capabilities, CloudCall, Listing};
 
 /// Everything a decision rests on.
@@ -180,6 +182,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 fn decide(d: &mut Draft<'_>) -> Verdict {
     acknowledge(d);
     let absorbed = create::absorb(d);
+    credentials::absorb(d);
     if d.deleting() {
         if !d.has_finalizer() {
             return Verdict::Keep;
@@ -230,6 +233,17 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
     }
 }
 
+/// Forgets the waits so far. Of an open operation it is still known that its last call was refused: it is due now.
+fn try_at_once(d: &mut Draft<'_>) {
+    let now = d.now();
+    let last = d.memory.backoff.take().filter(|_| d.status.operation.is_some());
+    d.memory.backoff = last.map(|last| Backoff {
+        count: 0,
+        until: now,
+        ..last
+    });
+}
+
 /// A changed spec or a new token forgets what went wrong before.
 fn acknowledge(d: &mut Draft<'_>) {
     let generation = d.input.server.metadata.generation;
@@ -237,7 +251,7 @@ fn acknowledge(d: &mut Draft<'_>) {
         d.status.failure = None;
     }
     if d.memory.generation.is_some() && d.memory.generation != generation {
-        d.memory.backoff = None;
+        try_at_once(d);
         d.memory.corrections.clear();
     }
     d.memory.generation = generation;
@@ -246,12 +260,13 @@ fn acknowledge(d: &mut Draft<'_>) {
     {
         d.status.last_handled_retry = Some(conditions::bounded(token, 128));
         d.status.failure = None;
-        d.memory.backoff = None;
+        try_at_once(d);
         d.memory.corrections.clear();
         power::respect_no_more(d);
         if let Some(resize) = &mut d.status.resize {
             resize.failed_size = None;
         }
+        rebuild::forget(d);
     }
     if let Some(token) = d.annotation(keys::RECONCILE_REQUESTED_AT)
         && d.status.last_handled_reconcile_at.as_deref() != Some(token)

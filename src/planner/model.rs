@@ -13,7 +13,7 @@ use crate::api::server_status::{AddressStatus, OperationKind};
 
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;
-pub use part::{FailedStep, Part, PartKind, WantedAttribute};
+pub use part::{ADMIN_PASSWORD, FailedStep, Part, PartKind, WantedAttribute};
 
 choice! {
     /// What a server is, in words that fit every cloud.
@@ -252,6 +252,9 @@ pub struct Capabilities {
     pub create_settle_seconds: u32,
     /// The settings of a wish that this cloud can change on an existing server; none if it can change nothing.
     pub attributes: fn(&ServerSpec) -> Vec<WantedAttribute>,
+    /// Where a wish says that a server is to run, for an operation that places it (a start, a restart): names and
+    /// values in the cloud's words. A hint counts from the next such operation on; it is no setting of the server.
+    pub hints: fn(OperationKind, &ServerSpec) -> Vec<(&'static str, String)>,
     /// What it can do with groups, if it has any.
     pub groups: Option<&'static GroupCapabilities>,
     /// How long an operation of each kind may take, in seconds.
@@ -261,6 +264,11 @@ pub struct Capabilities {
 impl Capabilities {
     /// For [`Self::attributes`] of a cloud that can change nothing in place.
     pub const fn no_attributes(_: &ServerSpec) -> Vec<WantedAttribute> {
+        Vec::new()
+    }
+
+    /// For [`Self::hints`] of a cloud that places servers by itself.
+    pub const fn no_hints(_: OperationKind, _: &ServerSpec) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
@@ -325,6 +333,21 @@ pub enum CloudCall {
     },
 }
 
+impl CloudCall {
+    /// Whether the administrator's password goes along with it, where the spec names one.
+    pub fn takes_admin_password(&self) -> bool {
+        match self {
+            Self::Create(_) => true,
+            Self::Operate { kind, how, .. } => match how {
+                Operate::Attributes(all) => all.iter().any(|(name, _)| *name == ADMIN_PASSWORD),
+                // A system that is installed, or installed anew, is given its password.
+                _ => matches!(kind, OperationKind::Rebuild | OperationKind::Retry),
+            },
+            Self::CreateGroup(_) | Self::ChangeGroup { .. } => false,
+        }
+    }
+}
+
 /// The arguments of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operate {
@@ -338,15 +361,21 @@ pub enum Operate {
         mode: PowerOffMode,
         /// How many seconds a guest that is asked is given.
         seconds: u32,
+        /// Where it is to run afterwards: names and values in the cloud's words.
+        hints: Vec<(&'static str, String)>,
     },
     /// A size: name or id, or cores and memory.
     Size(crate::api::server::Size),
+    /// An image to install.
+    Image(crate::api::server::Image),
     /// Marks to write.
     Marks(Marks),
-    /// Settings to change: names and values in the cloud's words.
+    /// Settings to change, or hints for a start: names and values in the cloud's words.
     Attributes(Vec<(&'static str, String)>),
     /// A part to delete: its kind and id.
     Part(PartKind, String),
+    /// A part, by its kind and id, that these marks are taken off.
+    PartMarks(PartKind, String, Marks),
 }
 
 impl std::fmt::Display for Operate {
@@ -356,9 +385,10 @@ impl std::fmt::Display for Operate {
             Self::Stop(kind, _) => kind.fmt(f),
             Self::Restart { mode, .. } => mode.fmt(f),
             Self::Size(size) => f.write_str(&size.text()),
+            Self::Image(image) => f.write_str(&image.text()),
             Self::Marks(_) => f.write_str("marks"),
             Self::Attributes(_) => f.write_str("settings"),
-            Self::Part(kind, _) => kind.fmt(f),
+            Self::Part(kind, _) | Self::PartMarks(kind, ..) => kind.fmt(f),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
-use super::{create, power, resize, restart, settings, stop};
+use super::{create, power, rebuild, resize, restart, settings, stop};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
@@ -15,6 +15,15 @@ use crate::api::server_status::{Failure, Operation, OperationKind};
 const VISIBLE_WITHIN: i64 = 3;
 /// Seconds after which a call of which nothing is known counts as lost.
 const LOST_AFTER: i64 = 15;
+
+/// Seconds after which a call of which nothing is known counts as lost: one that erases a disk is waited out for as long
+/// as a call may take effect late.
+fn lost_after(facts: &AccountFacts, op: &Operation) -> i64 {
+    match op.kind {
+        OperationKind::Rebuild => i64::from(facts.capabilities.create_settle_seconds),
+        _ => LOST_AFTER,
+    }
+}
 
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
@@ -54,7 +63,7 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
     };
     let outcome = d.outcome(&key_of(&op)).cloned();
     d.busy = true;
-    d.takes.disruption = matches!(op.kind, OperationKind::Restart | OperationKind::Resize);
+    d.takes.disruption = op.kind.disrupts();
     // Its trouble says nothing of the other aspect.
     d.said.push(if POWER.contains(&op.kind) {
         ConditionType::SizeSynced
@@ -79,7 +88,13 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
         }
         None if d.memory.backoff.is_some() && POWER.contains(&op.kind) => between_tries(d, &op, seen),
         // Recorded by a process that is gone, or of which the answer was lost with it.
-        None => judge(d, facts, &op, seen, asked > later(op.started_at, LOST_AFTER)),
+        None => judge(
+            d,
+            facts,
+            &op,
+            seen,
+            asked > later(op.started_at, lost_after(facts, &op)),
+        ),
     }
 }
 
@@ -133,18 +148,20 @@ fn judge(
         };
     }
     if seen.state == ServerState::Error {
-        // The record of a step that is tried again counts the tries.
-        return if op.kind == OperationKind::Retry {
-            Progress::Closed
-        } else {
-            close(d)
+        return match op.kind {
+            // The record of a step that is tried again counts the tries.
+            OperationKind::Retry => Progress::Closed,
+            OperationKind::Rebuild => rebuild::failed(d, facts, op, seen),
+            OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
+            _ => close(d),
         };
     }
     // Nothing is under way and nothing came of it.
     match op.kind {
         OperationKind::Resize if accepted => resize::without_effect(d, op),
         OperationKind::Restart => restart::ended(d, op),
-        OperationKind::Modify => settings::ended(d, op, accepted),
+        OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
+        OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
         OperationKind::Start if resize::start_failed(d, op, None) => close(d),
         _ if no_longer_wanted(d, op) => close(d),
         _ => {
@@ -178,8 +195,10 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::Delete
         | OperationKind::DeleteFailed
         | OperationKind::Modify
+        | OperationKind::Rebuild
         | OperationKind::Cancel
-        | OperationKind::DeletePart => false,
+        | OperationKind::DeletePart
+        | OperationKind::UnmarkPart => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation
@@ -259,13 +278,16 @@ fn refused(
         if op.kind == OperationKind::Restart && !seen.busy && !restart::passing(d, op, seen) {
             return restart::unverified(d, op);
         }
-        return judge(d, facts, op, seen, asked > later(at, LOST_AFTER));
+        return judge(d, facts, op, seen, asked > later(at, lost_after(facts, op)));
     }
     if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
         return close(d);
     }
     if op.kind == OperationKind::Modify && settings::refused(d, op, error) {
         return close(d);
+    }
+    if op.kind == OperationKind::Rebuild && rebuild::refused(d, op, error) {
+        return Progress::Closed;
     }
     if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
         return close(d);
@@ -344,6 +366,9 @@ fn between_tries(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Pr
 pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
     let failure = d.status.failure.as_ref()?;
     let text = format!("{} {}", failure.message, d.next_try());
+    if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
+        return Some(Verdict::Stalled(Reason::SecretRefused, text));
+    }
     Some(
         match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class)? {
             ErrorClass::Forbidden => Verdict::Stalled(Reason::Forbidden, text),
@@ -367,6 +392,8 @@ fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
                 && !d.deleting()
                 && !resize::stopping(d)
                 && !settings::stops(op)
+                && !rebuild::stops(d, op)
+                && !restart::stops(op)
         }
         _ => false,
     }

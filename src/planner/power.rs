@@ -5,7 +5,7 @@ use super::model::{Capabilities, ObservedServer, Operate, ServerState};
 use super::{AccountFacts, Step, account, group, operation, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
-use crate::api::server::{DriftPolicy, ManagementPolicy, PowerWish, ServerSpec};
+use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::OperationKind;
 use jiff::SignedDuration;
 
@@ -228,11 +228,35 @@ fn act(
             return stop::unsupported(d.spec.power_off.mode, can);
         }
     } else {
-        d.operate(id, kind, Operate::Plain, seconds, argument);
+        let how = if kind == OperationKind::Start {
+            start(d, can)
+        } else {
+            Operate::Plain
+        };
+        d.operate(id, kind, how, seconds, argument);
     }
     match &d.status.operation {
         Some(op) if op.deadline <= d.now() => operation::timeout(op),
         _ => operation::saying(d, kind),
+    }
+}
+
+/// A start, with what the wish says of the place.
+pub(super) fn start(d: &Draft<'_>, can: &Capabilities) -> Operate {
+    let hints = (can.hints)(OperationKind::Start, d.spec);
+    if hints.is_empty() {
+        Operate::Plain
+    } else {
+        Operate::Attributes(hints)
+    }
+}
+
+/// A restart in which a guest that is asked is given so many seconds, with what the wish says of the place.
+pub(super) fn restart(d: &Draft<'_>, can: &Capabilities, mode: PowerOffMode, seconds: u32) -> Operate {
+    Operate::Restart {
+        mode,
+        seconds,
+        hints: (can.hints)(OperationKind::Restart, d.spec),
     }
 }
 
@@ -256,7 +280,8 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         | OperationKind::Unrescue => Reason::Restoring,
         OperationKind::Delete => Reason::Deleting,
         OperationKind::DeleteFailed => Reason::CreateFailed,
-        OperationKind::Mark | OperationKind::Unmark => Reason::Marking,
+        OperationKind::Mark | OperationKind::Unmark | OperationKind::UnmarkPart => Reason::Marking,
+        OperationKind::Rebuild => Reason::Rebuilding,
         OperationKind::Modify => Reason::Modifying,
         OperationKind::Cancel => Reason::Cancelling,
         OperationKind::Retry => Reason::RetryingStep,

@@ -1,11 +1,12 @@
 //! A server that exists: what is under way, what is wrong, what differs; the first that applies decides.
 
+use super::delete::parts;
 use super::draft::{Draft, Verdict, words};
-use super::model::{ErrorClass, ObservedServer, Operate, ServerState};
+use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
-    AccountFacts, account, create, details, group, import, missing, operation, power, resize, restart, retry,
-    settings,
+    AccountFacts, account, create, details, group, import, missing, operation, power, rebuild, resize,
+    restart, retry, settings,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -43,6 +44,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         return verdict;
     }
     resize::adjust(d, facts, id, &seen)
+        .and_then(|()| rebuild::adjust(d, facts, id, &seen))
         .and_then(|()| settings::before_power(d, facts, id, &seen))
         .and_then(|()| restart::handle(d, facts, id, &seen))
         .and_then(|()| power::settle(d, facts, id, &seen))
@@ -118,6 +120,18 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
     if resize::ours(d) {
         return resize::broken(d, facts, id, seen, &fault);
     }
+    if let Some(verdict) = rebuild::again(d, facts, id, seen, class, &fault) {
+        return verdict;
+    }
+    if seen.failed_step == Some(FailedStep::Settings) {
+        return match settings::before_power(d, facts, id, seen) {
+            Err(verdict) => verdict,
+            Ok(()) => d
+                .size_verdict
+                .take()
+                .unwrap_or_else(|| stalled(format!("server {id} is in an error state: {fault}"))),
+        };
+    }
     let never_ran = !seen.launched && d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
     let full = d.spec.management_policy == ManagementPolicy::Full;
     if never_ran && full {
@@ -154,6 +168,14 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
             d.again(d.after(60));
             return verdict;
         }
+        if facts.capabilities.has(OperationKind::DeletePart) {
+            // What outlives it is named when it is gone.
+            let Some(found) = details::of(d, seen) else {
+                let _refusal = details::ask(d, id);
+                return verdict;
+            };
+            d.status.parts = parts::recorded(&found.parts);
+        }
         let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));
         d.operate(id, OperationKind::DeleteFailed, Operate::Plain, seconds, None);
         return verdict;
@@ -181,10 +203,7 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         d.operate(
             id,
             OperationKind::Restart,
-            Operate::Restart {
-                mode: PowerOffMode::Hard,
-                seconds: 0,
-            },
+            power::restart(d, facts.capabilities, PowerOffMode::Hard, 0),
             seconds,
             None,
         );
@@ -231,8 +250,7 @@ pub(super) fn not_now(
         d.list_after = Some(d.now());
         return Some(Verdict::Keep);
     }
-    let disrupts = matches!(kind, OperationKind::Restart | OperationKind::Resize);
-    if disrupts && !facts.disruptions_free {
+    if kind.disrupts() && !facts.disruptions_free {
         d.again(d.after(1));
         return Some(Verdict::Keep);
     }
@@ -265,12 +283,12 @@ fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer
 
 /// Nothing is left to do.
 fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) -> Verdict {
-    let image = d.status.image.as_ref().and_then(|i| i.requested.clone());
-    if let (Some(wanted), Some(made)) = (d.spec.image.as_ref().map(|i| i.text()), image)
-        && wanted != made
-    {
+    if let Some((_, wanted)) = rebuild::changed(d) {
+        let made = d.status.image.as_ref().and_then(|i| i.requested.as_deref());
         let text = format!(
-            "the server was made from image {made}; spec.image now says {wanted}, which is not carried out"
+            "the server was made from image {}; spec.image now says {wanted}, which is not carried out \
+             (rebuild.when)",
+            made.unwrap_or_default()
         );
         d.drifts.push((Reason::ImageDrift, text));
     }

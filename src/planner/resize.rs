@@ -323,13 +323,8 @@ fn restore(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if let Some(verdict) = present::not_now(d, facts, seen, kind, "power is put back after a resize") {
         return Err(verdict);
     }
-    d.operate(
-        id,
-        kind,
-        Operate::Plain,
-        i64::from(facts.capabilities.deadline(kind)),
-        None,
-    );
+    let how = power::start(d, facts.capabilities);
+    d.operate(id, kind, how, i64::from(facts.capabilities.deadline(kind)), None);
     Err(power::doing(kind))
 }
 
@@ -406,10 +401,7 @@ pub(super) fn broken(
     d.operate(
         id,
         kind,
-        Operate::Restart {
-            mode: PowerOffMode::Hard,
-            seconds: 0,
-        },
+        power::restart(d, facts.capabilities, PowerOffMode::Hard, 0),
         seconds,
         Some("after-resize".to_owned()),
     );

@@ -1,20 +1,30 @@
 //! One restart for each new token, never two.
 
 use super::draft::{Draft, Verdict};
-use super::model::{ObservedServer, Operate, ServerState};
+use super::model::{ObservedServer, ServerState, StopKind};
 use super::operation::{Progress, close};
-use super::{AccountFacts, group, power, present};
+use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
-use crate::api::conditions::to_seconds;
-use crate::api::server::PowerWish;
+use crate::api::conditions::{ConditionStatus, to_seconds};
+use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
 const RECORDED: &str = "Recorded";
 const RESTARTING: &str = "Restarting";
+/// On our own clock: it is being stopped, and started then.
+const STOPPING: &str = "Stopping";
 const RETRYING: &str = "Retrying";
 const DONE: &str = "Done";
 const UNVERIFIED: &str = "Unverified";
 const NOT_APPLICABLE: &str = "NotApplicable";
+
+/// What marks a stop as the first half of a restart.
+const STOP: &str = "restart";
+
+/// Whether a stop is the first half of a restart.
+pub(super) fn stops(op: &Operation) -> bool {
+    op.kind == OperationKind::Stop && op.argument.as_deref() == Some(STOP)
+}
 
 /// A token that was not handled yet. `Err` ends the plan.
 pub(super) fn handle(
@@ -32,6 +42,7 @@ pub(super) fn handle(
             note(d, &wanted.token, RECORDED);
             return Ok(());
         }
+        Some(last) if last.outcome == STOPPING => return halfway(d, facts, id, seen),
         Some(last) if last.token == wanted.token && last.outcome != RETRYING => return Ok(()),
         Some(_) => {}
     }
@@ -63,18 +74,92 @@ pub(super) fn handle(
     if let Some(verdict) = group::member::turn(d) {
         return Err(verdict);
     }
-    if let Some(verdict) = present::not_now(d, facts, seen, OperationKind::Restart, "a restart is asked for")
-    {
+    let by_stop = by_stop(d, facts, wanted.mode);
+    let kind = if by_stop {
+        OperationKind::Stop
+    } else {
+        OperationKind::Restart
+    };
+    if let Some(verdict) = present::not_now(d, facts, seen, kind, "a restart is asked for") {
         return Err(verdict);
+    }
+    if by_stop {
+        note(d, &wanted.token, STOPPING);
+        return Err(stop_first(d, facts, id));
     }
     note(d, &wanted.token, RESTARTING);
     let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
-    let how = Operate::Restart {
-        mode: wanted.mode,
-        seconds: d.spec.power_off.timeout.as_secs(),
-    };
+    let timeout = d.spec.power_off.timeout.as_secs();
+    let how = power::restart(d, facts.capabilities, wanted.mode, timeout);
     d.operate(id, OperationKind::Restart, how, seconds, Some(wanted.token));
     Err(power::doing(OperationKind::Restart))
+}
+
+/// Whether the guest is to be given longer than the cloud gives it: it is stopped on our own clock then, and started.
+fn by_stop(d: &Draft<'_>, facts: &AccountFacts, mode: PowerOffMode) -> bool {
+    let can = facts.capabilities;
+    let timeout = d.spec.power_off.timeout.as_secs();
+    mode == PowerOffMode::SoftThenHard
+        && can.soft_stop_limit.is_some_and(|most| timeout > most)
+        && [StopKind::Soft, StopKind::Hard]
+            .iter()
+            .all(|k| can.stop_kinds.contains(k))
+}
+
+fn stop_first(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
+    let (mode, timeout) = (PowerOffMode::SoftThenHard, d.spec.power_off.timeout.as_secs());
+    if !stop::send(d, facts.capabilities, id, mode, timeout, Some(STOP.to_owned())) {
+        return stop::unsupported(mode, facts.capabilities);
+    }
+    d.takes.disruption = true;
+    // That it stands still is no drift.
+    power::synced(d, ConditionStatus::False, Reason::Restarting, "");
+    power::doing(OperationKind::Restart)
+}
+
+/// The first half of a restart goes on, or is done. `Err` ends the plan.
+fn halfway(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Result<(), Verdict> {
+    let stops = d.status.operation.as_ref().is_some_and(stops);
+    let unmanaged = power::wish(d).0 == PowerWish::Unmanaged;
+    if d.gagged(facts).is_some() {
+        return Ok(());
+    }
+    match seen.state {
+        // The guest had its time.
+        ServerState::Running if stops => {
+            match present::not_now(d, facts, seen, OperationKind::Stop, "a restart is asked for") {
+                Some(verdict) => Err(verdict),
+                None => Err(stop_first(d, facts, id)),
+            }
+        }
+        ServerState::Running => {
+            let token = d
+                .status
+                .restart
+                .as_ref()
+                .map(|r| r.token.clone())
+                .unwrap_or_default();
+            finished(d, &token);
+            Ok(())
+        }
+        // Where a power wish does it, it does it.
+        ServerState::Stopped if unmanaged => {
+            let kind = OperationKind::Start;
+            if let Some(verdict) = present::not_now(d, facts, seen, kind, "a restart is half done") {
+                return Err(verdict);
+            }
+            let how = power::start(d, facts.capabilities);
+            d.operate(id, kind, how, i64::from(facts.capabilities.deadline(kind)), None);
+            Err(power::doing(OperationKind::Restart))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn finished(d: &mut Draft<'_>, token: &str) {
+    note(d, token, DONE);
+    let text = format!("the server was restarted for token {token:?}");
+    d.event(false, Reason::Restarted, "Restart", text);
 }
 
 /// The restart was accepted and nothing is under way any more.
@@ -84,9 +169,7 @@ pub(super) fn ended(d: &mut Draft<'_>, op: &Operation) -> Progress {
     }
     if is_token(d, op) {
         let token = op.argument.clone().unwrap_or_default();
-        note(d, &token, DONE);
-        let text = format!("the server was restarted for token {token:?}");
-        d.event(false, Reason::Restarted, "Restart", text);
+        finished(d, &token);
     }
     close(d)
 }

@@ -2,7 +2,9 @@
 //! touched. What was changed from outside is shown.
 
 use super::draft::{Draft, Verdict};
-use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState, WantedAttribute};
+use super::model::{
+    CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState, WantedAttribute,
+};
 use super::operation::{Progress, close};
 use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
@@ -37,9 +39,18 @@ fn wanted(d: &Draft<'_>, facts: &AccountFacts) -> Vec<WantedAttribute> {
 /// Remembers that a server is made with these settings.
 pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
     let wanted = wanted(d, facts);
-    d.status.applied = (!wanted.is_empty()).then(|| AppliedStatus {
+    if wanted.is_empty() {
+        return none_wanted(d, facts);
+    }
+    d.status.applied = Some(AppliedStatus {
         settings: wanted.iter().map(carried_out).collect(),
     });
+}
+
+/// That nothing was wished for is remembered too: what is wished for later is a change, and not seen first.
+fn none_wanted(d: &mut Draft<'_>, facts: &AccountFacts) {
+    let changes = facts.capabilities.has(OperationKind::Modify);
+    d.status.applied = changes.then(AppliedStatus::default);
 }
 
 fn carried_out(wanted: &WantedAttribute) -> SettingStatus {
@@ -50,11 +61,24 @@ fn carried_out(wanted: &WantedAttribute) -> SettingStatus {
     }
 }
 
+/// Whether what the cloud shows is what is wished for.
+fn fits(wish: &WantedAttribute, shown: &str) -> bool {
+    if !wish.verified {
+        return text(&wish.value) == text(shown);
+    }
+    let (wish, shown): (Vec<_>, Vec<_>) = (wish.value.split(' ').collect(), shown.split(' ').collect());
+    let one = |(wish, shown): (&&str, &&str)| match wish.split_once('*') {
+        Some((head, tail)) => shown.strip_prefix(head).is_some_and(|rest| rest.ends_with(tail)),
+        None => wish == shown,
+    };
+    wish.len() == shown.len() && wish.iter().zip(&shown).all(one)
+}
+
 /// Compares what the cloud shows with what is remembered; returns what has to be changed.
 fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Vec<WantedAttribute> {
     let wanted = wanted(d, facts);
     if wanted.is_empty() {
-        d.status.applied = None;
+        none_wanted(d, facts);
         conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
         return wanted;
     }
@@ -76,20 +100,24 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Ve
             |at| old.swap_remove(at),
         );
         let wanted = text(&wish.value);
-        let shown = seen.attributes.get(wish.name).map(|v| text(v));
+        let shown = seen.attributes.get(wish.name);
+        let is = shown.map(|shown| fits(&wish, shown));
+        let shown = shown.map(|v| text(v));
         if retry {
             known.refused = None;
         }
         if known.text.as_ref() == Some(&wanted) {
             known.refused = None;
             if let Some(shown) = shown {
+                // A cloud may write a text in its own way: only another one than at first is a change.
                 let first = known.shown.get_or_insert_with(|| shown.clone());
-                known.drift = (*first != shown && shown != wanted).then_some(shown);
+                let differs = is == Some(false) && (wish.verified || *first != shown);
+                known.drift = differs.then_some(shown);
             }
             if let Some(drift) = &known.drift {
                 drifts.push(format!("{} is {drift:?}, {wanted:?} is declared", wish.name));
             }
-        } else if shown.as_ref() == Some(&wanted) {
+        } else if is == Some(true) {
             known = SettingStatus {
                 shown,
                 ..carried_out(&wish)
@@ -129,7 +157,7 @@ pub(super) fn before_power(
             synced(d, ConditionStatus::False, Reason::SettingsRefused, &note);
             d.size_verdict
                 .get_or_insert(Verdict::Stalled(Reason::SettingsRefused, note));
-        } else if d.status.applied.is_some() {
+        } else if d.status.applied.as_ref().is_some_and(|a| !a.settings.is_empty()) {
             synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         }
         return Ok(());
@@ -137,7 +165,10 @@ pub(super) fn before_power(
     let names: Vec<_> = changed.iter().map(|w| w.name).collect();
     let names = names.join(", ");
     let waits = |reason: Reason| (reason, format!("{names} is to be changed: {}", reason.meaning()));
-    let stopped = seen.state == ServerState::Stopped;
+    // Where the cloud gave up on a change, it takes another one as it is.
+    let gave_up = seen.failed_step == Some(FailedStep::Settings);
+    let mends = gave_up && facts.capabilities.allows(OperationKind::Modify, seen.state);
+    let stopped = seen.state == ServerState::Stopped || mends;
     let hold = if d.spec.management_policy != ManagementPolicy::Full {
         Some(Reason::Observing)
     } else {
@@ -194,6 +225,11 @@ pub(super) fn before_power(
         }
         return Err(stop_first(d, facts, id));
     }
+    if changed.iter().any(|w| !w.alone) {
+        changed.retain(|w| !w.alone);
+    } else {
+        changed.truncate(1);
+    }
     let names: Vec<_> = changed.iter().map(|w| w.name).collect();
     // The record comes before the call: what is being sent counts as carried out, until it is known not to be.
     if let Some(applied) = &mut d.status.applied {
@@ -240,8 +276,31 @@ fn sent<'s>(d: &'s mut Draft<'_>, op: &Operation) -> impl Iterator<Item = &'s mu
 }
 
 /// A change of settings was accepted and nothing is under way any more, or nothing is known of it.
-pub(super) fn ended(d: &mut Draft<'_>, op: &Operation, accepted: bool) -> Progress {
-    if accepted {
+pub(super) fn ended(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+    accepted: bool,
+) -> Progress {
+    let names: Vec<String> = sent(d, op).map(|s| s.name.clone()).collect();
+    let proofs: Vec<bool> = wanted(d, facts)
+        .iter()
+        .filter(|w| w.verified && names.iter().any(|n| n == w.name))
+        .filter_map(|w| seen.attributes.get(w.name).map(|shown| fits(w, shown)))
+        .collect();
+    let gave_up = seen.state == ServerState::Error && seen.failed_step == Some(FailedStep::Settings);
+    if accepted && (proofs.contains(&false) || (gave_up && proofs.is_empty())) {
+        let fault = seen.fault.as_ref();
+        let words = fault.map_or("the cloud ended the change without effect", |f| {
+            f.message.as_str()
+        });
+        let error = CloudError::new(ErrorClass::InvalidSpec, words);
+        refused(d, op, &error);
+        return close(d);
+    }
+    let proven = !proofs.is_empty() && !proofs.contains(&false);
+    if accepted || proven {
         let names = op.argument.clone().unwrap_or_default();
         d.event(
             false,
@@ -259,10 +318,13 @@ pub(super) fn ended(d: &mut Draft<'_>, op: &Operation, accepted: bool) -> Progre
 pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> bool {
     use ErrorClass::{Capacity, Forbidden, InvalidSpec, NeedsStop, Quota, Unsupported};
     let needs_stop = error.class == NeedsStop;
-    let last = matches!(
-        error.class,
-        InvalidSpec | Quota | Capacity | Forbidden | Unsupported
-    );
+    // A Secret may be corrected without an edit of this object.
+    let secret = error.code.as_deref() == Some(Reason::SecretRefused.as_str());
+    let last = !secret
+        && matches!(
+            error.class,
+            InvalidSpec | Quota | Capacity | Forbidden | Unsupported
+        );
     for setting in sent(d, op) {
         let text = setting.text.take();
         setting.needs_stop |= needs_stop;

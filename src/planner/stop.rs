@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::AccountFacts;
 use super::draft::{Draft, Verdict};
 use super::model::{Capabilities, Operate, StopKind};
+use super::{AccountFacts, restart};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
 use crate::api::server::PowerOffMode;
@@ -91,6 +91,9 @@ pub(super) fn send(
 pub(super) fn guest_has_until(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> Option<Timestamp> {
     if op.kind != OperationKind::Stop {
         return None;
+    }
+    if restart::stops(op) && asked_softly(op) {
+        return op.escalate_at;
     }
     let power_off = &d.spec.power_off;
     match kind(power_off.mode, power_off.timeout.as_secs(), facts.capabilities)? {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::api::conditions::clean;
 use crate::planner::model::{CloudError, ErrorClass};
 
 /// What was asked, as far as it changes what a refusal means.
@@ -30,9 +31,9 @@ impl Asked {
 /// The longest message that is kept, in characters.
 pub(super) const MESSAGE_LIMIT: usize = 512;
 
-/// Text on one line and bounded.
+/// Text on one line, bounded, and without what a terminal or a log would act on.
 pub(super) fn bounded(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MESSAGE_LIMIT) {
         None => line,
         Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),

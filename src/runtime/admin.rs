@@ -1,4 +1,4 @@
-//! The process as seen from outside: `/healthz`, `/readyz`, `/metrics`.
+//! The process as seen from outside: `/healthz`, `/readyz`, `/metrics`, and `/debug/state` if asked for.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::controller::Readiness;
+use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
 
 /// A pulse older than this means that the process hangs.
@@ -26,25 +27,31 @@ pub struct Admin {
     registry: Registry,
     readiness: Arc<Readiness>,
     pulse: Mutex<Instant>,
+    debug: bool,
 }
 
 impl Admin {
-    /// Shows these metrics and this readiness.
-    pub fn new(registry: Registry, readiness: Arc<Readiness>) -> Arc<Self> {
+    /// Shows these metrics and this readiness; with `debug` also what the planner thinks of an object, which is for
+    /// nobody but who is on this machine.
+    pub fn new(registry: Registry, readiness: Arc<Readiness>, debug: bool) -> Arc<Self> {
         Arc::new(Self {
             registry,
             readiness,
             pulse: Mutex::new(Instant::now()),
+            debug,
         })
     }
 
     /// The routes.
     pub fn router(self: &Arc<Self>) -> Router {
-        Router::new()
+        let mut router = Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics))
-            .with_state(Arc::clone(self))
+            .route("/metrics", get(metrics));
+        if self.debug {
+            router = router.route("/debug/state", get(state));
+        }
+        router.with_state(Arc::clone(self))
     }
 
     /// Serves them until the handles are dropped; the address that is listened on.
@@ -106,10 +113,30 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
+async fn state(State(admin): State<Arc<Admin>>, uri: Uri) -> Response {
+    const USAGE: &str = "/debug/state?kind=Server|ServerGroup&namespace=..&name=..\n";
+    let pairs = uri.query().unwrap_or_default().split('&');
+    let pairs: Vec<(&str, &str)> = pairs.filter_map(|p| p.split_once('=')).collect();
+    let given = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
+    let key = match (given("kind"), given("namespace"), given("name")) {
+        (Some("Server"), Some(namespace), Some(name)) => ObjectKey::new(namespace, name),
+        (Some("ServerGroup"), Some(namespace), Some(name)) => ObjectKey::of_group(namespace, name),
+        _ => return (StatusCode::BAD_REQUEST, USAGE).into_response(),
+    };
+    match admin.readiness.explain(&key) {
+        Some(said) => {
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            (json, format!("{said:#}\n")).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "there is no such object\n").into_response(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observer::metrics::{Metrics, Outcome};
+    use crate::observer::metrics::Metrics;
+    use crate::observer::metrics::labels::KindEnded;
     use tower::ServiceExt;
 
     async fn ask(admin: &Arc<Admin>, path: &str) -> (StatusCode, String) {
@@ -123,30 +150,49 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_the_planner_thinks_is_shown_only_if_asked_for() {
+        let ask = async |debug, path| {
+            let admin = Admin::new(Registry::default(), Arc::default(), debug);
+            ask(&admin, path).await.0.as_u16()
+        };
+        let object = "/debug/state?kind=Server&namespace=a&name=b";
+        assert_eq!(ask(false, object).await, 404);
+        // There is no such object, or nothing was asked for.
+        assert_eq!(ask(true, object).await, 404);
+        for incomplete in [
+            "/debug/state",
+            "/debug/state?kind=Server&namespace=a",
+            "/debug/state?kind=Secret&namespace=a&name=b",
+        ] {
+            assert_eq!(ask(true, incomplete).await, 400, "{incomplete}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn says_what_is_missing_and_counts() {
         let metrics = Metrics::default();
         let mut registry = Registry::default();
         metrics.register(&mut registry);
-        let admin = Admin::new(registry, Arc::new(Readiness::default()));
+        let admin = Admin::new(registry, Arc::new(Readiness::default()), false);
         let (status, words) = ask(&admin, "/readyz").await;
         assert_eq!(
             (status.as_u16(), words.as_str()),
             (503, "the controller has not started yet\n")
         );
         metrics
-            .reconciles
-            .get_or_create(&Outcome { outcome: "rest" })
+            .reconcile
+            .get_or_create(&KindEnded {
+                kind: "Server",
+                result: "rest",
+            })
             .inc();
-        metrics.cloud_call("list", "ok");
+        metrics.leader.set(1);
         let (_, text) = ask(&admin, "/metrics").await;
         assert!(
-            text.contains("evenkeel_reconciles_total{outcome=\"rest\"} 1"),
+            text.contains("evenkeel_reconcile_total{kind=\"Server\",result=\"rest\"} 1"),
             "{text}"
         );
-        assert!(
-            text.contains("evenkeel_cloud_calls_total{operation=\"list\",outcome=\"ok\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("\nevenkeel_leader 1\n"), "{text}");
         assert_eq!(ask(&admin, "/healthz").await.0, StatusCode::OK);
         tokio::time::advance(PULSE_LOST + Duration::from_secs(1)).await;
         assert_eq!(ask(&admin, "/healthz").await.0, StatusCode::SERVICE_UNAVAILABLE);

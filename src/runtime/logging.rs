@@ -1,6 +1,9 @@
 //! Logs on standard error, for people or for machines.
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,15 +28,30 @@ pub fn install(format: LogFormat) {
         .as_deref()
         .map_or_else(|| EnvFilter::try_new(DEFAULT), EnvFilter::try_new);
     let refused = filter.as_ref().err().map(ToString::to_string);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT)))
-        .with_writer(std::io::stderr);
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     // A second call changes nothing.
-    let _ = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
+    let _ = subscriber(format, filter, std::io::stderr).try_init();
     if let Some(error) = refused {
         tracing::warn!(error, "RUST_LOG cannot be read; the usual filter is used");
+    }
+}
+
+/// The filter of a process that is told nothing else.
+pub fn usual() -> EnvFilter {
+    EnvFilter::new(DEFAULT)
+}
+
+/// What writes log lines. As JSON each line has `timestamp`, `level`, `target`, `message` and the fields of the event;
+/// within the turn of an object `span` has its kind, name, uid and generation, and the turn's `trace_id`.
+pub fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
+    match format {
+        LogFormat::Text => Box::new(builder.finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).with_span_list(false).finish()),
     }
 }

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod clients;
 pub mod clock;
+pub mod doctor;
 pub mod installation;
 pub mod lease;
 pub mod logging;
@@ -50,6 +51,8 @@ pub struct Options {
     pub allow_insecure_endpoints: bool,
     /// Where the admin endpoint listens.
     pub admin_address: SocketAddr,
+    /// Whether the admin endpoint shows what the planner thinks of an object. Only on a loopback address.
+    pub debug_endpoint: bool,
 }
 
 /// Why the process cannot run.
@@ -61,6 +64,9 @@ pub enum RunError {
     /// The admin endpoint cannot listen.
     #[error("the admin endpoint cannot listen on {0}: {1}")]
     Admin(SocketAddr, std::io::Error),
+    /// What the planner thinks is shown to nobody but who is on this machine.
+    #[error("--debug-endpoint needs a loopback --admin-address, as 127.0.0.1:8080, and not {0}")]
+    DebugNotLoopback(SocketAddr),
     /// Signals cannot be listened to.
     #[error("signals: {0}")]
     Signals(std::io::Error),
@@ -71,6 +77,9 @@ pub enum RunError {
 /// # Errors
 /// It cannot even begin; everything later is tried again and again.
 pub async fn run(options: Options) -> Result<(), RunError> {
+    if options.debug_endpoint && !options.admin_address.ip().is_loopback() {
+        return Err(RunError::DebugNotLoopback(options.admin_address));
+    }
     let shutdown = shutdown::on_signals().map_err(RunError::Signals)?;
     let clients = clients::clients().await?;
     let namespace = options.lease_namespace.clone().unwrap_or_else(own_namespace);
@@ -79,7 +88,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (metrics, readiness) = (Metrics::default(), Arc::new(Readiness::default()));
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    let admin = admin::Admin::new(registry, Arc::clone(&readiness));
+    let admin = admin::Admin::new(registry, Arc::clone(&readiness), options.debug_endpoint);
     let serving = admin.serve(options.admin_address).await;
     let (address, _serving) = serving.map_err(|e| RunError::Admin(options.admin_address, e))?;
     let version = env!("CARGO_PKG_VERSION");
@@ -145,7 +154,7 @@ async fn installation_name(
 async fn show_lease(claim: Arc<Claim>, metrics: Metrics) {
     let mut held = claim.held();
     loop {
-        metrics.lease_held.set(i64::from(*held.borrow_and_update()));
+        metrics.leader.set(i64::from(*held.borrow_and_update()));
         if held.changed().await.is_err() {
             return;
         }
@@ -176,5 +185,29 @@ fn host() -> String {
         "evenkeel".to_owned()
     } else {
         fit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_planner_thinks_is_not_shown_beyond_this_machine() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80", "[::ffff:127.0.0.1]:0"] {
+            let options = Options {
+                namespaces: vec![],
+                lease_namespace: None,
+                installation_id: None,
+                allow_insecure_endpoints: false,
+                admin_address: address.parse().unwrap(),
+                debug_endpoint: true,
+            };
+            let error = run(options).await.unwrap_err();
+            assert!(
+                matches!(error, RunError::DebugNotLoopback(_)),
+                "{address}: {error}"
+            );
+        }
     }
 }

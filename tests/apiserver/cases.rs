@@ -152,6 +152,7 @@ pub(crate) fn full_server() -> Value {
             "driftPolicy": "RespectStop",
             "restart": {"token": "1", "mode": "Hard", "notBefore": "2026-12-24T18:00:00Z"},
             "resize": {"when": "StopIfNeeded", "confirm": "AfterSoak", "soak": "10m", "onFailure": "Hold"},
+            "rebuild": {"when": "OnImageChange"},
             "cloudName": "Web 1", "hostname": "web-1", "labels": {"team": "a"},
             "userDataSecretRef": {"name": "cloud-init", "key": "user-data"},
             "openstack": {

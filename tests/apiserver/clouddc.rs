@@ -101,7 +101,31 @@ fn it_stays_as_it_was_made() {
                 "another machine",
                 json!({}),
                 json!({"cloudDC": {"serverID": "server-02"}}),
-                "cloudDC is immutable once a server exists",
+                "cloudDC.serverID is immutable once a server exists",
+            ),
+            (
+                "another description",
+                json!({}),
+                json!({"cloudDC": {"description": "back"}}),
+                "cloudDC.description is immutable once a server exists",
+            ),
+            (
+                "another network",
+                json!({}),
+                json!({"cloudDC": {"vpcID": "vpc-2", "networkInterfaces": [{"name": "b", "subnetID": "subnet-2"}]}}),
+                "",
+            ),
+            (
+                "another password",
+                json!({}),
+                json!({"adminPasswordSecretRef": {"name": "new", "key": "password"}}),
+                "",
+            ),
+            (
+                "another image, to be installed",
+                json!({}),
+                json!({"image": {"id": "im-2"}, "rebuild": {"when": "OnImageChange"}}),
+                "",
             ),
         ],
     );

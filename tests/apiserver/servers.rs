@@ -145,6 +145,8 @@ fn made_from() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("openstack added", json!({}), net.clone(), "openstack is immutable once a server exists"),
         ("openstack removed", net.clone(), json!({}), "openstack is immutable once a server exists"),
         ("openstack changed", net.clone(), other, "openstack is immutable once a server exists"),
+        ("a host to avoid", json!({"upcloud": {"avoidHost": 1}}), json!({"upcloud": {"avoidHost": 2, "host": 1}}), ""),
+        ("a host", json!({"upcloud": {"host": 1}}), json!({"upcloud": {"firewall": true}}), ""),
         ("a size", net.clone(), merged(&net, &json!({"size": {"name": "m1.large"}})), ""),
     ]
 }

@@ -1,30 +1,36 @@
 #!/usr/bin/env bash
 # Provisions the real parts that the tests run on, all at once, and says how
 # long each took:  provision.sh [kubernetes] [openstack] [openstackclient]
-#   [upcloudclient] [huaweiclient] [argocd] [kstatus]   (default: all).
+#   [upcloudclient] [huaweiclient] [promtool] [helm] [argocd] [kstatus]   (default: all
+#   but the last two).
 # stdout carries settings for a shell to eval:
 #   EVENKEEL_KUBE_BIN=...       directory of etcd, kube-apiserver, kube-controller-manager, kubectl
 #   OS_CLIENT_CONFIG_FILE=...   clouds.yaml of the running OpenStack
 #   EVENKEEL_OPENSTACK_CLIENT=...   the openstack command
 #   EVENKEEL_UPCLOUD_CLIENT=...     a Python with UpCloud's own client
+#   EVENKEEL_HELM=...           helm
 #   EVENKEEL_HUAWEI_CLIENT=...      a Python with Huawei's own client for CloudDC
-#   EVENKEEL_ARGOCD_BIN=...         directory of Argo CD's application controller and repository server
-#   EVENKEEL_KSTATUS=...            the program that says what Flux makes of a status
+#   EVENKEEL_ARGOCD_BIN=...     directory of Argo CD's application controller and repository server
+#   EVENKEEL_KSTATUS=...        the program that says what Flux makes of a status
+#   EVENKEEL_PROMTOOL=...           promtool, which tests the alerts
 # Status 3: a part cannot be had on this machine (which one, and what it would
 # need, is said); the settings of the other are printed nevertheless.
 set -euo pipefail
 ME=provision; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib.sh"
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-[ $# -gt 0 ] || set -- kubernetes openstack openstackclient upcloudclient huaweiclient argocd kstatus
+usual=(kubernetes openstack openstackclient upcloudclient huaweiclient promtool helm)
+all=("${usual[@]}" argocd kstatus)
+[ $# -gt 0 ] || set -- "${usual[@]}"
 declare -A job=()
 declare -A command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh [openstackclient]=openstackclient.sh
-  [upcloudclient]='pythonclient.sh upcloud' [huaweiclient]='pythonclient.sh huawei' [argocd]=argocd/provision.sh [kstatus]=kstatus/provision.sh)
+  [upcloudclient]='pythonclient.sh upcloud' [huaweiclient]='pythonclient.sh huawei' [promtool]=promtool.sh [helm]=helm.sh
+  [argocd]=argocd/provision.sh [kstatus]=kstatus/provision.sh)
 declare -A setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE [openstackclient]=EVENKEEL_OPENSTACK_CLIENT
-  [upcloudclient]=EVENKEEL_UPCLOUD_CLIENT [huaweiclient]=EVENKEEL_HUAWEI_CLIENT
-  [argocd]=EVENKEEL_ARGOCD_BIN [kstatus]=EVENKEEL_KSTATUS)
+  [upcloudclient]=EVENKEEL_UPCLOUD_CLIENT [huaweiclient]=EVENKEEL_HUAWEI_CLIENT [promtool]=EVENKEEL_PROMTOOL
+  [helm]=EVENKEEL_HELM [argocd]=EVENKEEL_ARGOCD_BIN [kstatus]=EVENKEEL_KSTATUS)
 for part in "$@"; do
-  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh [kubernetes] [openstack] [openstackclient] [upcloudclient] [huaweiclient] [argocd] [kstatus]" >&2; exit 2; }
+  [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh ${all[*]/#/[}" | sed 's/\[\([a-z]*\)/[\1]/g' >&2; exit 2; }
 done
 run() { # run PART: leaves its result, status and time in $tmp
   local status=0 t=$SECONDS

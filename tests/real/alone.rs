@@ -1,6 +1,6 @@
 //! Scenarios that take Nova away, or concern the controller of all namespaces: played one after the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel::api::{ConditionType, ProviderConfig, conditions};
 use futures::future::BoxFuture;
@@ -24,6 +24,9 @@ pub const ALL: &[(&str, Scenario)] = &[
     }),
     ("a_second_controller_takes_over", |p, s| {
         Box::pin(a_second_controller_takes_over(p, s))
+    }),
+    ("the_lease_is_handed_over", |p, s| {
+        Box::pin(the_lease_is_handed_over(p, s))
     }),
     ("two_that_both_act", |p, s| Box::pin(two_that_both_act(p, s))),
 ];
@@ -153,6 +156,40 @@ async fn a_second_controller_takes_over(parts: &Parts, s: &Stage) {
     s.ready_in(&name, "Stopped").await;
     assert_ne!(parts.holder("evenkeel-system", |_| true).await, leader);
     assert_eq!(id_of(&s.get(&name).await), id_of(&server));
+    s.remove(&name).await;
+}
+
+/// Who is told to go hands the lease over at once; who is killed is followed when the lease has run out.
+async fn the_lease_is_handed_over(parts: &Parts, s: &Stage) {
+    let name = s.name("web");
+    s.create(&name, json!({})).await;
+    let id = id_of(&s.ready(&name).await).to_owned();
+    // A standby asks every 2 s, and waits 15 s for a holder that is silent. The rest is for a busy machine.
+    let (at_once, run_out) = (0.0..6.0, 11.0..25.0);
+    for (signal, power, within) in [("TERM", "Stopped", at_once), ("KILL", "Running", run_out)] {
+        let leader = parts.holder("evenkeel-system", |_| true).await;
+        parts.start_controller();
+        let standby = async {
+            while !parts.controllers()[1].has_logged("every object was listed") {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(s.patience, standby).await.expect("a standby");
+        let began = Instant::now();
+        parts.controllers()[0].signal(signal);
+        parts.holder("evenkeel-system", |h| h != leader).await;
+        let took = began.elapsed().as_secs_f64();
+        println!("    SIG{signal}: another one leads after {took:.1} s");
+        parts.kill_controller();
+        s.edit(&name, json!({ "powerState": power })).await;
+        let server = s.ready_in(&name, power).await;
+        println!(
+            "    and the server is {power} after {:.1} s",
+            began.elapsed().as_secs_f64()
+        );
+        assert_eq!(id_of(&server), id);
+        assert!(within.contains(&took), "SIG{signal}: {took} s, not {within:?}");
+    }
     s.remove(&name).await;
 }
 

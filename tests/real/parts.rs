@@ -225,7 +225,7 @@ impl Parts {
 
     /// Lets the controller keep its lease in that namespace.
     pub fn lease_home(&self, namespace: &str) {
-        let role = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/default/role.yaml");
+        let role = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/base/role.yaml");
         let apply = ["-n", namespace, "apply", "-f", role];
         self.cluster.kubectl(&apply).ok().unwrap();
     }

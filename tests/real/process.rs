@@ -38,7 +38,12 @@ impl Process {
         text.lines().filter(answered).count()
     }
 
-    /// Sends it a signal (`STOP`, `CONT`).
+    /// Whether it has logged these words.
+    pub fn has_logged(&self, words: &str) -> bool {
+        std::fs::read_to_string(&self.log).unwrap().contains(words)
+    }
+
+    /// Sends it a signal (`STOP`, `CONT`, `TERM`, `KILL`).
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill")

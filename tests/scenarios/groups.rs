@@ -7,9 +7,10 @@ use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::stage::{Stage, id_of, merge};
+use super::cluster::{Cluster, id_of, merge};
+use super::stage::Stage;
 
-pub async fn make(s: &Stage, name: &str, more: Value) -> ServerGroup {
+pub async fn make(s: &Cluster, name: &str, more: Value) -> ServerGroup {
     let mut object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerGroup",
         "metadata": {"name": name}, "spec": {"providerConfigRef": {"name": "cloud"}}});
     merge(&mut object["spec"], more);
@@ -31,25 +32,25 @@ pub fn says(group: &ServerGroup, kind: ConditionType, status: &str, reason: &str
     of(group, kind).is_some_and(|c| c.status == status && c.reason == reason)
 }
 
-pub async fn reason(s: &Stage, name: &str, kind: ConditionType, status: &str, reason: &str) -> ServerGroup {
+pub async fn reason(s: &Cluster, name: &str, kind: ConditionType, status: &str, reason: &str) -> ServerGroup {
     s.wait_for::<ServerGroup>(name, &format!("{kind}={status}/{reason}"), |g| {
         says(g, kind, status, reason)
     })
     .await
 }
 
-pub async fn ready(s: &Stage, name: &str) -> ServerGroup {
+pub async fn ready(s: &Cluster, name: &str) -> ServerGroup {
     reason(s, name, ConditionType::Ready, "True", "AsDeclared").await
 }
 
-pub async fn delete(s: &Stage, name: &str) {
+pub async fn delete(s: &Cluster, name: &str) {
     s.api::<ServerGroup>()
         .delete(name, &DeleteParams::default())
         .await
         .unwrap();
 }
 
-pub async fn gone(s: &Stage, name: &str) {
+pub async fn gone(s: &Cluster, name: &str) {
     let waiting = await_condition(s.api::<ServerGroup>(), name, |g: Option<&ServerGroup>| {
         g.is_none()
     });

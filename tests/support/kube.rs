@@ -26,11 +26,19 @@ fn script(name: &str) -> PathBuf {
 /// and ended when the process ends, however it ends.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::start().unwrap_or_else(|e| panic!("no Kubernetes control plane: {e}")))
+    CLUSTER.get_or_init(|| {
+        let started = Cluster::start("").and_then(|cluster| cluster.with_definitions());
+        started.unwrap_or_else(|e| panic!("no Kubernetes control plane: {e}"))
+    })
 }
 
 impl Cluster {
-    fn start() -> Result<Self, String> {
+    /// Another control plane, with nothing in it, for a test that has it alone. Deployments become pods there.
+    pub fn empty(name: &str) -> Self {
+        Self::start(name).unwrap_or_else(|e| panic!("no Kubernetes control plane: {e}"))
+    }
+
+    fn start(name: &str) -> Result<Self, String> {
         let out = Command::new(script("provision.sh"))
             .stderr(Stdio::inherit())
             .output()
@@ -40,29 +48,42 @@ impl Cluster {
         }
         let text = String::from_utf8_lossy(&out.stdout);
         let bin = PathBuf::from(text.lines().last().unwrap_or_default());
-        let run = std::env::temp_dir().join(format!("evenkeel-kube-{}", std::process::id()));
+        let run = std::env::temp_dir().join(format!("evenkeel-kube-{}{name}", std::process::id()));
         let cluster = Self { bin, run };
         cluster.stop_with_this_process()?;
         let status = Command::new(script("start.sh"))
             .args([&cluster.bin, &cluster.run])
+            .env("AUDIT_LOG", cluster.audit_log())
+            .env(
+                "CONTROLLER_MANAGER_FLAGS",
+                "--controllers=deployment-controller,replicaset-controller",
+            )
             .stdin(Stdio::null())
             .status()
             .map_err(|e| e.to_string())?;
         if !status.success() {
             return Err(format!("start.sh ended with {status}"));
         }
-        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-        cluster.kubectl(&["apply", "-f", &crds.to_string_lossy()]).ok()?;
-        cluster
-            .kubectl(&[
-                "wait",
-                "--for=condition=Established",
-                "crd",
-                "--all",
-                "--timeout=30s",
-            ])
-            .ok()?;
         Ok(cluster)
+    }
+
+    fn with_definitions(self) -> Result<Self, String> {
+        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        self.kubectl(&["apply", "-f", &crds.to_string_lossy()]).ok()?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "crd",
+            "--all",
+            "--timeout=30s",
+        ])
+        .ok()?;
+        Ok(self)
+    }
+
+    /// One JSON object a line for each request that the API server has answered, with who asked.
+    pub fn audit_log(&self) -> PathBuf {
+        self.run.join("audit.log")
     }
 
     /// A process of its own waits for the end of this one (its pipe closes, also on a panic, an abort or a kill)

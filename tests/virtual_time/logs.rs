@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use evenkeel::runtime::logging::{self, LogFormat};
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The log of one test. Tests run on one thread each, and so does everything in them.
@@ -43,6 +45,17 @@ impl Log {
             .with_ansi(false)
             .with_writer(text.clone())
             .finish();
+        Self {
+            text,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// Takes what a process writes that is told to log as JSON; `None` is the usual filter.
+    pub fn json(filter: Option<&str>) -> Self {
+        let text = Buffer::default();
+        let filter = filter.map_or_else(logging::usual, EnvFilter::new);
+        let subscriber = logging::subscriber(LogFormat::Json, filter, text.clone());
         Self {
             text,
             _guard: tracing::subscriber::set_default(subscriber),

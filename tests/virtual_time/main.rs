@@ -17,6 +17,7 @@ mod incarnation;
 mod kills;
 mod logs;
 mod matrix;
+mod observability;
 mod outages;
 mod resizes;
 mod rivals;

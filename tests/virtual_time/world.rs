@@ -95,6 +95,10 @@ impl Ownership for Everybody {
 pub struct Process {
     /// What the API server and the tap know it by.
     pub name: String,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// What it says of itself.
+    pub readiness: Arc<Readiness>,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
@@ -173,9 +177,16 @@ impl Virtual {
 
     /// A stage in this world, with an account.
     pub async fn stage(&self) -> Stage {
+        let stage = self.stage_again();
+        stage.default_account().await;
+        stage
+    }
+
+    /// The same stage, whose account is there already.
+    pub fn stage_again(&self) -> Stage {
         let line = Arc::new(Lines(Arc::clone(&self.sim)));
         let line = evenkeel::providers::transport::Connect::connect(&*line, None).unwrap();
-        let stage = Stage {
+        Stage {
             cluster: Cluster {
                 client: self.api.client("admin"),
                 namespace: NAMESPACE.to_owned(),
@@ -183,9 +194,7 @@ impl Virtual {
             },
             nova: Nova::new(line, &format!("{BASE}/identity/v3"), "demo", PLANTED),
             world: Arc::new(Cloud(Arc::clone(&self.sim))),
-        };
-        stage.default_account().await;
-        stage
+        }
     }
 
     /// Starts a controller that this world keeps.
@@ -209,6 +218,7 @@ impl Virtual {
         let n = self.started.fetch_add(1, Ordering::SeqCst) + 1;
         let name = format!("evenkeel-{n}");
         let stop = CancellationToken::new();
+        let (metrics, readiness) = (Metrics::default(), Arc::new(Readiness::default()));
         let context = Context {
             watch_client: self.api.client(&name),
             client: self.api.client(&name),
@@ -221,11 +231,17 @@ impl Virtual {
             installation: "test".to_owned(),
             seed: u64::from(n),
             ownership,
-            metrics: Metrics::default(),
-            readiness: Arc::new(Readiness::default()),
+            metrics: metrics.clone(),
+            readiness: Arc::clone(&readiness),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(controller::run(context, stop.clone())));
-        Process { name, stop, task }
+        Process {
+            name,
+            metrics,
+            readiness,
+            stop,
+            task,
+        }
     }
 
     /// What controllers wrote into the cluster.

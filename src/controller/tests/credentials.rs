@@ -15,7 +15,7 @@ use crate::controller::call::{self, Asker};
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
 use crate::observer::tests::FakeCloud;
-use crate::planner::memory::Outcome;
+use crate::planner::memory::{Outcome, Told};
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, CloudError, CreateRequest, Marks, ObservedServer,
 };
@@ -66,15 +66,14 @@ impl Provider for Teller {
 
 const LOGIN: (&str, &str, &str) = ("secrets", "default", "login");
 
-/// Makes one create call; what became of it, and the passwords that went along.
-async fn create(world: &World, spec: Value) -> (Outcome, Vec<Option<String>>) {
+/// Makes one create call; what became of it and of what it told, and the passwords that went along.
+async fn create(world: &World, spec: Value) -> (Outcome, Told, Vec<Option<String>>) {
     if world.kube.get(WEB).is_none() {
         world.server("web");
     }
     let server: Server = world.kube.read("default", "web").unwrap();
     let uid = server.metadata.uid.clone().unwrap();
-    let (shell, publisher) = Shell::new(world.context("p1"));
-    let publisher = tokio::spawn(publisher);
+    let (shell, _publisher) = Shell::new(world.context("p1"));
     let mut full = serde_json::to_value(&server.spec).unwrap();
     for (key, value) in spec.as_object().unwrap() {
         full[key] = value.clone();
@@ -86,6 +85,7 @@ async fn create(world: &World, spec: Value) -> (Outcome, Vec<Option<String>>) {
         key: key.clone(),
         uid: uid.clone(),
         config: ObjectKey::new("default", "sim"),
+        cloud: "sim",
         account: "fake/p1".into(),
         provider: cloud.clone(),
     };
@@ -100,12 +100,10 @@ async fn create(world: &World, spec: Value) -> (Outcome, Vec<Option<String>>) {
     let made = CloudCall::Create(Box::new(request));
     call::call(&shell, asker, "create-1".into(), made, Instant::now());
     assert_eq!(shell.queue.next().await, Some(key.clone()));
-    let outcome = shell.objects.open(&uid, &key).sent.unwrap().outcome;
-    // What was told has time to be published.
-    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
-    publisher.abort();
+    let sent = shell.objects.open(&uid, &key).sent.unwrap();
+    assert!(!format!("{sent:?}").contains("told-once"));
     let passwords = lock(&cloud.passwords).clone();
-    (outcome, passwords)
+    (sent.outcome, sent.told, passwords)
 }
 
 fn id(outcome: &Outcome) -> Option<&str> {
@@ -113,12 +111,6 @@ fn id(outcome: &Outcome) -> Option<&str> {
         Outcome::Accepted(_, accepted) => accepted.id.as_deref(),
         _ => None,
     }
-}
-
-fn told(world: &World, reason: Reason) -> bool {
-    let events = world.kube.list("events");
-    assert!(!format!("{events:?}").contains("told-once"));
-    events.iter().any(|e| e["reason"] == reason.as_str())
 }
 
 fn login(world: &World) -> Option<(Option<String>, String)> {
@@ -138,16 +130,15 @@ async fn what_is_told_once_is_written_into_a_secret_of_the_object() {
     let world = World::new();
     let wish = json!({"credentialsSecretName": "login"});
     for _ in 0..2 {
-        let (outcome, _) = create(&world, wish.clone()).await;
-        assert_eq!(id(&outcome), Some("new"));
+        let (outcome, told, _) = create(&world, wish.clone()).await;
+        assert_eq!((id(&outcome), told), (Some("new"), Told::Kept));
         let uid = world.kube.get(WEB).unwrap()["metadata"]["uid"]
             .as_str()
             .map(str::to_owned);
         assert_eq!(login(&world), Some((uid, "told-once".to_owned())));
     }
-    assert!(told(&world, Reason::CredentialsSaved) && !told(&world, Reason::CredentialsLost));
-    let (outcome, _) = create(&World::new(), json!({})).await;
-    assert_eq!(id(&outcome), Some("new"));
+    let (outcome, told, _) = create(&World::new(), json!({})).await;
+    assert_eq!((id(&outcome), told), (Some("new"), Told::Nothing));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,12 +147,13 @@ async fn a_secret_of_somebody_else_is_never_written() {
     let theirs = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "default"},
         "stringData": {"password": "theirs"}});
     world.kube.apply(&theirs).unwrap();
-    let (outcome, passwords) = create(&world, json!({"credentialsSecretName": "login"})).await;
+    let (outcome, told, passwords) = create(&world, json!({"credentialsSecretName": "login"})).await;
     let Outcome::Refused(_, error) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(error.code.as_deref(), Some(Reason::SecretRefused.as_str()));
     assert!(passwords.is_empty() && !error.maybe_applied, "nothing is sent");
+    assert_eq!(told, Told::Nothing);
     assert_eq!(login(&world), Some((None, "theirs".to_owned())));
 }
 
@@ -172,12 +164,10 @@ async fn a_secret_that_cannot_be_written_does_not_lose_the_id() {
         let world = World::new();
         let broken = Rule::new(Fault::Status(500)).verb(Verb::Create).on("secrets");
         world.kube.fault(broken.times(times));
-        let (outcome, _) = create(&world, wish.clone()).await;
+        let (outcome, told, _) = create(&world, wish.clone()).await;
         assert_eq!(id(&outcome), Some("new"));
-        assert_eq!(
-            (login(&world).is_none(), told(&world, Reason::CredentialsLost)),
-            (lost, lost)
-        );
+        let unwritten = matches!(&told, Told::Lost(why) if !why.is_empty());
+        assert_eq!((login(&world).is_none(), unwritten), (lost, lost), "{told:?}");
     }
 }
 
@@ -188,7 +178,7 @@ async fn a_password_goes_along_only_from_a_secret_that_allows_it() {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "admin", "namespace": "default",
             "labels": {"evenkeel.dev/allow": label}}, "stringData": {"pw": "secret-1"}});
         world.kube.apply(&secret).unwrap();
-        let (outcome, passwords) = create(
+        let (outcome, _, passwords) = create(
             &world,
             json!({"adminPasswordSecretRef": {"name": "admin", "key": "pw"}}),
         )

@@ -281,6 +281,7 @@ async fn a_call_is_sent_only_soon_after_its_record_and_only_by_an_owner() {
         key: key.clone(),
         uid: "u".into(),
         config: ObjectKey::new("n", "c"),
+        cloud: "sim",
         account: "fake/p1".into(),
         provider: cloud.clone(),
     };

@@ -105,6 +105,11 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
             member.placement = None;
             continue;
         };
+        // One that is being built has no place yet: that takes nothing from what is known of the others.
+        if member.power.as_deref() == Some(ServerState::Provisioning.as_str()) {
+            member.placement = None;
+            continue;
+        }
         // One that never got a place is counted as failed, and says why itself.
         let server = facts.listing.servers.get(id);
         if server.is_some_and(|s| s.state == ServerState::Error && s.host.is_none()) {

@@ -214,9 +214,20 @@ fn immutable(can: &GroupCapabilities, wanted: &CreateGroup, seen: &ObservedGroup
 
 type Move = (String, Kind, Option<String>, GroupChange);
 
+/// Seconds after which a member that another group still has is looked for again: nothing else says that it was let go.
+const LET_GO: i64 = 5;
+
+/// Whether another group of the cloud has a server.
+fn elsewhere(facts: &AccountFacts, seen: &ObservedGroup, server: &str) -> bool {
+    let groups = facts.listing.groups.iter().flat_map(BTreeMap::values);
+    groups
+        .filter(|g| g.id != seen.id)
+        .any(|g| g.members.iter().any(|m| m.id == server))
+}
+
 /// The next server that has to leave or to join, where the cloud can do that.
 fn moves(
-    d: &GroupDraft<'_>,
+    d: &mut GroupDraft<'_>,
     facts: &AccountFacts,
     can: &GroupCapabilities,
     seen: &ObservedGroup,
@@ -247,16 +258,14 @@ fn moves(
         ));
     }
     // One group at a time: it joins when the other one has let it go.
-    let elsewhere = |id: &str| {
-        let groups = facts.listing.groups.iter().flat_map(BTreeMap::values);
-        groups
-            .filter(|g| g.id != seen.id)
-            .any(|g| g.members.iter().any(|m| m.id == id))
-    };
-    let server = wished
-        .into_iter()
-        .find(|id| !joined.contains(id) && facts.listing.servers.contains_key(*id) && !elsewhere(id))?
-        .to_owned();
+    let missing = wished.difference(&joined).copied();
+    let missing = missing.filter(|id| facts.listing.servers.contains_key(*id));
+    let (taken, free): (Vec<&str>, Vec<&str>) = missing.partition(|id| elsewhere(facts, seen, id));
+    let (taken, server) = (!taken.is_empty(), free.first().map(|id| (*id).to_owned()));
+    if taken {
+        d.again(d.after(LET_GO));
+    }
+    let server = server?;
     Some((
         format!("server {server} is not in the group yet"),
         Kind::AddMember,

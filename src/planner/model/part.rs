@@ -29,7 +29,29 @@ pub struct WantedAttribute {
     pub value: String,
     /// Whether the cloud changes it only while the server is stopped.
     pub needs_stop: bool,
+    /// Whether the cloud takes it in a call of its own, with nothing else.
+    pub alone: bool,
+    /// Whether the cloud shows it in the very same words: what it shows then says whether a change was made. A `*` in
+    /// a word of the value stands for what the cloud chooses itself.
+    pub verified: bool,
 }
+
+impl WantedAttribute {
+    /// A setting that is changed at any time, together with others.
+    pub fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            name,
+            value: value.into(),
+            needs_stop: false,
+            alone: false,
+            verified: false,
+        }
+    }
+}
+
+/// The setting that stands for the administrator's password. Its value is the text of
+/// `spec.adminPasswordSecretRef`; the password itself goes along with the call and is recorded nowhere.
+pub const ADMIN_PASSWORD: &str = "adminPassword";
 
 choice! {
     /// The step in which a cloud gave up on a server, where it offers to try that step again.
@@ -40,6 +62,8 @@ choice! {
         Reinstall,
         /// Its deletion.
         Delete,
+        /// A change of its settings; other values may be tried.
+        Settings,
         /// Any other step.
         Other,
     }

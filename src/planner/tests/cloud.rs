@@ -91,6 +91,7 @@ const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::Stop, &[Running, Error]),
         (OperationKind::Restart, &[Running, Error]),
         (OperationKind::Resize, &[Running, Stopped]),
+        (OperationKind::Rebuild, &[Running, Stopped]),
         (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
         (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
         (OperationKind::Unpause, &[Paused]),
@@ -104,6 +105,7 @@ const NOVA_LIKE: Capabilities = Capabilities {
     ],
     create_settle_seconds: 30,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };
@@ -178,6 +180,11 @@ impl World {
         );
         match &fate {
             Some(Fate::Refuse(class)) => return lost(*class, false),
+            Some(Fate::RefuseSecret) => {
+                let words = CloudError::new(ErrorClass::InvalidSpec, "the Secret does not exist");
+                let code = Some(crate::api::Reason::SecretRefused.to_string());
+                return Outcome::Refused(self.now, CloudError { code, ..words });
+            }
             Some(Fate::LoseRequest) => return refused,
             Some(Fate::ApplyLate) => {
                 self.late.push((later(self.now, 20), call.clone()));
@@ -312,8 +319,10 @@ impl World {
                         fake.seen.marks = None;
                         return None;
                     }
-                    OperationKind::Modify => {
-                        super::clouds::modify(&mut fake.seen, how);
+                    OperationKind::Modify => super::clouds::modified(&mut fake.seen, how, breaks)?,
+                    OperationKind::Rebuild => super::clouds::installed(&mut fake.seen, how, breaks),
+                    OperationKind::UnmarkPart => {
+                        super::clouds::unmark_part(&mut fake.seen, how);
                         return None;
                     }
                     OperationKind::Cancel => (Maintenance, Stopped),

@@ -4,6 +4,7 @@
 use super::world::World;
 use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
+use crate::planner::memory::Told;
 use crate::planner::model::*;
 
 use ServerState::*;
@@ -31,14 +32,16 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
         (OperationKind::DeletePart, &[Absent]),
         (OperationKind::Mark, &[Running, Stopped]),
         (OperationKind::Unmark, &[Running, Stopped]),
+        (OperationKind::UnmarkPart, &[Running, Stopped]),
     ],
     create_settle_seconds: 30,
     attributes,
+    hints,
     groups: None,
     deadlines: &[],
 };
 
-/// Neither sizes nor settings nor marks can be changed.
+/// Neither sizes nor marks can be changed; an image, a network and a password are, while it is stopped.
 pub(super) static METAL: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     stop_kinds: &[StopKind::CloudEscalates],
@@ -54,28 +57,56 @@ pub(super) static METAL: Capabilities = Capabilities {
         (OperationKind::Stop, &[Running]),
         (OperationKind::Restart, &[Running]),
         (OperationKind::Retry, &[Error]),
+        (OperationKind::Rebuild, &[Stopped, Error]),
+        (OperationKind::Modify, &[Stopped, Error]),
         (OperationKind::Delete, &[Stopped, Error]),
         (OperationKind::DeleteFailed, &[Stopped, Error]),
     ],
     create_settle_seconds: 30,
-    attributes: Capabilities::no_attributes,
+    attributes: on_metal,
+    hints: Capabilities::no_hints,
     groups: None,
     deadlines: &[],
 };
 
 /// A title that is changed at any time, and a host name that wants a stop.
 fn attributes(spec: &ServerSpec) -> Vec<WantedAttribute> {
-    let title = spec.cloud_name.clone().map(|value| WantedAttribute {
-        name: "title",
-        value,
-        needs_stop: false,
-    });
+    let title = spec
+        .cloud_name
+        .clone()
+        .map(|value| WantedAttribute::new("title", value));
     let host = spec.hostname.clone().map(|value| WantedAttribute {
-        name: "hostname",
-        value,
         needs_stop: true,
+        ..WantedAttribute::new("hostname", value)
     });
     title.into_iter().chain(host).collect()
+}
+
+/// Each in a call of its own; the network (here the cloud's name) is shown, a password never.
+fn on_metal(spec: &ServerSpec) -> Vec<WantedAttribute> {
+    let network = spec.cloud_name.clone().map(|value| WantedAttribute {
+        needs_stop: true,
+        alone: true,
+        verified: true,
+        ..WantedAttribute::new("network", value)
+    });
+    let password = spec.admin_password_secret_ref.as_ref().map(|r| WantedAttribute {
+        needs_stop: true,
+        alone: true,
+        ..WantedAttribute::new(ADMIN_PASSWORD, r.text())
+    });
+    network.into_iter().chain(password).collect()
+}
+
+/// A label that says where a server is to run, heeded by starts and restarts.
+fn hints(kind: OperationKind, spec: &ServerSpec) -> Vec<(&'static str, String)> {
+    let heeds = matches!(kind, OperationKind::Start | OperationKind::Restart);
+    let place = spec.labels.as_ref().and_then(|l| l.get("place"));
+    place
+        .filter(|_| heeds)
+        .map(|p| ("place", p.clone()))
+        .into_iter()
+        .collect()
 }
 
 /// What else a cloud does, and what it heard.
@@ -87,6 +118,8 @@ pub(super) struct Knobs {
     pub(super) looks: usize,
     /// Every stop, restart of a size, change of settings and deletion of a part, in short words.
     pub(super) hows: Vec<String>,
+    /// What became of what the next creation tells.
+    pub(super) told: Told,
 }
 
 impl Knobs {
@@ -111,11 +144,13 @@ impl Knobs {
         self.hows.push(match how {
             Operate::Stop(kind, seconds) => format!("{kind} {seconds}"),
             Operate::Size(size) => size.text(),
+            Operate::Image(image) => image.text(),
             Operate::Attributes(all) => {
                 let all: Vec<_> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 all.join(" ")
             }
-            Operate::Part(kind, id) => format!("{kind} {id}"),
+            Operate::Part(kind, id) | Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),
+            Operate::Restart { hints, .. } if !hints.is_empty() => format!("{hints:?}"),
             _ => return,
         });
     }
@@ -123,9 +158,49 @@ impl Knobs {
 
 pub(super) fn modify(seen: &mut ObservedServer, how: &Operate) {
     if let Operate::Attributes(all) = how {
-        for (name, value) in all {
+        for (name, value) in all.iter().filter(|(name, _)| *name != ADMIN_PASSWORD) {
             seen.attributes.insert((*name).to_owned(), value.clone());
         }
+    }
+}
+
+/// A change, or its failure, of which the old value stays.
+pub(super) fn modified(
+    seen: &mut ObservedServer,
+    how: &Operate,
+    breaks: bool,
+) -> Option<(ServerState, ServerState)> {
+    seen.failed_step = breaks.then_some(FailedStep::Settings);
+    if breaks {
+        return Some((Maintenance, Error));
+    }
+    modify(seen, how);
+    (seen.state == Error).then_some((Maintenance, Stopped))
+}
+
+pub(super) fn installed(
+    seen: &mut ObservedServer,
+    how: &Operate,
+    breaks: bool,
+) -> (ServerState, ServerState) {
+    seen.failed_step = breaks.then_some(FailedStep::Reinstall);
+    if let Operate::Image(image) = how
+        && !breaks
+    {
+        seen.image_id = image
+            .id
+            .clone()
+            .or_else(|| image.name.as_ref().map(|n| format!("id of {n}")));
+    }
+    (Rebuilding, Running)
+}
+
+/// A mark is taken off one part.
+pub(super) fn unmark_part(seen: &mut ObservedServer, how: &Operate) {
+    if let Operate::PartMarks(kind, id, marks) = how {
+        let mine = seen.marks.as_ref().is_some_and(|m| m.uid == marks.uid);
+        let part = seen.parts.iter_mut().find(|p| p.kind == *kind && p.id == *id);
+        part.into_iter().filter(|_| mine).for_each(|p| p.ours = false);
     }
 }
 

@@ -46,7 +46,8 @@ fn nothing_else_is_called_before_the_reply_to_the_create_is_there() {
     let mut w = World::settled(json!({}));
     let sent = |outcome| {
         let key = "create-1".to_owned();
-        Some(crate::planner::memory::Sent { key, outcome })
+        let told = crate::planner::memory::Told::Nothing;
+        Some(crate::planner::memory::Sent { key, outcome, told })
     };
     // The list has shown the server already.
     w.memory.sent = sent(crate::planner::memory::Outcome::InFlight);

@@ -13,7 +13,7 @@ use crate::api::server_group::{PlacementPolicy, ServerGroup};
 use crate::api::{ConditionType, Server, conditions, keys};
 use crate::planner::draft::later;
 use crate::planner::group::{GroupInput, plan_group};
-use crate::planner::memory::{Memory, Outcome, Sent};
+use crate::planner::memory::{Memory, Outcome, Sent, Told};
 use crate::planner::model::*;
 use crate::planner::{AccountFacts, AccountView, Step};
 
@@ -62,6 +62,8 @@ pub(super) struct World {
     pub(super) most: usize,
     pub(super) late: Vec<(Timestamp, CloudCall)>,
     pub(super) gone: bool,
+    /// Servers of which the cloud shows no host.
+    pub(super) unplaced: Vec<String>,
 }
 
 impl World {
@@ -89,6 +91,7 @@ impl World {
             most: 0,
             late: Vec::new(),
             gone: false,
+            unplaced: Vec::new(),
         }
     }
 
@@ -106,6 +109,13 @@ impl World {
         });
         self.members.retain(|s| s.metadata.name.as_deref() != Some(name));
         self.members.push(serde_json::from_value(server).unwrap());
+    }
+
+    /// What is observed of a member's power.
+    pub(super) fn power(&mut self, name: &str, state: &str) {
+        let of = |s: &&mut Server| s.metadata.name.as_deref() == Some(name);
+        let status = self.members.iter_mut().find(of).and_then(|s| s.status.as_mut());
+        status.unwrap().power.as_mut().unwrap().observed = Some(state.to_owned());
     }
 
     pub(super) fn delete(&mut self) {
@@ -129,7 +139,7 @@ impl World {
             let marks = super::world::marks(&uid, "inst", "ns/x");
             world.put(&id, ServerState::Running, marks);
             let mut seen = world.cloud.remove(&id).unwrap().seen;
-            seen.host = Some(format!("host-of-{id}"));
+            seen.host = Some(format!("host-of-{id}")).filter(|_| !self.unplaced.contains(&id));
             seen
         });
         Listing::new(self.now, 1, servers.collect()).with_groups(self.cloud.values().cloned().collect())
@@ -278,7 +288,11 @@ impl World {
             Step::RemoveFinalizer => self.gone = true,
             Step::Call { key, call } => {
                 let outcome = self.call(&call);
-                self.memory.sent = Some(Sent { key, outcome });
+                self.memory.sent = Some(Sent {
+                    key,
+                    outcome,
+                    told: Told::Nothing,
+                });
             }
             Step::Look { id } => panic!("looked at {id}"),
         }

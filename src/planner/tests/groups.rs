@@ -206,3 +206,32 @@ proptest! {
         prop_assert!(w.cloud.is_empty());
     }
 }
+
+#[test]
+fn a_member_that_is_being_built_takes_nothing_from_the_others() {
+    let mut w = World::new(&MUTABLE, strict());
+    w.member("a", "web");
+    w.ready();
+    w.until(30, "met", |w| {
+        w.is(ConditionType::PlacementSatisfied) == "True/PlacementMet"
+    });
+    w.member("b", "web");
+    w.power("b", "Provisioning");
+    // It is in the group, and the cloud does not say yet whether it is placed so.
+    w.until(60, "joined", |w| w.cloud["grp-1"].members.len() == 2);
+    w.cloud.get_mut("grp-1").unwrap().members[1].met = None;
+    w.unplaced = vec!["srv-b".into()];
+    for _ in 0..10 {
+        w.tick();
+        assert_eq!(w.is(ConditionType::PlacementSatisfied), "True/PlacementMet");
+    }
+    // Built, and the cloud still says nothing: now that is what is known.
+    w.power("b", "Running");
+    w.until(30, "unknown", |w| {
+        w.is(ConditionType::PlacementSatisfied) == "Unknown/PlacementUnknown"
+    });
+    w.cloud.get_mut("grp-1").unwrap().members[1].met = Some(true);
+    w.until(30, "met", |w| {
+        w.is(ConditionType::PlacementSatisfied) == "True/PlacementMet"
+    });
+}

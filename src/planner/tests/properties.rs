@@ -15,6 +15,7 @@ use crate::planner::model::{ErrorClass, ServerState as S};
 enum Deed {
     Power(&'static str),
     Size(&'static str),
+    Image(&'static str),
     Restart(u8),
     Outside(S),
     Vanish,
@@ -50,6 +51,7 @@ fn call() -> impl Strategy<Value = &'static str> {
         "Stop",
         "Restart",
         "Resize",
+        "Rebuild",
         "ConfirmResize",
         "RevertResize",
         "Delete",
@@ -72,6 +74,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         3 => prop::sample::select(vec!["Running", "Stopped", "Unmanaged"]).prop_map(Deed::Power),
         2 => prop::sample::select(vec!["small", "large", "huge"]).prop_map(Deed::Size),
+        1 => prop::sample::select(vec!["img", "new", "newer"]).prop_map(Deed::Image),
         1 => any::<u8>().prop_map(Deed::Restart),
         2 => prop::sample::select(settled).prop_map(Deed::Outside),
         1 => Just(Deed::Vanish),
@@ -98,17 +101,23 @@ fn spec() -> impl Strategy<Value = serde_json::Value> {
         prop::sample::select(vec!["Revert", "Hold"]),
         prop::sample::select(vec!["Retry", "Hold"]),
         prop::sample::select(vec!["Fail", "Recreate"]),
+        prop::sample::select(vec!["Never", "OnImageChange"]),
     )
-        .prop_map(|(drift, when, confirm, failure, create, missing)| {
+        .prop_map(|(drift, when, confirm, failure, create, missing, rebuild)| {
             json!({"driftPolicy": drift, "resize": {"when": when, "confirm": confirm, "onFailure": failure},
-                "onCreateError": create, "onMissing": missing, "onError": "HardReboot"})
+                "rebuild": {"when": rebuild}, "onCreateError": create, "onMissing": missing, "onError": "HardReboot"})
         })
 }
 
 fn carry_out(w: &mut World, deed: &Deed) {
+    // Nobody edits an object that is gone: what its server became was decided by the last spec that there was.
+    if w.gone && !matches!(deed, Deed::Run(_)) {
+        return;
+    }
     match deed {
         Deed::Power(p) => w.edit(json!({"powerState": p})),
         Deed::Size(s) => w.edit(json!({"size": {"name": s}})),
+        Deed::Image(i) => w.edit(json!({"image": {"name": i}})),
         Deed::Restart(t) => w.edit(json!({"restart": {"token": format!("t{t}")}})),
         Deed::Outside(state) => {
             if let Some(fake) = w.cloud.values_mut().next() {
@@ -139,6 +148,8 @@ fn carry_out(w: &mut World, deed: &Deed) {
         Deed::Pause(on) => w.annotate(keys::PAUSED, if *on { "true" } else { "false" }),
         Deed::Suspend(on) => w.suspended = *on,
         Deed::Protect(on) => w.edit(json!({"deletionProtection": on})),
+        // Nobody edits an object that is gone.
+        Deed::Orphan(_) if w.gone => {}
         Deed::Orphan(on) => {
             let free = w.server.spec.management_policy == ManagementPolicy::Full;
             let policy = if *on || !free { "Orphan" } else { "Delete" };

@@ -271,3 +271,105 @@ fn a_size_that_does_not_start_is_given_back_or_held() {
     w.until(300, "held", |w| w.ready() == "True/AsDeclared");
     assert_eq!(calls(&w), ["Resize", "Stop", "Resize", "Start", "Start"]);
 }
+
+#[test]
+fn a_password_is_set_when_another_secret_is_named() {
+    let secret = |name: &str| json!({"adminPasswordSecretRef": {"name": name, "key": "password"}});
+    let mut w = settled(&METAL, secret("one"));
+    w.run(60);
+    assert!(w.calls.is_empty(), "the creation set it: {:?}", w.calls);
+    w.edit(secret("two"));
+    w.run(60);
+    assert_eq!(w.condition(C::SettingsSynced), "False/PendingPowerOff");
+    assert_eq!((w.ready().as_str(), w.calls.len()), ("True/AsDeclared", 0));
+    w.edit(json!({"resize": {"when": "StopIfNeeded"}}));
+    w.until(60, "set", |w| {
+        w.condition(C::SettingsSynced) == "True/Synced" && w.state() == S::Running
+    });
+    assert_eq!(calls(&w), ["Stop", "Modify", "Start"]);
+    assert_eq!(
+        w.knobs
+            .hows
+            .iter()
+            .filter(|h| *h == "adminPassword=two/password")
+            .count(),
+        1
+    );
+    w.restart_process();
+    w.run(600);
+    assert_eq!(w.calls.len(), 3);
+}
+
+#[test]
+fn a_secret_that_is_refused_is_read_again_by_itself() {
+    let mut w = settled(&METAL, json!({"powerState": "Stopped"}));
+    w.fates.push(("Modify", Fate::RefuseSecret));
+    w.edit(json!({"adminPasswordSecretRef": {"name": "two", "key": "password"}}));
+    w.until(60, "said", |w| w.ready() == "False/SecretRefused");
+    w.until(600, "set", |w| w.ready().starts_with("True"));
+    assert_eq!(calls(&w), ["Modify", "Modify"]);
+}
+
+#[test]
+fn what_is_taken_alone_is_sent_alone() {
+    let mut w = settled(&METAL, json!({"cloudName": "net 1", "powerState": "Stopped"}));
+    forget(&mut w);
+    w.edit(json!({"cloudName": "net 2", "adminPasswordSecretRef": {"name": "s", "key": "k"}}));
+    w.until(60, "changed", |w| {
+        w.condition(C::SettingsSynced) == "True/Synced" && w.ready().starts_with("True")
+    });
+    assert_eq!(w.knobs.hows, ["network=net 2", "adminPassword=s/k"]);
+}
+
+#[test]
+fn what_the_cloud_shows_says_whether_a_change_was_made() {
+    let mut w = settled(&METAL, json!({"cloudName": "net a=*", "powerState": "Stopped"}));
+    w.the().seen.attributes.insert("network".into(), "net a=7".into());
+    w.run(30);
+    assert_ne!(
+        w.condition(C::DriftDetected),
+        "True/SettingsDrift",
+        "the cloud chose it"
+    );
+    forget(&mut w);
+    w.fates.push(("Modify", Fate::NoEffect));
+    w.edit(json!({"cloudName": "net b=*"}));
+    w.until(60, "refused", |w| w.ready() == "False/SettingsRefused");
+    w.run(300);
+    assert_eq!(calls(&w), ["Modify"]);
+    w.annotate(keys::RETRY, "1");
+    w.until(60, "changed", |w| w.ready().starts_with("True"));
+    // A lost reply whose effect shows is not asked for again; one that shows nothing is.
+    for (fate, sent) in [(Fate::LoseReply, 1), (Fate::LoseRequest, 2)] {
+        forget(&mut w);
+        w.fates.push(("Modify", fate));
+        let next = format!("net c=* {sent}");
+        w.edit(json!({"cloudName": next}));
+        w.until(120, "changed", |w| w.ready().starts_with("True"));
+        w.run(30);
+        assert_eq!(
+            (calls(&w).len(), w.condition(C::SettingsSynced).as_str()),
+            (sent, "True/Synced")
+        );
+    }
+    // Changed from outside: shown, whatever was shown first.
+    w.the().seen.attributes.insert("network".into(), "net d=1".into());
+    w.run(30);
+    assert_eq!(w.condition(C::DriftDetected), "True/SettingsDrift");
+}
+
+#[test]
+fn a_change_that_the_cloud_gave_up_is_mended_by_another_one() {
+    let mut w = settled(&METAL, json!({"cloudName": "net 1", "powerState": "Stopped"}));
+    forget(&mut w);
+    w.fates.push(("Modify", Fate::Break));
+    w.edit(json!({"cloudName": "net 2"}));
+    w.until(60, "given up", |w| {
+        w.state() == S::Error && w.ready() == "False/SettingsRefused"
+    });
+    w.run(600);
+    assert_eq!(calls(&w), ["Modify"]);
+    w.edit(json!({"cloudName": "net 3"}));
+    w.until(60, "mended", |w| w.ready().starts_with("True"));
+    assert_eq!((calls(&w), w.state()), (vec!["Modify", "Modify"], S::Stopped));
+}

@@ -9,9 +9,10 @@ use serde_json::json;
 use super::cloud::CAPABILITIES;
 use super::sleep::Sleep;
 use crate::api::conditions;
-use crate::api::{ConditionType, Reason, Server};
+use crate::api::{ConditionType, Reason, Server, ServerGroup};
 use crate::planner::draft::later;
-use crate::planner::memory::{Memory, Sent};
+use crate::planner::group::GroupView;
+use crate::planner::memory::{Memory, Sent, Told};
 use crate::planner::model::*;
 use crate::planner::{AccountFacts, AccountView, EventDraft, Input, Plan, Step, plan};
 
@@ -26,6 +27,8 @@ pub(super) fn time(second: i64) -> Timestamp {
 pub(super) enum Fate {
     /// Refused with a class.
     Refuse(ErrorClass),
+    /// Not sent: the Secret that it needs is refused.
+    RefuseSecret,
     /// Applied, but the reply is lost.
     LoseReply,
     /// Applied only twenty seconds later, and the reply is lost.
@@ -75,6 +78,8 @@ pub(super) struct World {
     pub(super) unusable: Option<(Reason, &'static str)>,
     /// The memory of a second process, which plans now and then.
     pub(super) rival: Memory,
+    /// Its group, and whether that lets one more of its members be down.
+    pub(super) group: Option<(ServerGroup, bool)>,
     /// Plans only when something wakes it, as the real queue does; else every second.
     pub(super) sleep: Option<Sleep>,
 }
@@ -113,6 +118,7 @@ impl World {
             mass_absence: false,
             unusable: None,
             rival: Memory::default(),
+            group: None,
             sleep: None,
         }
     }
@@ -271,6 +277,12 @@ impl World {
             disruptions_free: true,
         };
         let process = format!("process-{}", self.process);
+        let free = || self.group.as_ref().is_some_and(|(_, free)| *free);
+        let group = self.group.as_ref().map(|(object, _)| GroupView {
+            object: Some(object),
+            creates_free: true,
+            disruptions_free: &free,
+        });
         let input = Input {
             server: &self.server,
             account: match self.unusable {
@@ -281,7 +293,7 @@ impl World {
                 },
                 None => AccountView::Usable(&facts),
             },
-            group: None,
+            group,
             memory: &self.memory,
             process: &process,
             installation: "inst",
@@ -348,7 +360,11 @@ impl World {
             Step::Look { id } => self.look(&id),
             Step::Call { key, call } => {
                 let outcome = self.call(&call);
-                self.memory.sent = Some(Sent { key, outcome });
+                let told = match call {
+                    CloudCall::Create(_) => self.knobs.told.clone(),
+                    _ => Told::Nothing,
+                };
+                self.memory.sent = Some(Sent { key, outcome, told });
             }
         }
     }

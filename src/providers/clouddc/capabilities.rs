@@ -1,6 +1,7 @@
 //! What CloudDC can do, as data. Read beside the state diagram of the page "Querying the Instance Status" (2026-06-08);
 //! where its editions differ, the narrower one holds.
 
+use super::settings;
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{Capabilities, ServerState, StopKind};
@@ -10,7 +11,7 @@ use ServerState::*;
 /// that is given up.
 const DELETABLE: &[ServerState] = &[Stopped, Error, Provisioning];
 
-/// What CloudDC can do. No row, no call: there are no sizes, no groups, and nothing of an instance can be changed.
+/// What CloudDC can do. No row, no call: there are no sizes and no groups, and metadata is never written again.
 pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     // `power off` is all that there is; whether it asks the guest first is not said.
@@ -32,10 +33,15 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Delete, DELETABLE),
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Retry, &[Error]),
+        // The diagram draws both from `stopped`; the SDK's texts say `running`. From an error state only what failed is
+        // tried again.
+        (OperationKind::Rebuild, &[Stopped, Error]),
+        (OperationKind::Modify, &[Stopped, Error]),
     ],
     // Nothing is promised; the gateway and the service behind it each have their own timeouts.
     create_settle_seconds: 300,
-    attributes: Capabilities::no_attributes,
+    attributes: settings::wanted,
+    hints: Capabilities::no_hints,
     groups: None,
     // A machine that is switched on checks itself for minutes; installing a system takes up to an hour.
     deadlines: &[
@@ -45,6 +51,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Delete, 1800),
         (OperationKind::DeleteFailed, 1800),
         (OperationKind::Retry, 3600),
+        (OperationKind::Rebuild, 3600),
+        (OperationKind::Modify, 900),
     ],
 };
 
@@ -68,12 +76,7 @@ mod tests {
 
     #[test]
     fn what_machines_do_not_have_is_never_sent() {
-        for kind in [
-            OperationKind::Resize,
-            OperationKind::Mark,
-            OperationKind::Unmark,
-            OperationKind::Modify,
-        ] {
+        for kind in [OperationKind::Resize, OperationKind::Mark, OperationKind::Unmark] {
             for state in ServerState::ALL {
                 assert!(!CAPABILITIES.allows(kind, *state), "{kind} {state}");
             }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::errors::{bounded, fault_class};
-use super::states::{Power, Words, failed_step, raw, state_of};
+use super::settings;
+use super::states::{Awaited, Words, failed_step, raw, state_of};
 use super::wire::{ErrorStatus, Instance, PhysicalServer};
 use crate::api::server_status::AddressStatus;
 use crate::planner::model::{FailedStep, Fault, Marks, ObservedServer, ObservedSize, ServerState};
@@ -54,7 +55,7 @@ fn marks_of(metadata: &BTreeMap<String, String>) -> Option<Marks> {
 pub(super) fn words<'a>(
     instance: &'a Instance,
     server: Option<&'a PhysicalServer>,
-    pending: Option<Power>,
+    pending: Option<Awaited>,
 ) -> Words<'a> {
     let below = |field: fn(&PhysicalServer) -> &Option<String>| {
         server.and_then(|s| field(s).as_deref()).unwrap_or_default()
@@ -99,7 +100,7 @@ fn step_of(instance: &Instance, error: Option<&ErrorStatus>) -> FailedStep {
 pub(super) fn observed(
     instance: Instance,
     server: Option<&PhysicalServer>,
-    pending: Option<Power>,
+    pending: Option<Awaited>,
 ) -> ObservedServer {
     let words = words(&instance, server, pending);
     let (state, raw) = (state_of(&words), raw(&words));
@@ -109,7 +110,9 @@ pub(super) fn observed(
         _ => None,
     };
     let error = instance.error.as_ref().filter(|e| !e.is_empty());
-    let failed_step = (state == ServerState::Error).then(|| step_of(&instance, error));
+    let failed = state == ServerState::Error || words.operation == "modify-ip-failed";
+    let failed_step = failed.then(|| step_of(&instance, error));
+    let attributes = settings::observed(&instance);
     let mut addresses: Vec<AddressStatus> = instance
         .network_interfaces
         .into_iter()
@@ -126,7 +129,7 @@ pub(super) fn observed(
     ObservedServer {
         failed_step,
         detailed: true,
-        attributes: BTreeMap::new(),
+        attributes,
         parts: Vec::new(),
         group_id: None,
         unreadable: false,

@@ -104,7 +104,7 @@ fn name(request: &CreateRequest) -> Result<&str, CloudError> {
 }
 
 /// The id of an image; names are those of another service.
-fn image_id(image: Option<&Image>) -> Result<&str, CloudError> {
+pub(super) fn image_id(image: Option<&Image>) -> Result<&str, CloudError> {
     image.and_then(|i| i.id.as_deref()).ok_or_else(|| {
         invalid(
             "CloudDC takes images by their id: give image.id, which the image service shows beside the name",

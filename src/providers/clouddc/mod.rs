@@ -11,6 +11,7 @@ mod paging;
 mod pending;
 mod register;
 mod session;
+mod settings;
 mod sign;
 mod states;
 mod wire;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 pub use capabilities::CAPABILITIES;
@@ -35,12 +36,12 @@ use self::auth::Credential;
 use self::errors::{Asked, invalid, unreadable};
 use self::pending::Pending;
 use self::session::{Request, Session};
-use self::states::Power;
+use self::states::Awaited;
 use self::wire::{Instance, PhysicalServer};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Done, Provider};
-use crate::api::server::PowerOffMode;
+use crate::api::server::{Image, PowerOffMode};
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
     Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, FailedStep, ObservedServer,
@@ -101,7 +102,7 @@ impl CloudDc {
     /// In the planner's words; none for what is gone.
     fn translate(&self, instance: Instance, server: Option<&PhysicalServer>) -> Option<ObservedServer> {
         let words = convert::words(&instance, server, None);
-        let pending = self.pending.of(&instance.id, words.instance, words.switching);
+        let pending = self.pending.of(&instance.id, &words);
         let seen = convert::observed(instance, server, pending);
         (seen.state != ServerState::Absent).then_some(seen)
     }
@@ -197,12 +198,15 @@ impl CloudDc {
     }
 
     /// Switches the physical server of an instance.
-    async fn switch(&self, id: &str, power: Power, send_before: Instant) -> Result<Accepted, CloudError> {
+    async fn switch(&self, id: &str, power: Awaited, send_before: Instant) -> Result<Accepted, CloudError> {
         let server = self.server_of(id).await?;
         let action = match power {
-            Power::On => "power on",
-            Power::Off => "power off",
-            Power::Reboot => "rebooting",
+            Awaited::On => "power on",
+            Awaited::Off => "power off",
+            Awaited::Reboot => "rebooting",
+            Awaited::Reinstall | Awaited::ModifyIp => {
+                return Err(invalid(format!("{power:?} switches nothing")));
+            }
         };
         let request = Request::change(
             Method::PUT,
@@ -228,10 +232,18 @@ impl CloudDc {
         Ok(accepted(id, &self.session.send(request).await?))
     }
 
-    /// Installs the same system again. It wipes the disks: the caller has made sure that this is asked for.
-    async fn reinstall(&self, id: &str, with: CallWith<'_>) -> Result<Accepted, CloudError> {
+    /// Installs an image, or the same system again. It wipes the disks: the caller has made sure that this is asked for.
+    async fn reinstall(
+        &self,
+        id: &str,
+        image: Option<&Image>,
+        with: CallWith<'_>,
+    ) -> Result<Accepted, CloudError> {
         let password = create::checked(with.admin_password)?;
-        let body: Value = json!({ "password": password.expose_secret(), "instance_id_set": [checked(id)?] });
+        let mut body = json!({ "password": password.expose_secret(), "instance_id_set": [checked(id)?] });
+        if image.is_some() {
+            body["image_id"] = json!(create::image_id(image)?);
+        }
         let request = Request {
             hide: hidden(with.admin_password),
             ..Request::change(
@@ -244,6 +256,33 @@ impl CloudDc {
         };
         let reply = self.session.send(request).await?;
         taken(&reply, id)?;
+        self.pending.accepted(id, Awaited::Reinstall);
+        Ok(accepted(id, &reply))
+    }
+
+    /// Sets the password or the network of an instance.
+    async fn modify(
+        &self,
+        id: &str,
+        list: &[(&'static str, String)],
+        with: CallWith<'_>,
+    ) -> Result<Accepted, CloudError> {
+        let change = settings::change(checked(id)?, list, with.admin_password)?;
+        let request = Request {
+            hide: hidden(with.admin_password),
+            ..Request::change(
+                Method::PUT,
+                change.path,
+                change.route,
+                Some(change.body),
+                with.send_before,
+            )
+        };
+        let reply = self.session.send(request).await?;
+        match change.awaited {
+            Some(call) => self.pending.accepted(id, call),
+            None => taken(&reply, id)?,
+        }
         Ok(accepted(id, &reply))
     }
 
@@ -254,9 +293,9 @@ impl CloudDc {
             .translate(instance, server.as_ref())
             .ok_or_else(|| gone(id))?;
         match seen.failed_step {
-            Some(FailedStep::Create | FailedStep::Reinstall) => self.reinstall(id, with).await,
+            Some(FailedStep::Create | FailedStep::Reinstall) => self.reinstall(id, None, with).await,
             Some(FailedStep::Delete) => self.delete(id, with.send_before).await,
-            Some(FailedStep::Other) => Err(CloudError::new(
+            Some(FailedStep::Settings | FailedStep::Other) => Err(CloudError::new(
                 ErrorClass::Unsupported,
                 format!("CloudDC has no way to try again what failed: {}", seen.raw),
             )),
@@ -275,9 +314,9 @@ impl CloudDc {
         with: CallWith<'_>,
     ) -> Result<Accepted, CloudError> {
         match (kind, how) {
-            (OperationKind::Start, Operate::Plain) => self.switch(id, Power::On, with.send_before).await,
+            (OperationKind::Start, Operate::Plain) => self.switch(id, Awaited::On, with.send_before).await,
             (OperationKind::Stop, Operate::Plain | Operate::Stop(StopKind::CloudEscalates, _)) => {
-                self.switch(id, Power::Off, with.send_before).await
+                self.switch(id, Awaited::Off, with.send_before).await
             }
             (
                 OperationKind::Restart,
@@ -285,11 +324,13 @@ impl CloudDc {
                     mode: PowerOffMode::SoftThenHard,
                     ..
                 },
-            ) => self.switch(id, Power::Reboot, with.send_before).await,
+            ) => self.switch(id, Awaited::Reboot, with.send_before).await,
             (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {
                 self.delete(id, with.send_before).await
             }
             (OperationKind::Retry, Operate::Plain) => self.retry(id, with).await,
+            (OperationKind::Rebuild, Operate::Image(image)) => self.reinstall(id, Some(image), with).await,
+            (OperationKind::Modify, Operate::Attributes(list)) => self.modify(id, list, with).await,
             (kind, how) => Err(CloudError::new(
                 ErrorClass::Unsupported,
                 format!("CloudDC has no {kind} of this kind: {}", how),

@@ -1,5 +1,5 @@
-//! Power calls that were accepted and do not show yet. CloudDC's answer says no more than that it will be done, and the
-//! state of an instance lags behind; a reboot even passes through `stopped`.
+//! Calls that were accepted and do not show yet. CloudDC's answer says no more than that it will be done, and the state
+//! of an instance lags behind; a reboot even passes through `stopped`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::states::Power;
+use super::states::{Awaited, Words};
 
 /// For so long a call that was accepted may show nothing at all.
 const UNSEEN: Duration = Duration::from_secs(30);
@@ -16,10 +16,22 @@ const AFTER: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy)]
 struct Call {
-    power: Power,
+    awaited: Awaited,
     until: Instant,
-    /// Whether the server was seen at it.
+    /// Whether it was seen under way.
     seen: bool,
+}
+
+/// How a call shows: the beginning of its words, whether those are of the physical server, and the state of the instance
+/// that is its end. Where there is none, it has ended when its words say so, after it was seen under way.
+const fn shows(call: Awaited) -> (&'static [&'static str], bool, Option<&'static str>) {
+    match call {
+        Awaited::On => (&["power-on-"], true, Some("running")),
+        Awaited::Off => (&["power-off-"], true, Some("stopped")),
+        Awaited::Reboot => (&["reboot-"], true, Some("running")),
+        Awaited::Reinstall => (&["reinstall-", "switch-install-"], false, None),
+        Awaited::ModifyIp => (&["modify-ip-"], false, None),
+    }
 }
 
 /// The calls of this process, by instance.
@@ -28,9 +40,9 @@ pub(super) struct Pending(Mutex<HashMap<String, Call>>);
 
 impl Pending {
     /// A call was accepted.
-    pub(super) fn accepted(&self, id: &str, power: Power) {
+    pub(super) fn accepted(&self, id: &str, awaited: Awaited) {
         let call = Call {
-            power,
+            awaited,
             until: Instant::now() + UNSEEN,
             seen: false,
         };
@@ -40,30 +52,34 @@ impl Pending {
             .insert(id.to_owned(), call);
     }
 
-    /// What still may not show of an instance in this state, whose server is at that.
-    pub(super) fn of(&self, id: &str, instance: &str, switching: &str) -> Option<Power> {
+    /// What still may not show of an instance with these words.
+    pub(super) fn of(&self, id: &str, words: &Words<'_>) -> Option<Awaited> {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let call = calls.get_mut(id)?;
         let now = Instant::now();
-        let (word, end) = match call.power {
-            Power::On => ("power-on-", "running"),
-            Power::Off => ("power-off-", "stopped"),
-            Power::Reboot => ("reboot-", "running"),
+        let (beginnings, of_server, end) = shows(call.awaited);
+        let word = if of_server {
+            words.switching
+        } else {
+            words.operation
         };
-        let step = switching.strip_prefix(word);
-        if step == Some("processing") {
+        let step = beginnings.iter().find_map(|b| word.strip_prefix(b));
+        let under_way = step == Some("processing");
+        if under_way {
             call.seen = true;
             call.until = now + AFTER;
         }
-        // A reboot begins where it ends: it must have been seen under way.
-        let reached =
-            instance == end && step != Some("processing") && (call.power != Power::Reboot || call.seen);
+        let reached = match end {
+            // A reboot begins where it ends: it must have been seen under way.
+            Some(end) => words.instance == end && (call.awaited != Awaited::Reboot || call.seen),
+            None => call.seen && step == Some("succeed"),
+        };
         let failed = call.seen && step == Some("failed");
-        if reached || failed || now >= call.until {
+        if (reached && !under_way) || failed || now >= call.until {
             calls.remove(id);
             return None;
         }
-        Some(call.power)
+        Some(call.awaited)
     }
 }
 
@@ -71,38 +87,52 @@ impl Pending {
 mod tests {
     use super::*;
 
+    impl Pending {
+        fn seen(&self, id: &str, instance: &str, switching: &str) -> Option<Awaited> {
+            let words = Words {
+                instance,
+                switching,
+                ..Words::default()
+            };
+            self.of(id, &words)
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_call_is_remembered_until_it_shows_or_ends() {
         let pending = Pending::default();
-        assert_eq!(pending.of("a", "running", ""), None);
-        pending.accepted("a", Power::Off);
-        assert_eq!(pending.of("b", "running", ""), None);
+        assert_eq!(pending.seen("a", "running", ""), None);
+        pending.accepted("a", Awaited::Off);
+        assert_eq!(pending.seen("b", "running", ""), None);
         assert_eq!(
-            pending.of("a", "running", "power-on-succeed"),
-            Some(Power::Off),
+            pending.seen("a", "running", "power-on-succeed"),
+            Some(Awaited::Off),
             "left over"
         );
-        assert_eq!(pending.of("a", "stopped", ""), None);
+        assert_eq!(pending.seen("a", "stopped", ""), None);
         assert_eq!(
-            pending.of("a", "running", ""),
+            pending.seen("a", "running", ""),
             None,
             "somebody started it afterwards"
         );
 
-        pending.accepted("a", Power::On);
+        pending.accepted("a", Awaited::On);
         tokio::time::advance(UNSEEN).await;
-        assert_eq!(pending.of("a", "stopped", ""), None, "it never shows");
+        assert_eq!(pending.seen("a", "stopped", ""), None, "it never shows");
 
-        pending.accepted("a", Power::On);
-        assert_eq!(pending.of("a", "stopped", "power-on-processing"), Some(Power::On));
-        assert_eq!(pending.of("a", "stopped", "power-on-failed"), None);
+        pending.accepted("a", Awaited::On);
+        assert_eq!(
+            pending.seen("a", "stopped", "power-on-processing"),
+            Some(Awaited::On)
+        );
+        assert_eq!(pending.seen("a", "stopped", "power-on-failed"), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_reboot_lasts_from_running_through_stopped_to_running() {
         let pending = Pending::default();
-        pending.accepted("a", Power::Reboot);
-        let seen = |state, switching| pending.of("a", state, switching) == Some(Power::Reboot);
+        pending.accepted("a", Awaited::Reboot);
+        let seen = |state, switching| pending.seen("a", state, switching) == Some(Awaited::Reboot);
         assert!(seen("running", "reboot-succeed"), "that was the last one");
         assert!(seen("running", "reboot-processing"));
         tokio::time::advance(Duration::from_secs(100)).await;
@@ -111,12 +141,58 @@ mod tests {
         assert!(seen("stopped", "reboot-succeed"));
         assert!(!seen("running", "reboot-succeed"));
 
-        pending.accepted("a", Power::Reboot);
+        pending.accepted("a", Awaited::Reboot);
         assert!(seen("stopped", "reboot-processing"));
         tokio::time::advance(AFTER).await;
         assert!(
             !seen("stopped", ""),
             "it did not come up: that is for the planner"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_installation_lasts_until_its_own_end_is_seen() {
+        for (awaited, old, begins, ends) in [
+            (
+                Awaited::Reinstall,
+                "reinstall-succeed",
+                "switch-install-processing",
+                "switch-install-succeed",
+            ),
+            (
+                Awaited::Reinstall,
+                "reinstall-failed",
+                "reinstall-processing",
+                "reinstall-failed",
+            ),
+            (
+                Awaited::ModifyIp,
+                "modify-ip-failed",
+                "modify-ip-processing",
+                "modify-ip-succeed",
+            ),
+        ] {
+            let pending = Pending::default();
+            let seen = |operation| {
+                let words = Words {
+                    instance: "stopped",
+                    operation,
+                    ..Words::default()
+                };
+                pending.of("a", &words)
+            };
+            pending.accepted("a", awaited);
+            assert_eq!(seen(old), Some(awaited), "that was the last one");
+            assert_eq!(seen(begins), Some(awaited));
+            tokio::time::advance(Duration::from_secs(100)).await;
+            assert_eq!(seen(begins), Some(awaited));
+            assert_eq!(seen(ends), None);
+            assert_eq!(seen(begins), None, "that is somebody else's");
+            // An edition of the service that says nothing of operations.
+            pending.accepted("a", awaited);
+            assert_eq!(seen(""), Some(awaited));
+            tokio::time::advance(UNSEEN).await;
+            assert_eq!(seen(""), None);
+        }
     }
 }

@@ -6,12 +6,16 @@
 use super::wire::ErrorStatus;
 use crate::planner::model::{FailedStep, ServerState};
 
-/// A power call of ours that may not show yet.
+/// A call of ours that was accepted and may not show yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Power {
+pub(super) enum Awaited {
     On,
     Off,
     Reboot,
+    /// An installation anew, of the same system or of another.
+    Reinstall,
+    /// Another network or address.
+    ModifyIp,
 }
 
 /// Everything that the cloud says of one instance; the empty word where it says nothing.
@@ -30,7 +34,7 @@ pub(super) struct Words<'a> {
     /// `frozen_state` of its server.
     pub(super) frozen: i64,
     /// What we asked for, while it may not show.
-    pub(super) pending: Option<Power>,
+    pub(super) pending: Option<Awaited>,
 }
 
 /// One row: with these words an instance is that. An empty list fits everything; `*` begins a word that is only
@@ -41,7 +45,7 @@ struct Row {
     switching: &'static [&'static str],
     manage: &'static [&'static str],
     frozen: bool,
-    pending: Option<Power>,
+    pending: Option<Awaited>,
     state: ServerState,
 }
 
@@ -79,10 +83,10 @@ const fn switching(words: &'static [&'static str], state: ServerState) -> Row {
     }
 }
 
-const fn asked(power: Power, words: &'static [&'static str], state: ServerState) -> Row {
+const fn asked(call: Awaited, words: &'static [&'static str], state: ServerState) -> Row {
     Row {
         instance: words,
-        pending: Some(power),
+        pending: Some(call),
         state,
         ..ANY
     }
@@ -98,16 +102,17 @@ const TABLE: &[Row] = {
         operation(&["uninstall-processing"], Deleting),
         operation(&["reinstall-processing", "switch-install-processing"], Rebuilding),
         instance(&["reinstalling", "switch-installing"], Rebuilding),
+        asked(Awaited::Reinstall, &[], Rebuilding),
         instance(&["pending"], Provisioning),
         operation(&["install-processing"], Provisioning),
         // A reboot goes through `stopped`.
         switching(&["reboot-processing"], Rebooting),
-        asked(Power::Reboot, &["running", "stopped"], Rebooting),
+        asked(Awaited::Reboot, &["running", "stopped"], Rebooting),
         switching(&["power-on-processing"], Starting),
-        asked(Power::On, &["stopped"], Starting),
+        asked(Awaited::On, &["stopped"], Starting),
         switching(&["power-off-processing"], Stopping),
         instance(&["stopping"], Stopping),
-        asked(Power::Off, &["running"], Stopping),
+        asked(Awaited::Off, &["running"], Stopping),
         // Under repair, going, or not paid for.
         Row {
             manage: &["maintain", "offboarding", "frozen"],
@@ -121,7 +126,15 @@ const TABLE: &[Row] = {
         },
         operation(&["modify-ip-processing"], Maintenance),
         instance(&["modifyIping"], Maintenance),
+        asked(Awaited::ModifyIp, &[], Maintenance),
         instance(&["error", "failed"], Error),
+        // The old network is still there.
+        Row {
+            instance: &["stopped"],
+            operation: &["modify-ip-failed"],
+            state: Stopped,
+            ..ANY
+        },
         // Provisioning failed and the server was left off.
         Row {
             instance: &["stopped"],
@@ -184,7 +197,7 @@ const BY_ERROR: &[(&str, FailedStep)] = &[
     ("create_instance_error", FailedStep::Create),
     ("delete_instance_error", FailedStep::Delete),
     ("reinstall_error", FailedStep::Reinstall),
-    ("modify_ip_error", FailedStep::Other),
+    ("modify_ip_error", FailedStep::Settings),
     ("verify_server_error", FailedStep::Other),
     ("delete_server_error", FailedStep::Other),
 ];
@@ -195,6 +208,7 @@ const BY_OPERATION: &[(&str, FailedStep)] = &[
     ("reinstall-failed", FailedStep::Reinstall),
     ("switch-install-failed", FailedStep::Reinstall),
     ("uninstall-failed", FailedStep::Delete),
+    ("modify-ip-failed", FailedStep::Settings),
 ];
 
 /// The step in which the cloud gave up on an instance in an error state; [`FailedStep::Other`] where it is not certain,

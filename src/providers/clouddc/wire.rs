@@ -81,6 +81,8 @@ pub(super) struct Instance {
     /// The physical server; absent before one is chosen.
     #[serde(default, deserialize_with = "word")]
     pub(super) server_id: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    pub(super) vpc_id: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     pub(super) network_interfaces: Vec<NetworkInterface>,
     #[serde(default)]

@@ -54,6 +54,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Resize, &[Running, Stopped]),
         (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
         (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::Rebuild, &[Running, Stopped]),
         (OperationKind::Unpause, &[Paused]),
         (OperationKind::Resume, &[Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
@@ -66,6 +67,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,
     attributes: Capabilities::no_attributes,
+    hints: Capabilities::no_hints,
     groups: Some(&super::groups::CAPABILITIES),
     deadlines: &[
         (OperationKind::Start, 300),
@@ -74,6 +76,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Resize, 1800),
         (OperationKind::ConfirmResize, 600),
         (OperationKind::RevertResize, 1800),
+        (OperationKind::Rebuild, 1800),
         (OperationKind::Unpause, 120),
         (OperationKind::Resume, 600),
         (OperationKind::Unshelve, 1800),
@@ -97,6 +100,7 @@ mod tests {
             OperationKind::Cancel,
             OperationKind::Retry,
             OperationKind::DeletePart,
+            OperationKind::UnmarkPart,
         ];
         for kind in ABSENT {
             assert!(!CAPABILITIES.has(*kind), "{kind}");

@@ -8,7 +8,7 @@ use super::catalog::Catalog;
 use super::convert::{ATTEMPT, metadata_of, tag};
 use super::discovery::Need;
 use super::session::Services;
-use crate::api::server::{OpenStackNetwork, Size};
+use crate::api::server::{Image, OpenStackNetwork, Size};
 use crate::planner::model::{CloudError, CreateRequest};
 use crate::providers::answers::invalid;
 
@@ -24,6 +24,19 @@ pub(super) async fn flavor_of(
     match &size.name {
         Some(name) => catalog.flavor(services, name).await,
         None => Err(invalid("OpenStack has no free sizes: give size.name, a flavor")),
+    }
+}
+
+/// An image's id.
+pub(super) async fn image_of(
+    services: &Services,
+    catalog: &Catalog,
+    image: &Image,
+) -> Result<String, CloudError> {
+    match (&image.id, &image.name) {
+        (Some(id), _) => Ok(id.clone()),
+        (None, Some(name)) => catalog.image(services, name).await,
+        (None, None) => Err(invalid("spec.image has neither a name nor an id")),
     }
 }
 
@@ -60,11 +73,7 @@ pub(super) async fn body(
         .image
         .as_ref()
         .ok_or_else(|| invalid("spec.image is needed to create"))?;
-    let image = match (&image.id, &image.name) {
-        (Some(id), _) => id.clone(),
-        (None, Some(name)) => catalog.image(services, name).await?,
-        (None, None) => return Err(invalid("spec.image has neither a name nor an id")),
-    };
+    let image = image_of(services, catalog, image).await?;
     let own = spec.openstack.clone().unwrap_or_default();
     let mut metadata = spec.labels.clone().unwrap_or_default();
     metadata.extend(metadata_of(&request.marks));

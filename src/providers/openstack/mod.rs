@@ -176,6 +176,11 @@ impl OpenStack {
                 let flavor = create::flavor_of(&self.services, &self.catalog, size).await?;
                 json!({ "resize": { "flavorRef": flavor } })
             }
+            // What is not named (key, user data, metadata, name) stays as it is.
+            (OperationKind::Rebuild, Operate::Image(image)) => {
+                let image = create::image_of(&self.services, &self.catalog, image).await?;
+                json!({ "rebuild": { "imageRef": image } })
+            }
             (OperationKind::ConfirmResize, Operate::Plain) => json!({ "confirmResize": null }),
             (OperationKind::RevertResize, Operate::Plain) => json!({ "revertResize": null }),
             (OperationKind::Unpause, Operate::Plain) => json!({ "unpause": null }),

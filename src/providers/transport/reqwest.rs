@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
+use reqwest::tls::Version;
 use reqwest::{Certificate, Client, redirect, retry};
 
 use super::endpoint::{EndpointRules, FilteringResolver};
@@ -64,6 +65,8 @@ impl HttpTransport {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
+            // All that rustls speaks, said so that it stays so.
+            .tls_version_min(Version::TLS_1_2)
             // A proxy would resolve names itself, past the endpoint rules.
             .no_proxy()
             .https_only(!rules.allow_insecure)

@@ -3,20 +3,25 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::labels;
 use super::wire::Server;
+use super::{create, labels};
 use crate::api::server::ServerSpec;
+use crate::api::server_status::OperationKind;
 use crate::api::upcloud::{
     UpCloudBootDevice, UpCloudNicModel, UpCloudRemoteAccess, UpCloudServer, UpCloudVideoModel,
 };
-use crate::planner::model::{CloudError, ErrorClass, WantedAttribute};
+use crate::planner::model::{ADMIN_PASSWORD, CloudError, ErrorClass, WantedAttribute};
 
 /// The labels that our owner wishes, as one text.
 pub(super) const LABELS: &str = "labels";
 const TITLE: &str = "title";
 const HOSTNAME: &str = "hostname";
+/// Hints, not settings.
+pub(super) const HOST: &str = "host";
+pub(super) const AVOID_HOST: &str = "avoid_host";
 /// What the page allows only while the server is stopped.
 const NEEDS_STOP: &[&str] = &["remote_access_type"];
 
@@ -93,12 +98,30 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
         .chain(title)
         .chain(host)
         .chain([(LABELS, labels::text(&wish))])
+        .chain(
+            spec.admin_password_secret_ref
+                .as_ref()
+                .map(|r| (ADMIN_PASSWORD, r.text())),
+        )
         .map(|(name, value)| WantedAttribute {
-            name,
-            value,
             needs_stop: NEEDS_STOP.contains(&name),
+            ..WantedAttribute::new(name, value)
         })
         .collect()
+}
+
+/// Where a server is to run: said as it is started. A restart takes the host, but none to avoid.
+pub(super) fn hints(kind: OperationKind, spec: &ServerSpec) -> Vec<(&'static str, String)> {
+    let own = spec.upcloud.as_ref();
+    let host = own.and_then(|o| o.host).map(|n| (HOST, n.to_string()));
+    let avoid = own
+        .and_then(|o| o.avoid_host)
+        .map(|n| (AVOID_HOST, n.to_string()));
+    match kind {
+        OperationKind::Start => host.into_iter().chain(avoid).collect(),
+        OperationKind::Restart => host.into_iter().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What a server says of these settings; a list says little of them.
@@ -126,9 +149,10 @@ pub(super) fn observed(server: &Server) -> BTreeMap<String, String> {
 /// The body of a change, and the labels in it if they change too.
 ///
 /// # Errors
-/// Class `InvalidSpec`: labels that are no such text.
+/// Class `InvalidSpec`: labels that are no such text, a password that the service does not take.
 pub(super) fn change(
     list: &[(&'static str, String)],
+    password: Option<&SecretString>,
 ) -> Result<(Map<String, Value>, Option<labels::Labels>), CloudError> {
     let mut body = Map::new();
     let mut wish = None;
@@ -137,6 +161,17 @@ pub(super) fn change(
             let read = serde_json::from_str(value)
                 .map_err(|_| CloudError::new(ErrorClass::InvalidSpec, "the labels cannot be read"))?;
             wish = Some(read);
+        } else if *name == ADMIN_PASSWORD {
+            let password = password.ok_or_else(|| {
+                CloudError::new(
+                    ErrorClass::InvalidSpec,
+                    "spec.adminPasswordSecretRef was taken away meanwhile",
+                )
+            })?;
+            body.insert(
+                "remote_access_password".to_owned(),
+                create::console_password(password)?,
+            );
         } else {
             body.insert((*name).to_owned(), json!(value));
         }

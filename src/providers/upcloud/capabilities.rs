@@ -48,6 +48,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, &[Stopped]),
         (OperationKind::Mark, SETTLED),
         (OperationKind::Unmark, SETTLED),
+        (OperationKind::UnmarkPart, SETTLED),
         (OperationKind::Modify, SETTLED),
         (
             OperationKind::Cancel,
@@ -59,6 +60,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // The service answers a create when it has taken it; whatever is slower is cut off by us after 30 s.
     create_settle_seconds: 120,
     attributes: attributes::wanted,
+    hints: attributes::hints,
     groups: Some(&GROUPS),
     deadlines: &[
         (OperationKind::Start, 600),
@@ -70,6 +72,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, 300),
         (OperationKind::Mark, 60),
         (OperationKind::Unmark, 60),
+        (OperationKind::UnmarkPart, 60),
         (OperationKind::Modify, 300),
         (OperationKind::Cancel, 300),
         (OperationKind::DeletePart, 300),

@@ -9,6 +9,7 @@ use super::convert::CUSTOM;
 use super::labels;
 use super::session::{Service, checked};
 use super::storages::{Template, Templates};
+use crate::api::Reason;
 use crate::api::server::{ServerSpec, Size};
 use crate::api::upcloud::{
     UpCloudAddress, UpCloudDisk, UpCloudDiskAction, UpCloudInterface, UpCloudNetworkType, UpCloudServer,
@@ -200,12 +201,15 @@ fn login_user(spec: &ServerSpec, own: &UpCloudServer) -> Option<Value> {
     Some(user)
 }
 
-fn console_password(password: &SecretString) -> Result<Value, CloudError> {
+pub(super) fn console_password(password: &SecretString) -> Result<Value, CloudError> {
     let text = password.expose_secret();
     if text.len() != CONSOLE_PASSWORD || !text.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err(invalid(
-            "the password of adminPasswordSecretRef is the remote console's in UpCloud: 8 letters and digits",
-        ));
+        let words =
+            "the password of adminPasswordSecretRef is the remote console's in UpCloud: 8 letters and digits";
+        return Err(CloudError {
+            code: Some(Reason::SecretRefused.as_str().to_owned()),
+            ..invalid(words)
+        });
     }
     Ok(json!(text))
 }

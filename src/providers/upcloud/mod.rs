@@ -202,7 +202,7 @@ impl Provider for UpCloud {
             let accepted = match call {
                 CloudCall::Create(request) => return self.create(request, &with).await,
                 CloudCall::Operate { id, kind, how } => {
-                    operate::operate(&self.service, id, *kind, how, with.send_before).await?
+                    operate::operate(&self.service, id, *kind, how, with).await?
                 }
                 CloudCall::CreateGroup(group) => {
                     groups::create(&self.service, group, with.send_before).await?

@@ -1,9 +1,11 @@
 //! What is done to one server: start, stop, restart, change, cancel, delete (chapter "Servers" of the API 1.3).
 
 use http::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::attributes::{AVOID_HOST, HOST};
 use super::errors::has_code;
 use super::labels::{self, Labels};
 use super::session::{Request, Service, checked, parse};
@@ -11,7 +13,8 @@ use super::wire::{Server, ServerDoc};
 use super::{attributes, create, request_id, storages};
 use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
-use crate::planner::model::{Accepted, CloudError, ErrorClass, Marks, Operate, StopKind};
+use crate::planner::model::{Accepted, CloudError, ErrorClass, Marks, Operate, PartKind, StopKind};
+use crate::providers::CallWith;
 use crate::providers::transport::client::Reply;
 
 /// The longest time in seconds that the service gives a guest.
@@ -31,9 +34,10 @@ pub(super) async fn operate(
     id: &str,
     kind: OperationKind,
     how: &Operate,
-    send_before: Instant,
+    with: CallWith<'_>,
 ) -> Result<Accepted, CloudError> {
     use OperationKind as Kind;
+    let send_before = with.send_before;
     let path = format!("/server/{}", checked(id)?);
     let post = |verb: &str, route, body| Request {
         body,
@@ -41,7 +45,6 @@ pub(super) async fn operate(
     };
     let request = match (kind, how) {
         (Kind::Start, Operate::Plain) => post("start", "upcloud /server/{id}/start", Some(start(&[])?)),
-        // Hints: `host` and `avoid_host`.
         (Kind::Start, Operate::Attributes(hints)) => {
             post("start", "upcloud /server/{id}/start", Some(start(hints)?))
         }
@@ -50,10 +53,10 @@ pub(super) async fn operate(
             "upcloud /server/{id}/stop",
             Some(stopping(*stop, *seconds)?),
         ),
-        (Kind::Restart, Operate::Restart { mode, seconds }) => post(
+        (Kind::Restart, Operate::Restart { mode, seconds, hints }) => post(
             "restart",
             "upcloud /server/{id}/restart",
-            Some(restarting(*mode, *seconds)),
+            Some(restarting(*mode, *seconds, hints)?),
         ),
         (Kind::Resize, Operate::Size(size)) => {
             let body = create::size_of(size)?
@@ -63,12 +66,15 @@ pub(super) async fn operate(
             return resize(service, id, put(&path, body, send_before)).await;
         }
         (Kind::Modify, Operate::Attributes(list)) => {
-            let (mut body, wish) = attributes::change(list)?;
+            let (mut body, wish) = attributes::change(list, with.admin_password)?;
             if let Some(wish) = wish {
                 let all = labels::with_wish(&labels_of(&fetch(service, id).await?)?, &wish)?;
                 body.insert(attributes::LABELS.to_owned(), wrapped(&all));
             }
-            put(&path, body, send_before)
+            Request {
+                hide: with.admin_password.iter().map(|p| p.expose_secret()).collect(),
+                ..put(&path, body, send_before)
+            }
         }
         (Kind::Mark, Operate::Marks(marks)) => {
             let all = labels::with_marks(&labels_of(&fetch(service, id).await?)?, marks);
@@ -77,10 +83,7 @@ pub(super) async fn operate(
         (Kind::Unmark, Operate::Marks(_) | Operate::Plain) => {
             let there = labels_of(&fetch(service, id).await?)?;
             if !is_of(&there, how) {
-                return Ok(Accepted {
-                    id: Some(id.to_owned()),
-                    request_id: None,
-                });
+                return Ok(nothing_to_do(id));
             }
             relabel(&path, &labels::without_marks(&there), send_before)
         }
@@ -96,6 +99,12 @@ pub(super) async fn operate(
             let (path, route) = storages::path_of(*part, part_id)?;
             Request::change(Method::DELETE, path, route, send_before)
         }
+        (Kind::UnmarkPart, Operate::PartMarks(PartKind::Disk, disk, marks)) => {
+            return match storages::unmark(service, disk, marks, send_before).await? {
+                Some(reply) => Ok(accepted(id, &reply)),
+                None => Ok(nothing_to_do(id)),
+            };
+        }
         (kind, how) => {
             return Err(CloudError::new(
                 ErrorClass::Unsupported,
@@ -104,6 +113,14 @@ pub(super) async fn operate(
         }
     };
     Ok(accepted(id, &service.done(request).await?))
+}
+
+/// As it is already.
+fn nothing_to_do(id: &str) -> Accepted {
+    Accepted {
+        id: Some(id.to_owned()),
+        request_id: None,
+    }
 }
 
 fn accepted(id: &str, reply: &Reply) -> Accepted {
@@ -116,16 +133,19 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
 /// By default the service answers when the server runs; nobody waits for that here.
 fn start(hints: &[(&'static str, String)]) -> Result<Value, CloudError> {
     let mut body = json!({ "start_type": "async" });
+    place(&mut body, hints, &[HOST, AVOID_HOST])?;
+    Ok(json!({ "server": body }))
+}
+
+/// The hosts of hints, by their numbers.
+fn place(body: &mut Value, hints: &[(&'static str, String)], known: &[&str]) -> Result<(), CloudError> {
     for (name, value) in hints {
-        let host = value
-            .parse::<i64>()
-            .ok()
-            .filter(|_| ["host", "avoid_host"].contains(name));
-        let words = || format!("{name} {value:?} is no hint for a start");
+        let host = value.parse::<i64>().ok().filter(|_| known.contains(name));
+        let words = || format!("{name} {value:?} is no hint that UpCloud takes here");
         let host = host.ok_or_else(|| CloudError::new(ErrorClass::InvalidSpec, words()))?;
         body[*name] = json!(host);
     }
-    Ok(json!({ "server": body }))
+    Ok(())
 }
 
 fn seconds(wish: u32) -> String {
@@ -149,14 +169,16 @@ fn stopping(kind: StopKind, wish: u32) -> Result<Value, CloudError> {
 }
 
 /// Past the timeout the service leaves the guest running unless it is told to cut the power.
-fn restarting(mode: PowerOffMode, wish: u32) -> Value {
+fn restarting(mode: PowerOffMode, wish: u32, hints: &[(&'static str, String)]) -> Result<Value, CloudError> {
     let soft =
         |action: &str| json!({ "stop_type": "soft", "timeout": seconds(wish), "timeout_action": action });
-    json!({ "restart_server": match mode {
+    let mut body = match mode {
         PowerOffMode::Soft => soft("ignore"),
         PowerOffMode::Hard => json!({ "stop_type": "hard" }),
         PowerOffMode::SoftThenHard => soft("destroy"),
-    }})
+    };
+    place(&mut body, hints, &[HOST])?;
+    Ok(json!({ "restart_server": body }))
 }
 
 fn put(path: &str, server: Map<String, Value>, send_before: Instant) -> Request<'static> {

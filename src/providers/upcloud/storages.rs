@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -12,6 +14,7 @@ use super::session::{Request, Service, checked};
 use super::wire::{Device, Server, Storage, StorageDoc, StorageList};
 use crate::api::server::Image;
 use crate::planner::model::{CloudError, ErrorClass, Marks, ObservedServer, Part, PartKind};
+use crate::providers::transport::client::Reply;
 
 /// How long a list of templates is believed.
 const FOUND: Duration = Duration::from_secs(300);
@@ -133,6 +136,31 @@ async fn detail(service: &Service, id: &str) -> Result<Storage, CloudError> {
     let path = format!("/storage/{}", checked(id)?);
     let request = Request::look(path, "upcloud /storage/{id}");
     Ok(service.read::<StorageDoc>(request).await?.storage)
+}
+
+/// Takes these marks off a disk; the labels of its owner stay. `None`: it does not carry them.
+///
+/// # Errors
+/// The cloud could not tell the disk's labels, or refused to change them.
+pub(super) async fn unmark(
+    service: &Service,
+    id: &str,
+    marks: &Marks,
+    send_before: Instant,
+) -> Result<Option<Reply>, CloudError> {
+    let there = detail(service, id).await?.labels;
+    if !carries(there.as_ref(), Some(marks)) {
+        return Ok(None);
+    }
+    let rest = labels::without_marks(&there.as_ref().map(labels::read).unwrap_or_default());
+    // Labels of storages are never in a wrapper.
+    let body = json!({ "storage": { "labels": labels::written(&rest) } });
+    let path = format!("/storage/{}", checked(id)?);
+    let request = Request {
+        body: Some(body),
+        ..Request::change(Method::PUT, path, "upcloud /storage/{id}", send_before)
+    };
+    Ok(Some(service.done(request).await?))
 }
 
 /// Asks for what a server does not say of its disks: their labels, where it leaves them out, and the backups of those

@@ -106,10 +106,16 @@ impl World {
             "resize" => Some(self.check_resize(id, args, who)?),
             _ => None,
         };
+        let image = match row.key {
+            "rebuild" => Some(self.check_rebuild(args)?),
+            _ => None,
+        };
         self.record(id, row.name, who, request);
         let was = match self.servers.get_mut(id) {
             Some(server) => {
                 let was = (server.vm, server.power);
+                // Nova writes the new image down when it accepts the call.
+                server.image = image.unwrap_or_else(|| std::mem::take(&mut server.image));
                 if !row.task.is_empty() {
                     server.task = Some(if hard { "rebooting_hard" } else { row.task });
                 }
@@ -148,6 +154,15 @@ impl World {
             ),
             _ => Reply::empty(row.status),
         })
+    }
+
+    /// The image that a rebuild names.
+    fn check_rebuild(&self, args: &Value) -> Result<String, Reply> {
+        let image = args.get("imageRef").and_then(Value::as_str).unwrap_or_default();
+        if self.images.iter().any(|i| i.id == image) {
+            return Ok(image.to_owned());
+        }
+        Err(nova_error(400, "Cannot find image for rebuild"))
     }
 
     /// Writes down who asked for what.

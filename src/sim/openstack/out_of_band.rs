@@ -8,8 +8,7 @@ use super::OpenStackSim;
 use super::nova::{Call, Microversion};
 use super::server::{ServerFault, Vm};
 use super::world::World;
-use crate::sim::cloud::ListFaults;
-use crate::sim::cloud::{Answer, Ask};
+use crate::sim::cloud::{Answer, Ask, ListFaults, Reply};
 
 /// No live server has this id or name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +23,7 @@ impl World {
             .find(key)
             .ok_or_else(|| NoSuchServer(key.into(), "unknown".into()))?;
         let request = format!("req-{}", self.core.uuid());
-        let said = |reply: crate::sim::cloud::Reply| reply.body.unwrap_or_default().to_string();
+        let said = |reply: Reply| reply.body.unwrap_or_default().to_string();
         deed(self, &id, &request)
             .map(|_| ())
             .map_err(|reply| NoSuchServer(key.into(), said(reply)))
@@ -97,6 +96,16 @@ impl OpenStackSim {
                 },
                 id,
             )
+        })
+    }
+
+    /// It was made in a group by somebody else.
+    pub fn oob_join(&self, key: &str, group: &str) -> Deed {
+        self.world().out_of_band(key, |world, id, _| {
+            if let Some(server) = world.servers.get_mut(id) {
+                server.group = Some(group.to_owned());
+            }
+            Ok(Reply::empty(202))
         })
     }
 

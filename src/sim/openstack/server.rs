@@ -206,6 +206,8 @@ impl Server {
             task_state: self.task.map(Into::into),
             power_state: self.power,
             flavor: self.flavor.name.clone(),
+            image: self.image.clone(),
+            asked: self.actions.iter().map(|a| a.name).collect(),
             host: self.host.clone(),
             metadata: self.metadata.clone(),
             tags: self.tags.iter().cloned().collect(),
@@ -234,6 +236,10 @@ pub struct ServerView {
     pub power_state: u8,
     /// The flavor's name.
     pub flavor: String,
+    /// The image's id; empty where the root disk is a volume.
+    pub image: String,
+    /// What was asked of it, in the words of `os-instance-actions`, the newest last.
+    pub asked: Vec<&'static str>,
     /// The host.
     pub host: Option<String>,
     /// Its metadata.

@@ -167,7 +167,7 @@ impl World {
         Ok(Reply::ok(json!({"server_group": body})))
     }
 
-    fn group_add(&mut self, id: &str, server: &str) -> Answer {
+    pub(super) fn group_add(&mut self, id: &str, server: &str) -> Answer {
         let mut group = self.group(id)?.clone();
         let server = self.server(server)?.id.clone();
         if let Some(other) = self.group_of(&server) {

@@ -114,6 +114,13 @@ impl UpCloudSim {
         Some(world.view(server))
     }
 
+    /// The value of a setting that is only text.
+    pub fn attribute_of(&self, key: &str, name: &str) -> Option<String> {
+        let world = self.world();
+        let id = world.find(key).unwrap_or_else(|| key.to_owned());
+        world.servers.get(&id)?.words.get(name).cloned()
+    }
+
     /// The storages of the account, templates and media not.
     pub fn storages(&self) -> Vec<StorageView> {
         self.world().storage_views()

@@ -172,6 +172,10 @@ pub struct ServerView {
     pub labels: BTreeMap<String, String>,
     /// The uid it is marked with.
     pub uid: Option<String>,
+    /// Its settings, the password of its console left out.
+    pub settings: BTreeMap<String, String>,
+    /// Its interfaces: index, kind, filtering, whether it boots from it, addresses.
+    pub interfaces: Vec<String>,
     /// The storages at it, by address.
     pub storages: BTreeMap<String, String>,
     /// The group that it is a member of.

@@ -140,7 +140,7 @@ impl World {
         if !hard && timeout.is_none() {
             return Err(refused("TIMEOUT_MISSING"));
         }
-        self.host_wish(&body)?;
+        let wish = self.host_wish(&body)?;
         let server = self.server_in(id, &[State::Started])?.clone();
         if server.stopping {
             return Err(refused("SERVER_STATE_ILLEGAL"));
@@ -155,6 +155,9 @@ impl World {
             (false, false) => timeout.unwrap_or_default(),
         };
         if hard || heeds || action == "destroy" {
+            if wish.only.is_some() {
+                self.change(id, |s| s.host = wish.only);
+            }
             self.schedule(down, id, Effect::State(State::Maintenance));
             let state = if fails { State::Error } else { State::Started };
             self.schedule(down + boot, id, Effect::State(state));

@@ -66,6 +66,11 @@ impl UpCloudSim {
         })
     }
 
+    /// Somebody adds it to a group.
+    pub fn oob_join(&self, key: &str, group: &str) -> Deed {
+        self.deed_to(key, |world, id| world.group_add(group, id))
+    }
+
     /// Somebody gives it another plan; a running one has to grow.
     pub fn oob_resize(&self, key: &str, plan: &str) -> Deed {
         let body = json!({"server": {"plan": plan}});

@@ -1,7 +1,29 @@
 //! What a test sees of the account, past all faults.
 
-use super::model::{Group, GroupView, Server, ServerView, StorageView};
+use std::collections::BTreeMap;
+
+use super::model::{Group, GroupView, Nic, Server, ServerView, StorageView};
 use super::world::World;
+
+fn settings(server: &Server) -> BTreeMap<String, String> {
+    let open = server
+        .words
+        .iter()
+        .filter(|(name, _)| !name.ends_with("password"));
+    open.map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
+}
+
+fn interface(nic: &Nic) -> String {
+    let addresses: Vec<&str> = nic.addresses.iter().map(|a| a.address.as_str()).collect();
+    let (filtering, bootable) = (nic.filtering, nic.bootable);
+    format!(
+        "{} {} {filtering} {bootable} {}",
+        nic.index,
+        nic.kind,
+        addresses.join(" ")
+    )
+}
 
 impl World {
     pub(super) fn view(&self, server: &Server) -> ServerView {
@@ -17,6 +39,8 @@ impl World {
             host: server.placed(),
             labels: server.labels.iter().cloned().collect(),
             uid: server.uid().map(Into::into),
+            settings: settings(server),
+            interfaces: server.nics.iter().map(interface).collect(),
             storages: server
                 .devices
                 .iter()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh KUBECONFIG OUT: everything of deploy/default but the Deployment into the cluster of an administrator's
-# KUBECONFIG, for a controller that runs as a process beside it. Writes to OUT a kubeconfig with a token of the
+# install.sh KUBECONFIG OUT: everything of deploy/default but the Deployment, and with the admission policies unbound (what
+# the controller itself does of a protected object is to be seen), into the cluster of an administrator's KUBECONFIG, for a controller that runs as a process beside it. Writes to OUT a kubeconfig with a token of the
 # controller's own ServiceAccount, good for 8 hours. A Deployment that is in the cluster already is left alone.
 set -euo pipefail
 admin=$1 out=$2
@@ -8,7 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 kube() { kubectl --kubeconfig "$admin" "$@"; }
 
 kubectl kustomize "$root/deploy/default" |
-  awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: Deployment\n/' |
+  awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: (Deployment|ValidatingAdmissionPolicyBinding)\n/' |
   kube apply -f - >/dev/null
 kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
 token=$(kube -n evenkeel-system create token evenkeel --duration 8h)

@@ -1,18 +1,25 @@
 //! Every scenario on every provider, from one table. A cell is a test; a blank cell has its reason.
 
+mod changes;
 mod clouds;
 mod field;
+mod grouped;
+mod only_upcloud;
 mod scenarios;
 mod special;
 
 use std::sync::Arc;
 
+use evenkeel::api::server::ServerSpec;
 use evenkeel::api::server_status::OperationKind;
 use evenkeel::planner::model::ServerState;
 use evenkeel::sim::apiserver::ApiServer;
+use serde_json::{Value, json};
 
 use clouds::Cloud;
 use field::Field;
+
+use crate::scenarios::cluster::merge;
 
 /// What a scenario needs of a cloud; the words say what is missing where it is not there.
 type Need = fn(&dyn Cloud) -> Result<(), &'static str>;
@@ -36,6 +43,14 @@ fn resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
     )
 }
 
+fn cold_resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let can = cloud.capabilities();
+    needs(
+        resize(cloud).is_ok() && !can.resize_stops_by_itself && !can.resize_confirm,
+        "we do not stop a server for its resize",
+    )
+}
+
 fn live_resize(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(
         cloud.capabilities().live_resize,
@@ -50,10 +65,61 @@ fn retry(cloud: &dyn Cloud) -> Result<(), &'static str> {
     )
 }
 
-fn modify(cloud: &dyn Cloud) -> Result<(), &'static str> {
+/// Whether something of a spec is changed on an existing server.
+fn changes(cloud: &dyn Cloud, spec: Value, value: &str) -> bool {
+    let mut whole = json!({"providerConfigRef": {"name": "cloud"}});
+    merge(&mut whole, spec);
+    let spec: ServerSpec = serde_json::from_value(whole).unwrap();
+    let can = cloud.capabilities();
+    can.has(OperationKind::Modify) && (can.attributes)(&spec).iter().any(|w| w.value.contains(value))
+}
+
+fn rename(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(
-        cloud.capabilities().has(OperationKind::Modify),
-        "no setting is changed on an existing server",
+        changes(cloud, json!({"cloudName": "renamed"}), "renamed"),
+        "no name is changed on an existing server",
+    )
+}
+
+fn groups(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(cloud.capabilities().groups.is_some(), "the cloud has no groups")
+}
+
+fn movable_members(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let groups = cloud.capabilities().groups;
+    needs(
+        groups.is_some_and(|can| can.members_mutable),
+        "no server joins or leaves a group later",
+    )
+}
+
+fn lacks_a_policy(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(grouped::lacking(cloud).is_some(), "the cloud has every policy")
+}
+
+fn password(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    let reference = json!({"adminPasswordSecretRef": {"name": "secret", "key": "key"}});
+    needs(
+        changes(cloud, reference, "secret/key"),
+        "no password is set on an existing server",
+    )
+}
+
+fn network(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.other_network().is_some(),
+        "no network is changed on an existing server",
+    )
+}
+
+fn reinstall(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    rebuild(cloud).and(retry(cloud))
+}
+
+fn rebuild(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::Rebuild),
+        "no image is installed on an existing server",
     )
 }
 
@@ -62,6 +128,17 @@ fn parts(cloud: &dyn Cloud) -> Result<(), &'static str> {
         cloud.capabilities().has(OperationKind::DeletePart),
         "no disk is left when its server is gone",
     )
+}
+
+fn part_marks(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        cloud.capabilities().has(OperationKind::UnmarkPart),
+        "disks carry no marks of their own",
+    )
+}
+
+fn hosts(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(cloud.avoid("1").is_some(), "nobody says where a server runs")
 }
 
 fn told(cloud: &dyn Cloud) -> Result<(), &'static str> {
@@ -153,12 +230,40 @@ all! {
     killed_in_every_operation: nothing,
     a_restart_is_one_request_and_no_drift: restart,
     a_running_server_grows_without_a_stop: live_resize,
+    a_size_that_does_not_start_goes_back: cold_resize,
     a_provisioning_that_failed_is_tried_again: retry,
     a_try_that_is_refused_makes_way_for_a_new_server: retry,
-    a_changed_name_is_applied: modify,
+    a_changed_name_is_applied: rename,
+    a_changed_image_is_only_shown_by_default: nothing,
+    a_changed_image_is_installed_once: rebuild,
+    an_image_that_cannot_be_installed_is_left: reinstall,
+    killed_while_an_image_is_installed: rebuild,
+    another_password_is_set: password,
+    another_network_is_applied: network,
+    a_network_that_is_refused_leaves_the_old_one: network,
     disks_stay_and_are_named: parts,
     disks_of_ours_go_when_asked_for: parts,
+    disks_of_an_orphan_lose_their_marks: part_marks,
+    what_a_vanished_server_had_is_named: parts,
+    a_host_to_avoid_counts_at_the_next_start: hosts,
     a_password_that_is_told_lands_in_its_secret: told,
+    a_password_whose_reply_was_lost_is_lost: told,
+    a_password_whose_secret_cannot_be_written_is_lost: told,
+    a_group_outlives_its_members: groups,
+    counts_of_a_group_are_right_within_one_observation: nothing,
+    one_power_wish_for_all_members: nothing,
+    one_member_is_restarted_at_a_time: restart,
+    a_lost_reply_makes_no_second_group: groups,
+    a_group_is_left_and_taken_over: groups,
+    a_strict_group_without_room_is_cured_by_a_host: groups,
+    a_wish_for_placement_that_is_not_met_is_shown: groups,
+    a_policy_that_the_cloud_lacks_is_unsupported: lacks_a_policy,
+    a_group_is_changed_where_it_can_be: groups,
+    a_member_joins_and_leaves_where_it_can: groups,
+    a_member_goes_from_group_to_group: movable_members,
+    a_foreign_member_is_shown_and_left: groups,
+    killed_while_a_group_is_made_and_deleted: groups,
+    the_cloud_away_while_a_group_is_made_and_deleted: groups,
 }
 
 /// Why a scenario cannot be played on a cloud, if so.

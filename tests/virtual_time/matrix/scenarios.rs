@@ -7,8 +7,10 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use tokio::time::sleep;
 
+pub use super::changes::*;
 use super::clouds::Mishap;
 use super::field::Field;
+pub use super::grouped::*;
 pub use super::special::*;
 use crate::scenarios::cluster::{condition, id_of, power_of, ready, words};
 use crate::world::NAMESPACE;
@@ -31,6 +33,8 @@ pub async fn created_stopped(f: &mut Field) {
     f.create("web", json!({"powerState": "Stopped"})).await;
     let server = f.ready_in("web", "Stopped").await;
     assert_eq!(f.only(&server).power, "Stopped");
+    let addressed = |x: &Server| ready(x) && !x.status.as_ref().unwrap().addresses.is_empty();
+    f.wait("web", "an address in status", addressed).await;
 }
 
 pub async fn stop_and_start(f: &mut Field) {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use evenkeel::api::{ConditionType, Server};
+use evenkeel::sim::apiserver::{Fault, Rule, Verb};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::clouds::Mishap;
 use super::field::Field;
 use crate::scenarios::cluster::{condition, id_of, ready};
 
@@ -51,6 +53,30 @@ pub async fn a_running_server_grows_without_a_stop(f: &mut Field) {
     let real = f.only(&server);
     assert_eq!((real.size.as_str(), real.power.as_str()), (big, "Running"));
     assert_eq!(changes(f).len(), 1, "{:?}", changes(f));
+}
+
+pub async fn a_size_that_does_not_start_goes_back(f: &mut Field) {
+    let (small, big) = f.cloud.sizes().unwrap();
+    f.create(
+        "web",
+        json!({"size": {"name": big}, "resize": {"when": "StopIfNeeded"}}),
+    )
+    .await;
+    let server = f.ready_in("web", "Running").await;
+    f.edit("web", json!({"size": {"name": small}})).await;
+    f.until("it is stopped for it", |all| all[0].power == "Stopped")
+        .await;
+    f.cloud.no_room(true);
+    f.reason("web", ConditionType::SizeSynced, "False", "ResizeFailed")
+        .await;
+    f.until("the old size", |all| all[0].size == big).await;
+    f.cloud.no_room(false);
+    f.until("it runs again", |all| all[0].power == "Running").await;
+    f.reason("web", ConditionType::Stalled, "True", "ResizeFailed")
+        .await;
+    assert_eq!(f.only(&server).size, big);
+    f.edit("web", json!({"size": {"name": big}})).await;
+    f.ready_in("web", "Running").await;
 }
 
 /// Makes a server whose provisioning fails, and lets the next one succeed.
@@ -121,11 +147,106 @@ pub async fn disks_of_ours_go_when_asked_for(f: &mut Field) {
     assert_eq!(f.cloud.disks(), before, "ours are gone, and no other");
 }
 
-pub async fn a_password_that_is_told_lands_in_its_secret(f: &mut Field) {
+pub async fn disks_of_an_orphan_lose_their_marks(f: &mut Field) {
+    f.create(
+        "web",
+        json!({"deletionPolicy": "Orphan", "deletion": {"disks": "DeleteOwned"}}),
+    )
+    .await;
+    let server = f.ready_in("web", "Running").await;
+    let disks = f.cloud.disks();
+    assert!(f.cloud.marked_disks() > 0);
+    f.remove("web").await;
+    assert_eq!((f.cloud.disks(), f.cloud.marked_disks()), (disks, 0));
+    assert_eq!(f.seen(id_of(&server)).expect("it stays").uid, None);
+}
+
+pub async fn what_a_vanished_server_had_is_named(f: &mut Field) {
+    f.create(
+        "web",
+        json!({"onMissing": "Recreate", "deletion": {"disks": "DeleteOwned"}}),
+    )
+    .await;
+    let first = f.ready_in("web", "Running").await;
+    let parts = first.status.as_ref().unwrap().parts.clone();
+    assert!(!parts.is_empty(), "{first:#?}");
+    let disks = f.cloud.disks();
+    f.cloud.delete(id_of(&first));
+    f.wait("web", "another server", |x| ready(x) && id_of(x) != id_of(&first))
+        .await;
+    assert!(f.cloud.disks() > disks, "nothing of the first one is deleted");
+    sleep(Duration::from_secs(10)).await;
+    let events = f.api.list("events");
+    let named = |e: &serde_json::Value| {
+        e["reason"] == "PartsKept" && e["note"].as_str().is_some_and(|n| n.contains(&parts[0].id))
+    };
+    assert!(events.iter().any(named), "{events:#?}");
+}
+
+pub async fn a_host_to_avoid_counts_at_the_next_start(f: &mut Field) {
+    f.create("web", json!({})).await;
+    let host = |x: &Server| x.status.as_ref()?.placement.as_ref()?.host.clone();
+    let server = f.ready_in("web", "Running").await;
+    let first = host(&server).expect("a host");
+    f.edit("web", f.cloud.avoid(&first).unwrap()).await;
+    f.edit("web", json!({"powerState": "Stopped"})).await;
+    f.ready_in("web", "Stopped").await;
+    f.edit("web", json!({"powerState": "Running"})).await;
+    let moved = f
+        .wait("web", "it runs elsewhere", |x| {
+            ready(x) && host(x).is_some_and(|h| h != first)
+        })
+        .await;
+    assert_eq!(f.only(&moved).power, "Running");
+}
+
+/// A server for which the cloud tells a password.
+async fn telling(f: &Field) {
     let mut spec = f.cloud.tells().unwrap();
     spec["credentialsSecretName"] = json!("web-login");
     f.create("web", spec).await;
+}
+
+fn stored(server: &Server) -> String {
+    let found = condition(server, ConditionType::CredentialsStored);
+    found.map_or_else(String::new, |c| format!("{}/{}", c.status, c.reason))
+}
+
+/// Lost, and still so for the next controller.
+async fn stays_lost(f: &mut Field) {
     let server = f.ready_in("web", "Running").await;
+    assert_eq!(stored(&server), "False/CredentialsLost");
+    f.only(&server);
+    assert!(f.api::<Secret>().get_opt("web-login").await.unwrap().is_none());
+    f.kill().await;
+    f.run();
+    f.edit("web", json!({"powerState": "Stopped"})).await;
+    let server = f.ready_in("web", "Stopped").await;
+    assert_eq!(stored(&server), "False/CredentialsLost");
+    let events = f.api.list("events");
+    let lost = events.iter().filter(|e| e["reason"] == "CredentialsLost").count();
+    assert_eq!(lost, 1, "{events:#?}");
+}
+
+pub async fn a_password_whose_reply_was_lost_is_lost(f: &mut Field) {
+    f.cloud.next_create(Mishap::LostReply);
+    telling(f).await;
+    stays_lost(f).await;
+}
+
+pub async fn a_password_whose_secret_cannot_be_written_is_lost(f: &mut Field) {
+    let broken = Rule::new(Fault::Status(500)).verb(Verb::Create).on("secrets");
+    f.api.fault(broken.times(99));
+    telling(f).await;
+    // Told by the log too, as a fault of ours to look at.
+    f.expected_fault("credentials are lost");
+    stays_lost(f).await;
+}
+
+pub async fn a_password_that_is_told_lands_in_its_secret(f: &mut Field) {
+    telling(f).await;
+    let server = f.ready_in("web", "Running").await;
+    assert_eq!(stored(&server), "True/CredentialsSaved");
     let secret = f.api::<Secret>().get("web-login").await.unwrap();
     let owner = &secret.metadata.owner_references.as_ref().unwrap()[0];
     assert_eq!(Some(&owner.uid), server.metadata.uid.as_ref());

@@ -166,6 +166,7 @@ async fn every_operation_has_its_request() {
             Operate::Restart {
                 mode: PowerOffMode::SoftThenHard,
                 seconds: 60,
+                hints: Vec::new(),
             },
             put,
             power("rebooting"),
@@ -213,6 +214,7 @@ async fn what_the_cloud_does_not_have_is_not_sent() {
             Operate::Restart {
                 mode: PowerOffMode::Hard,
                 seconds: 60,
+                hints: Vec::new(),
             },
         ),
         (Resize, Operate::Size(size)),

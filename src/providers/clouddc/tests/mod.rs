@@ -1,6 +1,7 @@
 //! The provider against a scripted cloud.
 
 mod calls;
+mod changes;
 mod login;
 mod reads;
 #[cfg(feature = "sim")]
@@ -105,6 +106,8 @@ fn by_default(line: &str, before: usize) -> Answer {
     match line {
         "POST /v1/p1/instances" => ok(json!({"instance_id": "new-1"})),
         "PUT /v1/p1/physicalservers/power-state" => ok(json!({"physical_servers": [{"id": "srv-s-1"}]})),
+        "PUT /v1/p1/instances/password" => ok(json!({"instances": [{"id": "s-1"}]})),
+        "PUT /v1/p1/instances/s-1/ip" => Ok((200, Value::Null)),
         "PUT /v1/p1/instances/reinstall" => ok(json!({"instances": [{"id": "s-1"}]})),
         "DELETE /v1/p1/instances/s-1" => Ok((200, Value::Null)),
         "POST /v3/auth/tokens" => Ok((

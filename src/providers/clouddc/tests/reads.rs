@@ -212,6 +212,7 @@ async fn a_power_call_shows_before_the_cloud_shows_it() {
             Operate::Restart {
                 mode: PowerOffMode::SoftThenHard,
                 seconds: 60,
+                hints: Vec::new(),
             },
             ServerState::Rebooting,
         ),

@@ -62,6 +62,7 @@ impl Stage {
             OperationKind::Restart => Operate::Restart {
                 mode: PowerOffMode::SoftThenHard,
                 seconds: 60,
+                hints: Vec::new(),
             },
             _ => Operate::Plain,
         };
@@ -195,6 +196,65 @@ async fn every_failed_step_is_tried_again() {
             tokio::time::advance(Duration::from_secs(1)).await;
             assert_eq!(stage.watch(&id, 300).await, [Deleting, Absent]);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_while_it_is_stopped() {
+    // A cloud that lags does not mislead either.
+    for visible in [0, 20] {
+        let stage = Stage::new(|c| c.timings.visible = Duration::from_secs(visible));
+        let id = stage.create().await;
+        stage.watch(&id, 1000).await;
+        let password = SecretString::from("Another-Pw-2");
+        let how = |name, value: &str| Operate::Attributes(vec![(name, value.to_owned())]);
+        let change = |kind, how| CloudCall::Operate {
+            id: id.clone(),
+            kind,
+            how,
+        };
+        let image = serde_json::from_value(json!({"id": stage.sim.image_ids()[1]})).unwrap();
+        let (secret, network, install) = (
+            change(OperationKind::Modify, how("adminPassword", "s/k")),
+            change(OperationKind::Modify, how("network", "vpc-1 subnet-2=*")),
+            change(OperationKind::Rebuild, Operate::Image(image)),
+        );
+        for call in [&secret, &network, &install] {
+            let error = stage.provider.call(call, with(&password)).await.unwrap_err();
+            assert_eq!(error.class, ErrorClass::Busy, "not while it runs");
+        }
+        stage.operate(&id, OperationKind::Stop).await.unwrap();
+        stage.watch(&id, 200).await;
+        stage.provider.call(&secret, with(&password)).await.unwrap();
+        assert_eq!(stage.sim.password_of(&id).as_deref(), Some("Another-Pw-2"));
+        assert_eq!(stage.watch(&id, 5).await, [Stopped]);
+
+        stage.provider.call(&network, with(&password)).await.unwrap();
+        assert_eq!(stage.watch(&id, 300).await, [Maintenance, Stopped]);
+        let shown = stage.listed().await.unwrap();
+        assert!(
+            shown.attributes["network"].starts_with("vpc-1 subnet-2=10."),
+            "{:?}",
+            shown.attributes
+        );
+
+        stage.order("modify_ip", true);
+        let back = change(OperationKind::Modify, how("network", "vpc-1 subnet-1=*"));
+        stage.provider.call(&back, with(&password)).await.unwrap();
+        stage.watch(&id, 300).await;
+        let shown = stage.listed().await.unwrap();
+        assert_eq!(shown.failed_step, Some(FailedStep::Settings), "{}", shown.raw);
+        assert!(shown.attributes["network"].starts_with("vpc-1 subnet-2=10."));
+        stage.order("", false);
+        stage.provider.call(&back, with(&password)).await.unwrap();
+        stage.watch(&id, 300).await;
+        let shown = stage.listed().await.unwrap();
+        assert_eq!((shown.state, shown.failed_step), (Stopped, None));
+
+        stage.provider.call(&install, with(&password)).await.unwrap();
+        assert_eq!(stage.watch(&id, 1500).await, [Rebuilding, Running]);
+        let shown = stage.listed().await.unwrap();
+        assert_eq!(shown.image_id.as_deref(), Some(stage.sim.image_ids()[1]));
     }
 }
 

@@ -66,7 +66,14 @@ const MANAGE: &[&str] = &[
     "",
     "lent",
 ];
-const PENDING: &[Option<Power>] = &[None, Some(Power::On), Some(Power::Off), Some(Power::Reboot)];
+const PENDING: &[Option<Awaited>] = &[
+    None,
+    Some(Awaited::On),
+    Some(Awaited::Off),
+    Some(Awaited::Reboot),
+    Some(Awaited::Reinstall),
+    Some(Awaited::ModifyIp),
+];
 
 /// The mapping, in the words of a person.
 fn expected(w: &Words<'_>) -> ServerState {
@@ -81,25 +88,29 @@ fn expected(w: &Words<'_>) -> ServerState {
     if again || i == "reinstalling" || i == "switch-installing" {
         return Rebuilding;
     }
+    if w.pending == Some(Awaited::Reinstall) {
+        return Rebuilding;
+    }
     if i == "pending" || o == "install-processing" {
         return Provisioning;
     }
     let settled = i == "running" || i == "stopped";
-    if p == "reboot-processing" || (settled && w.pending == Some(Power::Reboot)) {
+    if p == "reboot-processing" || (settled && w.pending == Some(Awaited::Reboot)) {
         return Rebooting;
     }
-    if p == "power-on-processing" || (i == "stopped" && w.pending == Some(Power::On)) {
+    if p == "power-on-processing" || (i == "stopped" && w.pending == Some(Awaited::On)) {
         return Starting;
     }
-    if p == "power-off-processing" || i == "stopping" || (i == "running" && w.pending == Some(Power::Off)) {
+    if p == "power-off-processing" || i == "stopping" || (i == "running" && w.pending == Some(Awaited::Off)) {
         return Stopping;
     }
     let away = w.manage == "maintain" || w.manage == "offboarding" || w.manage == "frozen" || w.frozen != 0;
-    if away || o == "modify-ip-processing" || i == "modifyIping" {
+    if away || o == "modify-ip-processing" || i == "modifyIping" || w.pending == Some(Awaited::ModifyIp) {
         return Maintenance;
     }
     match i {
         "error" | "failed" => Error,
+        "stopped" if o == "modify-ip-failed" => Stopped,
         "stopped" if o.ends_with("-failed") => Error,
         "running" => Running,
         "stopped" => Stopped,
@@ -257,8 +268,8 @@ fn the_step_that_failed_is_told_by_the_error_and_then_by_the_operation() {
         ("", "switch-install-failed", FailedStep::Reinstall),
         ("delete_instance_error", "install-failed", FailedStep::Delete),
         ("", "uninstall-failed", FailedStep::Delete),
-        ("", "modify-ip-failed", FailedStep::Other),
-        ("modify_ip_error", "install-failed", FailedStep::Other),
+        ("", "modify-ip-failed", FailedStep::Settings),
+        ("modify_ip_error", "install-failed", FailedStep::Settings),
         ("verify_server_error", "", FailedStep::Other),
         ("delete_server_error", "uninstall-failed", FailedStep::Other),
         ("power_off_error", "", FailedStep::Other),

@@ -4,6 +4,10 @@ use super::*;
 use crate::api::server::Size;
 use futures::future::join_all;
 
+fn image(image: Value) -> Operate {
+    Operate::Image(serde_json::from_value(image).unwrap())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_says_everything_in_one_request() {
     let fake = Fake::new(|_, _| None);
@@ -212,6 +216,18 @@ async fn every_action_has_its_body() {
             Operate::Size(size),
             "POST /v2.1/servers/s-1/action",
             json!({"resize": {"flavorRef": "2"}}),
+        ),
+        (
+            Rebuild,
+            image(json!({"name": "cirros"})),
+            "POST /v2.1/servers/s-1/action",
+            json!({"rebuild": {"imageRef": "img-1"}}),
+        ),
+        (
+            Rebuild,
+            image(json!({"id": "img-7"})),
+            "POST /v2.1/servers/s-1/action",
+            json!({"rebuild": {"imageRef": "img-7"}}),
         ),
         (
             ConfirmResize,

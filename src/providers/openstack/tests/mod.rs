@@ -234,7 +234,11 @@ pub(super) fn create(value: Value) -> CloudCall {
 }
 
 pub(super) fn restart(mode: PowerOffMode) -> Operate {
-    Operate::Restart { mode, seconds: 60 }
+    Operate::Restart {
+        mode,
+        seconds: 60,
+        hints: Vec::new(),
+    }
 }
 
 pub(super) fn operate(kind: OperationKind, how: Operate) -> CloudCall {

@@ -2,9 +2,14 @@
 
 use super::*;
 use crate::api::server::Size;
+use crate::planner::model::ADMIN_PASSWORD;
 
 fn restart(mode: PowerOffMode, seconds: u32) -> Operate {
-    Operate::Restart { mode, seconds }
+    Operate::Restart {
+        mode,
+        seconds,
+        hints: Vec::new(),
+    }
 }
 
 fn plan(name: &str) -> Operate {
@@ -90,6 +95,16 @@ async fn every_operation_is_one_request_as_the_page_has_it() {
             restart(PowerOffMode::Hard, 0),
             format!("POST {server}/restart"),
             json!({"restart_server": {"stop_type": "hard"}}),
+        ),
+        (
+            Kind::Restart,
+            Operate::Restart {
+                mode: PowerOffMode::Hard,
+                seconds: 0,
+                hints: vec![("host", "8055964291".into())],
+            },
+            format!("POST {server}/restart"),
+            json!({"restart_server": {"stop_type": "hard", "host": 8055964291_i64}}),
         ),
         (
             Kind::Resize,
@@ -183,6 +198,25 @@ async fn what_the_cloud_has_not_is_not_sent() {
             ErrorClass::InvalidSpec,
         ),
         (
+            Kind::Restart,
+            Operate::Restart {
+                mode: PowerOffMode::Hard,
+                seconds: 0,
+                hints: vec![("avoid_host", "7".into())],
+            },
+            ErrorClass::InvalidSpec,
+        ),
+        (
+            Kind::UnmarkPart,
+            Operate::PartMarks(PartKind::Backup, ID.into(), marks()),
+            ErrorClass::Unsupported,
+        ),
+        (
+            Kind::UnmarkPart,
+            Operate::PartMarks(PartKind::Disk, "../server/x".into(), marks()),
+            ErrorClass::InvalidSpec,
+        ),
+        (
             Kind::DeletePart,
             Operate::Part(PartKind::Disk, "../server/x".into()),
             ErrorClass::InvalidSpec,
@@ -210,6 +244,19 @@ async fn what_the_cloud_has_not_is_not_sent() {
     };
     assert!(provider(&fake).call(&call, bare()).await.is_err());
     assert!(fake.lines().is_empty());
+}
+
+#[test]
+fn a_host_is_named_for_a_start_and_one_to_avoid_for_no_restart() {
+    let hints = |kind, own: Value| (CAPABILITIES.hints)(kind, &spec(json!({"upcloud": own})));
+    let both = json!({"host": 8055964291_i64, "avoidHost": 7});
+    let host = ("host", "8055964291".to_owned());
+    let start = hints(OperationKind::Start, both.clone());
+    assert_eq!(start, [host.clone(), ("avoid_host", "7".to_owned())]);
+    assert_eq!(hints(OperationKind::Restart, both.clone()), [host]);
+    for (kind, own) in [(OperationKind::Stop, both), (OperationKind::Start, json!({}))] {
+        assert!(hints(kind, own).is_empty(), "{kind}");
+    }
 }
 
 /// A server with foreign labels, labels of its owner, marks and a label of the service.
@@ -354,4 +401,39 @@ async fn a_page_of_a_proxy_is_no_reply_to_a_change() {
             "{kind}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_password_of_the_console_goes_along_with_a_change() {
+    let fake = Fake::new(|seen, _| {
+        let echo = format!("cannot take {}", seen.body);
+        let echoes = seen.body.to_string().contains("aabbccdd");
+        echoes.then(|| refuse(400, "VNC_PASSWORD_INVALID", &echo))
+    });
+    let how = || {
+        let list = vec![
+            ("title", "New".to_owned()),
+            (ADMIN_PASSWORD, "secret/key".to_owned()),
+        ];
+        operate(OperationKind::Modify, Operate::Attributes(list))
+    };
+    let with = |password| CallWith {
+        admin_password: Some(password),
+        ..bare()
+    };
+    let (good, echoed, long) = ("aabbccde".into(), "aabbccdd".into(), "aabbccddee".into());
+    provider(&fake).call(&how(), with(&good)).await.unwrap();
+    assert_eq!(
+        fake.last("PUT").body,
+        json!({"server": {"title": "New", "remote_access_password": "aabbccde"}})
+    );
+    let error = provider(&fake).call(&how(), with(&echoed)).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("aabbccdd"), "{error:?}");
+    for refused in [
+        provider(&fake).call(&how(), with(&long)).await,
+        provider(&fake).call(&how(), bare()).await,
+    ] {
+        assert_eq!(refused.unwrap_err().class, ErrorClass::InvalidSpec);
+    }
+    assert_eq!(fake.lines().iter().filter(|l| l.starts_with("PUT")).count(), 2);
 }

@@ -166,6 +166,7 @@ fn call_for(section: &str) -> Option<CloudCall> {
     let restart = Operate::Restart {
         mode: PowerOffMode::SoftThenHard,
         seconds: 60,
+        hints: Vec::new(),
     };
     Some(match section {
         TEMPLATE | CLONE | SCRATCH => creation(section),

@@ -135,3 +135,45 @@ async fn a_part_that_is_gone_is_said_to_be() {
         );
     }
 }
+
+/// What taking the marks of `u-1` off a disk with these labels is told, and what it sends.
+async fn unmark(labels: Value) -> (Result<Done, CloudError>, Vec<(String, Value)>) {
+    let there = storage("d-1", labels, json!([]));
+    let fake = Fake::new(move |seen, _| match seen.line.as_str() {
+        "GET /1.3/storage/d-1" => Some(there.clone()),
+        "PUT /1.3/storage/d-1" => Some(Ok(answer(202, json!({"storage": {"uuid": "d-1"}})))),
+        _ => None,
+    });
+    let how = Operate::PartMarks(PartKind::Disk, "d-1".into(), marks());
+    let done = provider(&fake)
+        .call(&operate(OperationKind::UnmarkPart, how), bare())
+        .await;
+    let seen = fake.seen.lock().unwrap();
+    let sent = seen.iter().map(|s| (s.line.clone(), s.body.clone())).collect();
+    (done, sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_loses_our_marks_and_keeps_its_owners_labels() {
+    let pair = |k: &str, v: &str| json!({"key": k, "value": v});
+    let all = [
+        pair("role", "data"),
+        pair("evenkeelkeys", "role"),
+        pair("evenkeelattempt", "1"),
+        pair("evenkeelinstallation", "i-1"),
+        pair("evenkeelobject", "ns/web-1"),
+        pair("evenkeeluid", "u-1"),
+        pair("_service", "x"),
+    ];
+    let (done, sent) = unmark(json!(all)).await;
+    assert_eq!(done.unwrap().accepted.id.as_deref(), Some(ID));
+    let lines: Vec<&str> = sent.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(lines, ["GET /1.3/storage/d-1", "PUT /1.3/storage/d-1"]);
+    // Labels of storages are a bare list.
+    assert_eq!(sent[1].1, json!({"storage": {"labels": [pair("role", "data")]}}));
+    // Done already, or somebody else's by now: nothing is changed.
+    for labels in [json!([]), label("u-2"), Value::Null] {
+        let (done, sent) = unmark(labels).await;
+        assert!(done.is_ok() && sent.len() == 1, "{sent:?}");
+    }
+}

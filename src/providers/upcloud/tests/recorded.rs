@@ -275,6 +275,7 @@ async fn what_is_sent_has_the_recorded_keys_and_types() {
     let restart = Operate::Restart {
         mode: PowerOffMode::Soft,
         seconds: 5,
+        hints: Vec::new(),
     };
     let hints = Operate::Attributes(vec![("avoid_host", "1".into()), ("host", "2".into())]);
     let modify = crate::planner::model::GroupChange::Modify(group());

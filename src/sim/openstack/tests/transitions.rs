@@ -205,6 +205,11 @@ async fn every_action_goes_its_way() {
             assert!(client.act(&id, action.clone()).await.0 < 300, "{action}");
             client.settle().await;
         }
+        let mut request = request;
+        if request.get("rebuild").is_some() {
+            let image = client.sim.image_id("cirros-new").unwrap();
+            request["rebuild"]["imageRef"] = json!(image);
+        }
         let (got, body) = client.act(&id, request.clone()).await;
         assert_eq!(got, status, "{request}: {body}");
         assert_eq!(client.watch(&id, 10).await, states, "{request}");

@@ -182,6 +182,24 @@ async fn a_restart_that_is_ignored_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restart_goes_to_the_host_that_it_names() {
+    let client = Client::new();
+    let id = client.server("web").await;
+    let host = client.0.server("web").unwrap().host.unwrap();
+    let restart = format!("POST /server/{id}/restart");
+    let body = json!({"restart_server": {"stop_type": "hard", "host": host + 1}});
+    assert_eq!(client.refused(&restart, &body).await.1, "HOST_FORBIDDEN");
+    client.0.set_choices(Choices {
+        private_hosts: true,
+        ..Choices::default()
+    });
+    client.ok(&restart, &body).await;
+    wait(60).await;
+    let server = client.0.server("web").unwrap();
+    assert_eq!((server.host, server.state.as_str()), (Some(host + 1), "started"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_running_server_grows_if_the_cloud_likes_and_never_shrinks() {
     let client = Client::new();
     let id = client.server("web").await;

@@ -178,4 +178,43 @@ impl Cloud for CloudDc {
         self.0
             .inject(FaultRule::new(effect).on("PUT /instances/reinstall"));
     }
+
+    fn other_image(&self) -> Value {
+        json!({"image": {"id": self.0.image_ids()[1]}})
+    }
+
+    fn image_of(&self, id: &str) -> Option<String> {
+        self.0.instance(id).map(|i| i.image)
+    }
+
+    fn installations(&self, _: &str) -> usize {
+        let asked = self.0.counts();
+        asked.get("PUT /instances/reinstall").copied().unwrap_or(0)
+    }
+
+    fn password_of(&self, id: &str) -> Option<String> {
+        self.0.password_of(id)
+    }
+
+    fn passwords(&self) -> (&'static str, &'static str) {
+        ("Planted-One-1", "Planted-Two-2")
+    }
+
+    fn other_network(&self) -> Option<(Value, Value)> {
+        let on =
+            |subnet| json!({"cloudDC": {"networkInterfaces": [{"name": "primary", "subnetID": subnet}]}});
+        Some((on("subnet-1"), on("subnet-2")))
+    }
+
+    fn changes_fail(&self, fail: bool) {
+        self.0.clear_faults();
+        for call in ["reinstall", "modify_ip"].into_iter().filter(|_| fail) {
+            self.0.order(HypervisorOrder {
+                call: call.to_owned(),
+                server: None,
+                delay_ms: None,
+                fault: Some("error:the disk is not found".to_owned()),
+            });
+        }
+    }
 }

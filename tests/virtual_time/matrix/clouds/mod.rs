@@ -29,6 +29,21 @@ pub struct Seen {
     pub essence: String,
 }
 
+/// A group as the cloud itself has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenGroup {
+    /// The cloud's id.
+    pub id: String,
+    /// Its name there.
+    pub name: String,
+    /// Its policy in the cloud's word.
+    pub policy: String,
+    /// The labels that are not our marks.
+    pub labels: BTreeMap<String, String>,
+    /// The ids of its members.
+    pub members: Vec<String>,
+}
+
 /// How a creation goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mishap {
@@ -119,6 +134,56 @@ pub trait Cloud: Send + Sync {
     /// A part of a spec for which the cloud tells a password, if it ever does.
     fn tells(&self) -> Option<Value> {
         None
+    }
+    /// A part of a spec that names another image.
+    fn other_image(&self) -> Value;
+    /// The id of the image that a server runs, where the cloud installs another one on it.
+    fn image_of(&self, _id: &str) -> Option<String> {
+        None
+    }
+    /// How often the cloud was asked to install an image on this server.
+    fn installations(&self, _id: &str) -> usize {
+        0
+    }
+    /// The administrator's password of a server, as it was set last.
+    fn password_of(&self, _id: &str) -> Option<String> {
+        None
+    }
+    /// A password that the cloud takes, and another one.
+    fn passwords(&self) -> (&'static str, &'static str) {
+        ("", "")
+    }
+    /// The wished network of a server, and another one, as parts of a spec; if it can be changed.
+    fn other_network(&self) -> Option<(Value, Value)> {
+        None
+    }
+    /// The next installations of an image, or changes of a network, fail.
+    fn changes_fail(&self, _fail: bool) {
+        unreachable!("of clouds that have such changes");
+    }
+    /// A part of a spec that keeps a server off a host, if that can be said.
+    fn avoid(&self, _host: &str) -> Option<Value> {
+        None
+    }
+    /// How many disks carry our mark.
+    fn marked_disks(&self) -> usize {
+        0
+    }
+    /// Every group.
+    fn groups(&self) -> Vec<SeenGroup> {
+        Vec::new()
+    }
+    /// The next creation of a group goes wrong.
+    fn next_group(&self, _mishap: Mishap) {
+        unreachable!("of clouds that have groups");
+    }
+    /// So many hosts take new servers.
+    fn hosts(&self, _hosts: usize) {
+        unreachable!("of clouds that have groups");
+    }
+    /// Somebody's own server is a member of a group.
+    fn join(&self, _server: &str, _group: &str) {
+        unreachable!("of clouds that have groups");
     }
     /// How many disks there are, attached or not.
     fn disks(&self) -> usize {

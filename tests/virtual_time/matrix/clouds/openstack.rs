@@ -12,7 +12,7 @@ use evenkeel::sim::openstack::{
 };
 use serde_json::{Value, json};
 
-use super::{Cloud, Mishap, Seen, power};
+use super::{Cloud, Mishap, Seen, SeenGroup, power};
 use crate::world::{BASE, PLANTED};
 
 struct OpenStack(Arc<OpenStackSim>);
@@ -131,11 +131,52 @@ impl Cloud for OpenStack {
     }
 
     fn at_rest(&self) -> &'static [&'static str] {
-        &["GET /servers/detail", "POST /v3/auth/tokens"]
+        &[
+            "GET /servers/detail",
+            "GET /os-server-groups",
+            "POST /v3/auth/tokens",
+        ]
     }
 
     fn planted(&self) -> Vec<String> {
         vec![PLANTED.to_owned()]
+    }
+
+    fn groups(&self) -> Vec<SeenGroup> {
+        let seen = |g: evenkeel::sim::openstack::GroupView| SeenGroup {
+            id: g.id,
+            name: g.name,
+            policy: g.policy,
+            labels: BTreeMap::new(),
+            members: g.members,
+        };
+        self.0.server_groups().into_iter().map(seen).collect()
+    }
+
+    fn next_group(&self, mishap: Mishap) {
+        let rule = FaultRule::new(mishap.effect());
+        self.0.inject(rule.on("POST /os-server-groups").times(1));
+    }
+
+    fn hosts(&self, hosts: usize) {
+        self.0.set_hosts(hosts);
+    }
+
+    fn join(&self, server: &str, group: &str) {
+        self.0.oob_join(server, group).unwrap();
+    }
+
+    fn other_image(&self) -> Value {
+        json!({"image": {"name": "cirros-new"}})
+    }
+
+    fn image_of(&self, id: &str) -> Option<String> {
+        Some(self.0.server(id)?.image)
+    }
+
+    fn installations(&self, id: &str) -> usize {
+        let asked = self.0.server(id).map(|s| s.asked).unwrap_or_default();
+        asked.iter().filter(|a| **a == "rebuild").count()
     }
 }
 

@@ -8,23 +8,28 @@ use evenkeel::providers::transport::Connect;
 use evenkeel::providers::upcloud::CAPABILITIES;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::upcloud::{
-    FaultRule, HypervisorOrder, Lines, Outage, RequestRecord, ServerView, SimConfig, UpCloudSim,
+    FaultRule, HypervisorOrder, Lines, Outage, RequestRecord, ServerView, SimConfig, StorageView, UpCloudSim,
 };
 use serde_json::{Value, json};
 
-use super::{Cloud, Mishap, Seen, power};
+use super::{Cloud, Mishap, Seen, SeenGroup, power};
 use crate::world::{BASE, PLANTED};
 
 struct UpCloud(Arc<UpCloudSim>);
 
 /// A fresh cloud.
 pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    open(api).0
+}
+
+/// A fresh cloud, and the simulator behind it.
+pub fn open(api: &ApiServer) -> (Arc<dyn Cloud>, Arc<UpCloudSim>) {
     let sim = UpCloudSim::new(SimConfig {
         epoch: Some(api.now()),
         ..SimConfig::default()
     });
     sim.set_token(PLANTED);
-    Arc::new(UpCloud(sim))
+    (Arc::new(UpCloud(Arc::clone(&sim))), sim)
 }
 
 impl Cloud for UpCloud {
@@ -145,7 +150,57 @@ impl Cloud for UpCloud {
         Some(json!({"image": {"name": "Debian GNU/Linux 8 (Jessie)"}, "sshKeys": []}))
     }
 
+    fn avoid(&self, host: &str) -> Option<Value> {
+        let host: u64 = host.parse().ok()?;
+        Some(json!({"upcloud": {"avoidHost": host}}))
+    }
+
+    fn marked_disks(&self) -> usize {
+        let marked = |s: &StorageView| s.labels.iter().any(|(key, _)| key.starts_with("evenkeel"));
+        self.0.storages().iter().filter(|s| marked(s)).count()
+    }
+
     fn disks(&self) -> usize {
         self.0.storages().len()
+    }
+
+    fn groups(&self) -> Vec<SeenGroup> {
+        let seen = |g: evenkeel::sim::upcloud::GroupView| SeenGroup {
+            id: g.id,
+            name: g.title,
+            policy: g.policy,
+            labels: g
+                .labels
+                .into_iter()
+                .filter(|(key, _)| !key.starts_with("evenkeel"))
+                .collect(),
+            members: g.members.into_keys().collect(),
+        };
+        self.0.groups().into_iter().map(seen).collect()
+    }
+
+    fn next_group(&self, mishap: Mishap) {
+        let rule = FaultRule::new(mishap.effect());
+        self.0.inject(rule.on("POST /server-group").times(1));
+    }
+
+    fn hosts(&self, hosts: usize) {
+        self.0.set_hosts(hosts);
+    }
+
+    fn join(&self, server: &str, group: &str) {
+        self.0.oob_join(server, group).unwrap();
+    }
+
+    fn other_image(&self) -> Value {
+        json!({"image": {"name": "Debian GNU/Linux 12 (Bookworm)"}})
+    }
+
+    fn password_of(&self, id: &str) -> Option<String> {
+        self.0.attribute_of(id, "remote_access_password")
+    }
+
+    fn passwords(&self) -> (&'static str, &'static str) {
+        ("plantedA", "plantedB")
     }
 }

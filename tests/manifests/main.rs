@@ -1,7 +1,18 @@
-//! What is installed and what is shown as examples, on a real API server.
+//! What is installed and what is shown as examples: by the real helm and kubectl, on a real API server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod chart;
+mod helm;
+mod image;
+mod kubelet;
+mod lifecycle;
+mod policies;
+mod rights;
+mod same;
+#[path = "../support/mod.rs"]
 mod support;
+mod values;
 
 use std::path::Path;
 

@@ -1,0 +1,63 @@
+//! `evenkeel doctor`: whether the cluster has what the controller needs.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::runtime::{clients, doctor};
+
+/// Asks the cluster whether it serves the definitions, and allows what the controller does. Changes nothing.
+/// Access to the cluster is found as `run` finds it.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// A namespace that is served; may be given several times. All namespaces if absent.
+    #[arg(
+        long = "namespace",
+        env = "EVENKEEL_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    namespaces: Vec<String>,
+    /// Where the lease and the installation's id are kept: the pod's own namespace, or evenkeel-system.
+    #[arg(long, env = "EVENKEEL_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+}
+
+/// Why the cluster is not fit, or cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DoctorError {
+    /// There is no way to a cluster.
+    #[error(transparent)]
+    Client(#[from] clients::ClientError),
+    /// The answers cannot be printed.
+    #[error("standard output: {0}")]
+    Write(#[from] io::Error),
+    /// Something is missing; it was printed.
+    #[error("{0} of {1} checks failed")]
+    Unfit(usize, usize),
+}
+
+impl DoctorArgs {
+    /// Asks, and prints one line for each answer.
+    ///
+    /// # Errors
+    /// The controller could not work here.
+    pub async fn run(self) -> Result<(), DoctorError> {
+        let served: Vec<String> = self.namespaces.into_iter().filter(|n| !n.is_empty()).collect();
+        let own = self.lease_namespace.filter(|n| !n.is_empty());
+        let found = doctor::examine(&served, own).await?;
+        let mut out = io::stdout().lock();
+        for finding in &found {
+            writeln!(
+                out,
+                "{} {}",
+                if finding.good { "ok  " } else { "FAIL" },
+                finding.words
+            )?;
+        }
+        match found.iter().filter(|f| !f.good).count() {
+            0 => Ok(()),
+            failed => Err(DoctorError::Unfit(failed, found.len())),
+        }
+    }
+}

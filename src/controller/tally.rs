@@ -1,0 +1,252 @@
+//! What the metrics say of objects: what a written status says that the one before did not, and how all of them are
+//! at this moment.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+
+use super::Shell;
+use super::accounts::ConfigState;
+use crate::api::conditions::{self, ConditionStatus, ConditionType};
+use crate::api::server_status::CreateAttempt;
+use crate::api::{ProviderConfig, Reason, Server, ServerGroup};
+use crate::observer::metrics::labels::{Config, Kind, KindReason, OperationEnded, Power, ReadyReason};
+use crate::observer::metrics::{Metrics, State};
+use crate::planner::EventDraft;
+use crate::planner::model::ServerState;
+
+/// What is counted of an object, whatever its kind.
+#[derive(Default)]
+pub(super) struct Facts<'a> {
+    kind: &'static str,
+    created: Option<Timestamp>,
+    id: Option<&'a str>,
+    operation: Option<(&'a str, &'static str)>,
+    create: Option<i32>,
+    failed: bool,
+    conditions: &'a [Condition],
+}
+
+impl<'a> From<&'a Server> for Facts<'a> {
+    fn from(server: &'a Server) -> Self {
+        let kind = "Server";
+        let created = created(&server.metadata);
+        server.status.as_ref().map_or(
+            Self {
+                kind,
+                created,
+                ..Self::default()
+            },
+            |s| Self {
+                kind,
+                created,
+                id: s.id.as_deref(),
+                operation: s.operation.as_ref().map(|o| (o.id.as_str(), o.kind.as_str())),
+                create: attempt(s.create_attempt.as_ref()),
+                failed: s.failure.is_some(),
+                conditions: &s.conditions,
+            },
+        )
+    }
+}
+
+impl<'a> From<&'a ServerGroup> for Facts<'a> {
+    fn from(group: &'a ServerGroup) -> Self {
+        let kind = "ServerGroup";
+        let created = created(&group.metadata);
+        group.status.as_ref().map_or(
+            Self {
+                kind,
+                created,
+                ..Self::default()
+            },
+            |s| Self {
+                kind,
+                created,
+                id: s.id.as_deref(),
+                operation: s.operation.as_ref().map(|o| (o.id.as_str(), o.kind.as_str())),
+                create: attempt(s.create_attempt.as_ref()),
+                failed: s.failure.is_some(),
+                conditions: &s.conditions,
+            },
+        )
+    }
+}
+
+impl<'a> From<&'a ProviderConfig> for Facts<'a> {
+    fn from(config: &'a ProviderConfig) -> Self {
+        Self {
+            kind: "ProviderConfig",
+            created: created(&config.metadata),
+            conditions: config.status.as_ref().map_or(&[], |s| &s.conditions),
+            ..Self::default()
+        }
+    }
+}
+
+impl Facts<'_> {
+    fn is_true(&self, kind: ConditionType) -> Option<&Condition> {
+        conditions::get(self.conditions, kind).filter(|c| c.status == ConditionStatus::True.as_str())
+    }
+
+    /// Since when it has not been Ready; none if it is.
+    fn not_ready_since(&self) -> Option<Timestamp> {
+        match conditions::get(self.conditions, ConditionType::Ready) {
+            None => self.created,
+            Some(c) if c.status == ConditionStatus::True.as_str() => None,
+            Some(c) => Some(c.last_transition_time.0),
+        }
+    }
+}
+
+fn created(meta: &ObjectMeta) -> Option<Timestamp> {
+    meta.creation_timestamp.as_ref().map(|t| t.0)
+}
+
+fn attempt(attempt: Option<&CreateAttempt>) -> Option<i32> {
+    attempt.map(|a| a.n)
+}
+
+/// Only words of the closed set are labels: a status can be written by others.
+fn closed(reason: &str) -> String {
+    let known = Reason::ALL.iter().any(|r| r.as_str() == reason);
+    if known { reason } else { "Other" }.to_owned()
+}
+
+/// Counts what a status says that was just written, and the one before it did not.
+pub(super) fn written<'a>(
+    metrics: &Metrics,
+    before: impl Into<Facts<'a>>,
+    after: impl Into<Facts<'a>>,
+    now: Timestamp,
+) {
+    let (before, after): (Facts<'_>, Facts<'_>) = (before.into(), after.into());
+    let kind = after.kind;
+    let count = |operation, result| {
+        let labels = OperationEnded {
+            kind,
+            operation,
+            result,
+        };
+        metrics.operations.get_or_create(&labels).inc();
+    };
+    let ended = |good| if good { "done" } else { "failed" };
+    if before.create.is_some() && before.create != after.create {
+        count("Create", ended(after.id.is_some()));
+    }
+    if after.create.is_some() && before.create != after.create {
+        count("Create", "started");
+    }
+    let (old, new) = (before.operation, after.operation);
+    if let Some((_, operation)) = old.filter(|o| new.is_none_or(|n| n.0 != o.0)) {
+        count(operation, ended(!after.failed));
+    }
+    if let Some((_, operation)) = new.filter(|n| old.is_none_or(|o| o.0 != n.0)) {
+        count(operation, "started");
+    }
+    if let (Some(since), Some(_)) = (before.not_ready_since(), after.is_true(ConditionType::Ready)) {
+        let waited = now.duration_since(since).as_secs_f64().max(0.0);
+        metrics
+            .time_to_ready
+            .get_or_create(&Kind { kind })
+            .observe(waited);
+    }
+    let drift = |f: &Facts<'_>| f.is_true(ConditionType::DriftDetected).map(|c| c.reason.clone());
+    if let Some(reason) = drift(&after).filter(|r| drift(&before).as_ref() != Some(r)) {
+        let reason = closed(&reason);
+        metrics
+            .drift_detected
+            .get_or_create(&KindReason { kind, reason })
+            .inc();
+    }
+}
+
+/// Counts the end of an operation that took its object along.
+pub(super) fn gone<'a>(metrics: &Metrics, last: impl Into<Facts<'a>>) {
+    let last: Facts<'_> = last.into();
+    if let Some((_, operation)) = last.operation {
+        let labels = OperationEnded {
+            kind: last.kind,
+            operation,
+            result: "done",
+        };
+        metrics.operations.get_or_create(&labels).inc();
+    }
+}
+
+/// Counts what people are told.
+pub(super) fn told(metrics: &Metrics, kind: &'static str, event: &EventDraft) {
+    if event.reason == Reason::DriftCorrected {
+        metrics.drift_corrected.get_or_create(&Kind { kind }).inc();
+    }
+}
+
+/// How everything is now; nothing in a process that does not act, so that no object is shown twice.
+pub(super) fn state(shell: &Shell) -> Option<State> {
+    if !*shell.ctx.ownership.acting().borrow() {
+        return None;
+    }
+    let now = shell.ctx.clock.now();
+    let mut state = State::default();
+    for (_, server) in shell.servers.all() {
+        add(&mut state, &Facts::from(&*server), now);
+        let power = server
+            .status
+            .as_ref()
+            .and_then(|s| s.power.as_ref()?.observed.as_deref());
+        let power = power.map_or("None", |word| {
+            let known = ServerState::ALL.iter().find(|s| s.as_str() == word);
+            known.map_or("Unknown", |s| s.as_str())
+        });
+        let power = power.to_owned();
+        *state.power.entry(Power { state: power }).or_default() += 1;
+    }
+    for (_, group) in shell.groups.all() {
+        add(&mut state, &Facts::from(&*group), now);
+    }
+    for (_, config) in shell.configs.all() {
+        add(&mut state, &Facts::from(&*config), now);
+    }
+    for (key, config, view) in shell.accounts.states() {
+        let seen = match config {
+            ConfigState::Unusable(outage) => outage.since,
+            // It is used for deletions alone, and not listed while there are none.
+            ConfigState::Usable { retired: Some(_), .. } => continue,
+            ConfigState::Usable { since, .. } => view.listing.and_then(|l| l.asked_at).unwrap_or(since),
+        };
+        let config = Config {
+            config_namespace: key.namespace,
+            config: key.name,
+        };
+        let age = now.duration_since(seen).as_secs_f64().max(0.0);
+        state.ages.insert(config, age);
+    }
+    Some(state)
+}
+
+fn add(state: &mut State, facts: &Facts<'_>, now: Timestamp) {
+    let kind = facts.kind;
+    let ready = conditions::get(facts.conditions, ConditionType::Ready);
+    let (word, reason) = ready.map_or(("Unknown", "None".to_owned()), |c| {
+        let word = match c.status.as_str() {
+            "True" => "True",
+            "False" => "False",
+            _ => "Unknown",
+        };
+        (word, closed(&c.reason))
+    });
+    let labels = ReadyReason {
+        kind,
+        ready: word.to_owned(),
+        reason: reason.clone(),
+    };
+    *state.objects.entry(labels).or_default() += 1;
+    if let Some(since) = facts.not_ready_since() {
+        let age = now.duration_since(since).as_secs_f64().max(0.0);
+        let oldest = state.oldest.entry(KindReason { kind, reason }).or_default();
+        *oldest = oldest.max(age);
+    }
+    if let Some(stalled) = facts.is_true(ConditionType::Stalled) {
+        let reason = closed(&stalled.reason);
+        *state.stalled.entry(KindReason { kind, reason }).or_default() += 1;
+    }
+}

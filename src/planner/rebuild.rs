@@ -1,0 +1,272 @@
+//! A changed image, installed on the server that is there: only where the text of the wish changed and the policy says
+//! so, since the root disk is erased. What is seen first is recorded, not acted on.
+
+use super::draft::{Draft, Verdict};
+use super::model::{CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
+use super::operation::{Progress, close};
+use super::{AccountFacts, account, group, power, present, stop};
+use crate::api::Reason;
+use crate::api::conditions::{ConditionStatus, bounded};
+use crate::api::server::{Image, ManagementPolicy, PowerWish, RebuildWhen};
+use crate::api::server_status::{Operation, OperationKind};
+
+const KIND: OperationKind = OperationKind::Rebuild;
+/// What marks a stop as the one before an image is installed.
+const STOP: &str = "rebuild";
+/// So often an installation that ended in an error is tried again.
+const TRIES: i32 = 3;
+/// What a text of an image begins with where it names an id.
+const BY_ID: &str = "id:";
+/// The longest text that an operation's record holds.
+const LENGTH: usize = 255;
+
+/// The wished image and its text, where that is another one than the server was made from.
+pub(super) fn changed(d: &Draft<'_>) -> Option<(Image, String)> {
+    let image = d.spec.image.as_ref()?;
+    let made = d.status.image.as_ref()?.requested.as_deref()?;
+    let text = image.text();
+    (text != made).then(|| (image.clone(), text))
+}
+
+/// The changed image that is to be installed, as far as the policies go.
+fn asked_for(d: &Draft<'_>) -> Option<(Image, String)> {
+    let when = d.spec.rebuild.as_ref().map(|r| r.when).unwrap_or_default();
+    let ours = d.spec.management_policy == ManagementPolicy::Full && when == RebuildWhen::OnImageChange;
+    changed(d).filter(|_| ours)
+}
+
+/// Whether a stop is the one before an image is installed, and that is still wanted.
+pub(super) fn stops(d: &Draft<'_>, op: &Operation) -> bool {
+    op.argument.as_deref() == Some(STOP) && asked_for(d).is_some()
+}
+
+/// Installs a changed image, if so wished. `Err` ends the plan.
+pub(super) fn adjust(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+) -> Result<(), Verdict> {
+    let first = d.spec.image.as_ref().map(Image::text);
+    if let Some(known) = &mut d.status.image {
+        known.requested = known.requested.take().or(first);
+    }
+    let Some((image, text)) = asked_for(d) else {
+        if let Some(known) = &mut d.status.image {
+            known.refused = None;
+        }
+        return Ok(());
+    };
+    let can = facts.capabilities;
+    let unsupported = |why: &str| {
+        Verdict::Stalled(
+            Reason::Unsupported,
+            format!("image {text} is not installed: {why}"),
+        )
+    };
+    let known = d.status.image.clone().unwrap_or_default();
+    if known.refused.as_deref() == Some(&text) {
+        let words = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
+        let words = format!("image {text} cannot be installed: {words}");
+        return later(d, Verdict::Stalled(Reason::RebuildFailed, words));
+    }
+    if !can.has(KIND) {
+        let verdict = unsupported("this cloud installs none on a server that exists");
+        return later(d, verdict);
+    }
+    if seen.image_id.is_none() && known.id.is_none() {
+        let verdict = unsupported("the server has no image; its root disk is a volume");
+        return later(d, verdict);
+    }
+    if let Some(reason) = d.gagged(facts) {
+        let verdict = account::held(d, reason, &format!("image {text} is to be installed"));
+        return later(d, verdict);
+    }
+    let what = format!("image {text} is to be installed");
+    let first_stop = seen.state == ServerState::Running
+        && !can.allows(KIND, seen.state)
+        && can.allows(KIND, ServerState::Stopped);
+    let kind = if first_stop { OperationKind::Stop } else { KIND };
+    match present::not_now(d, facts, seen, kind, &what) {
+        None => {}
+        // Power does not wait for an image, unless the cloud is busy with both.
+        Some(verdict @ Verdict::Stalled(..)) => return later(d, verdict),
+        Some(Verdict::Keep) => return Err(power::doing(KIND)),
+        Some(other) => return Err(other),
+    }
+    if seen.state == ServerState::Running
+        && let Some(verdict) = group::member::turn(d)
+    {
+        return Err(verdict);
+    }
+    if first_stop {
+        let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
+        if !stop::send(d, can, id, mode, timeout, Some(STOP.to_owned())) {
+            return Err(stop::unsupported(mode, can));
+        }
+        d.takes.disruption = true;
+        if power::wish(d).0 == PowerWish::Running {
+            power::synced(d, ConditionStatus::False, Reason::Rebuilding, "");
+        }
+        return Err(power::doing(KIND));
+    }
+    send(d, facts, id, image, &text);
+    Err(power::doing(KIND))
+}
+
+/// A person wants what failed to be tried once more, from the first try on.
+pub(super) fn forget(d: &mut Draft<'_>) {
+    if let Some(image) = &mut d.status.image {
+        image.refused = None;
+    }
+    if !d.in_flight() {
+        d.status
+            .operation
+            .take_if(|o| o.kind == KIND && o.attempt >= TRIES);
+    }
+}
+
+/// Says so where nothing worse is said; power goes on.
+fn later(d: &mut Draft<'_>, verdict: Verdict) -> Result<(), Verdict> {
+    d.size_verdict.get_or_insert(verdict);
+    Ok(())
+}
+
+fn send(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, image: Image, text: &str) {
+    let seconds = i64::from(facts.capabilities.deadline(KIND));
+    d.operate(
+        id,
+        KIND,
+        Operate::Image(image),
+        seconds,
+        Some(bounded(text, LENGTH)),
+    );
+}
+
+/// Nothing is under way any more: what came of the installation.
+pub(super) fn ended(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer, accepted: bool) -> Progress {
+    let text = op.argument.clone().unwrap_or_default();
+    let before = d.status.image.as_ref().and_then(|i| i.id.clone());
+    let wanted = text.strip_prefix(BY_ID);
+    let is_there = match (wanted, &seen.image_id) {
+        (Some(id), Some(shown)) => Some(id == shown),
+        // A name that means the same image as before shows nothing.
+        (None, Some(shown)) => before.map(|b| *shown != b).filter(|other| *other || !accepted),
+        (_, None) => None,
+    };
+    match (accepted, is_there) {
+        (_, Some(true)) | (true, None) => done(d, &text, seen),
+        (true, Some(false)) => {
+            let words = format!("the cloud ended the installation of image {text} without effect");
+            give_up(d, op, ErrorClass::Transient, None, &words)
+        }
+        // Nothing is known of the call and nothing shows: it is made again, under the same record.
+        (false, _) => Progress::Closed,
+    }
+}
+
+fn done(d: &mut Draft<'_>, text: &str, seen: &ObservedServer) -> Progress {
+    let wished = d.spec.image.as_ref().map(Image::text);
+    let whole = wished.filter(|w| bounded(w, LENGTH) == text);
+    if let Some(image) = &mut d.status.image {
+        image.requested = Some(whole.unwrap_or_else(|| text.to_owned()));
+        image.id = seen.image_id.clone();
+        image.refused = None;
+    }
+    d.recovered();
+    let note = format!("server {} was installed anew from image {text}", seen.id);
+    d.event(false, Reason::Rebuilt, "Rebuild", note);
+    close(d)
+}
+
+/// It is not tried again by itself.
+fn give_up(
+    d: &mut Draft<'_>,
+    op: &Operation,
+    class: ErrorClass,
+    code: Option<&str>,
+    words: &str,
+) -> Progress {
+    d.failed(class, code, words, None);
+    d.memory.backoff = None;
+    if let Some(image) = &mut d.status.image {
+        image.refused = op.argument.clone();
+    }
+    d.event(true, Reason::RebuildFailed, "Rebuild", words);
+    close(d)
+}
+
+/// A refusal. `true`: it is not tried again by itself.
+pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> bool {
+    use ErrorClass::{Capacity, Forbidden, InvalidSpec, Quota, Unsupported};
+    let secret = error.code.as_deref() == Some(Reason::SecretRefused.as_str());
+    let last = matches!(
+        error.class,
+        InvalidSpec | Unsupported | Quota | Capacity | Forbidden
+    ) && !secret;
+    if last {
+        give_up(d, op, error.class, error.code.as_deref(), &error.message);
+    }
+    last
+}
+
+/// The server is in an error state: whether the cloud offers to try the installation again that we began.
+fn offered(facts: &AccountFacts, seen: &ObservedServer) -> bool {
+    seen.failed_step == Some(FailedStep::Reinstall) && facts.capabilities.allows(KIND, seen.state)
+}
+
+/// An installation ended in an error. The record stays where it is tried again: it counts the tries.
+pub(super) fn failed(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+) -> Progress {
+    if offered(facts, seen) {
+        return Progress::Closed;
+    }
+    let words = seen
+        .fault
+        .as_ref()
+        .map_or("the server is in an error state", |f| f.message.as_str());
+    let class = seen.fault.as_ref().map_or(ErrorClass::Transient, |f| f.class);
+    give_up(d, op, class, None, words)
+}
+
+/// Tries an installation again that is asked for and ended in an error. It erases the disks, so it is done for no other
+/// reason.
+pub(super) fn again(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+    class: ErrorClass,
+    fault: &str,
+) -> Option<Verdict> {
+    let (image, text) = asked_for(d).filter(|_| offered(facts, seen))?;
+    let argument = bounded(&text, LENGTH);
+    let open = d.status.operation.as_ref().filter(|o| o.kind == KIND);
+    let tries = open
+        .filter(|o| o.argument.as_deref() == Some(&argument))
+        .map_or(0, |o| o.attempt);
+    if tries >= TRIES {
+        let words = format!("image {text} was tried {TRIES} times: {fault}");
+        return Some(Verdict::Stalled(Reason::RebuildFailed, words));
+    }
+    if let Some(reason) = d.gagged(facts) {
+        return Some(account::held(d, reason, fault));
+    }
+    match present::not_now(d, facts, seen, KIND, fault) {
+        None => {}
+        Some(Verdict::Keep) => {
+            let words = format!("{fault} {}", d.next_try());
+            return Some(Verdict::Reconciling(Reason::RetryingStep, words));
+        }
+        Some(other) => return Some(other),
+    }
+    send(d, facts, id, image, &text);
+    // The wait before the next try.
+    d.failed(class, None, fault, None);
+    let words = format!("{fault} {}", d.next_try());
+    Some(Verdict::Reconciling(Reason::RetryingStep, words))
+}
