@@ -28,14 +28,15 @@ impl Process {
         Self { child, log }
     }
 
-    /// How many of its calls the cloud has answered, by what it logged: those that change something.
-    pub fn calls(&self) -> usize {
+    /// Its calls that change something and that the cloud has answered, as it logged them. Questions are no calls:
+    /// whoever may no longer act may still look.
+    pub fn calls(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.log).unwrap();
         let answered = |l: &&str| {
             let words = ["the cloud answered", "the cloud refused"];
-            words.iter().any(|w| l.contains(w)) && !l.contains("not sent: ")
+            words.iter().any(|w| l.contains(w)) && !l.contains("not sent: ") && !l.contains("operation=\"Get\"")
         };
-        text.lines().filter(answered).count()
+        text.lines().filter(answered).map(str::to_owned).collect()
     }
 
     /// Whether it has logged these words.
