@@ -62,6 +62,8 @@ reasons! {
         "Look at the ServerGroup that the message names.",
     Joining: "Servers are being added to the group." => "",
     Leaving: "Servers are being taken out of the group." => "",
+    WaitingForTurn: "As many servers of the account are taken down as may be at once; this one waits for its turn." =>
+        "Wait, or raise spec.maxConcurrentDisruptions of the ProviderConfig.",
     WaitingForCloud: "The cloud is busy with this server." => "",
     Recovering: "Something failed and is being tried again." => "Nothing; the message has the cloud's words.",
     CreateFailed: "The creation failed and is tried again." =>

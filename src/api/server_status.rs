@@ -130,6 +130,11 @@ pub struct PowerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub last_transition_time: Option<Timestamp>,
+    /// When this server was seen running or stopped for the first time (RFC 3339): from then on it is no failed
+    /// creation, whatever becomes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub first_settled_time: Option<Timestamp>,
 }
 
 /// The image that was asked for and the one in use.

@@ -4,23 +4,15 @@ use std::io::{self, Write};
 
 use clap::Args;
 
+use super::scope::Scope;
 use crate::runtime::{clients, doctor};
 
 /// Asks the cluster whether it serves the definitions, and allows what the controller does. Changes nothing.
 /// Access to the cluster is found as `run` finds it.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// A namespace that is served; may be given several times. All namespaces if absent.
-    #[arg(
-        long = "namespace",
-        env = "EVENKEEL_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACE"
-    )]
-    namespaces: Vec<String>,
-    /// Where the lease and the installation's id are kept: the pod's own namespace, or evenkeel-system.
-    #[arg(long, env = "EVENKEEL_LEASE_NAMESPACE", value_name = "NAMESPACE")]
-    lease_namespace: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
 }
 
 /// Why the cluster is not fit, or cannot be asked.
@@ -43,8 +35,7 @@ impl DoctorArgs {
     /// # Errors
     /// The controller could not work here.
     pub async fn run(self) -> Result<(), DoctorError> {
-        let served: Vec<String> = self.namespaces.into_iter().filter(|n| !n.is_empty()).collect();
-        let own = self.lease_namespace.filter(|n| !n.is_empty());
+        let (served, own) = self.scope.named();
         let found = doctor::examine(&served, own).await?;
         let mut out = io::stdout().lock();
         for finding in &found {

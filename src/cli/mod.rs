@@ -4,6 +4,7 @@ pub mod crds;
 pub mod docs;
 pub mod doctor;
 pub mod run;
+pub mod scope;
 #[cfg(feature = "sim")]
 pub mod sim;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::CliError;
+use super::scope::Scope;
 use crate::runtime::logging::{self, LogFormat};
 use crate::runtime::{self, Options};
 
@@ -12,17 +13,8 @@ use crate::runtime::{self, Options};
 /// RUST_LOG sets what is logged.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// A namespace to serve; may be given several times. All namespaces if absent.
-    #[arg(
-        long = "namespace",
-        env = "EVENKEEL_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACE"
-    )]
-    namespaces: Vec<String>,
-    /// Where the lease and the installation's id are kept: the pod's own namespace, or evenkeel-system.
-    #[arg(long, env = "EVENKEEL_LEASE_NAMESPACE", value_name = "NAMESPACE")]
-    lease_namespace: Option<String>,
+    #[command(flatten)]
+    scope: Scope,
     /// The id of this installation, as after a disaster; made and kept in a ConfigMap if absent. It is in the
     /// marks of every server: another id makes this controller a stranger to them.
     #[arg(long, env = "EVENKEEL_INSTALLATION_ID", value_name = "ID", value_parser = installation_id)]
@@ -54,9 +46,10 @@ impl RunArgs {
     /// It cannot begin.
     pub fn run(self) -> Result<(), CliError> {
         logging::install(self.log_format);
+        let (namespaces, lease_namespace) = self.scope.named();
         let options = Options {
-            namespaces: self.namespaces.into_iter().filter(|n| !n.is_empty()).collect(),
-            lease_namespace: self.lease_namespace.filter(|n| !n.is_empty()),
+            namespaces,
+            lease_namespace,
             installation_id: self.installation_id,
             allow_insecure_endpoints: self.allow_insecure_endpoints,
             admin_address: self.admin_address,

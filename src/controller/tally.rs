@@ -7,7 +7,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use super::Shell;
 use super::accounts::ConfigState;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
-use crate::api::server_status::CreateAttempt;
 use crate::api::{ProviderConfig, Reason, Server, ServerGroup};
 use crate::observer::metrics::labels::{Config, Kind, KindReason, OperationEnded, Power, ReadyReason};
 use crate::observer::metrics::{Metrics, State};
@@ -26,51 +25,27 @@ pub(super) struct Facts<'a> {
     conditions: &'a [Condition],
 }
 
-impl<'a> From<&'a Server> for Facts<'a> {
-    fn from(server: &'a Server) -> Self {
-        let kind = "Server";
-        let created = created(&server.metadata);
-        server.status.as_ref().map_or(
-            Self {
-                kind,
-                created,
-                ..Self::default()
-            },
-            |s| Self {
-                kind,
-                created,
-                id: s.id.as_deref(),
-                operation: s.operation.as_ref().map(|o| (o.id.as_str(), o.kind.as_str())),
-                create: attempt(s.create_attempt.as_ref()),
-                failed: s.failure.is_some(),
-                conditions: &s.conditions,
-            },
-        )
-    }
+/// Servers and groups have the same of it.
+macro_rules! from_declared {
+    ($($object:ident),*) => {$(
+        impl<'a> From<&'a $object> for Facts<'a> {
+            fn from(object: &'a $object) -> Self {
+                let status = object.status.as_ref();
+                let operation = status.and_then(|s| s.operation.as_ref());
+                Self {
+                    kind: stringify!($object),
+                    created: created(&object.metadata),
+                    id: status.and_then(|s| s.id.as_deref()),
+                    operation: operation.map(|o| (o.id.as_str(), o.kind.as_str())),
+                    create: status.and_then(|s| s.create_attempt.as_ref()).map(|a| a.n),
+                    failed: status.is_some_and(|s| s.failure.is_some()),
+                    conditions: status.map_or(&[], |s| &s.conditions),
+                }
+            }
+        }
+    )*};
 }
-
-impl<'a> From<&'a ServerGroup> for Facts<'a> {
-    fn from(group: &'a ServerGroup) -> Self {
-        let kind = "ServerGroup";
-        let created = created(&group.metadata);
-        group.status.as_ref().map_or(
-            Self {
-                kind,
-                created,
-                ..Self::default()
-            },
-            |s| Self {
-                kind,
-                created,
-                id: s.id.as_deref(),
-                operation: s.operation.as_ref().map(|o| (o.id.as_str(), o.kind.as_str())),
-                create: attempt(s.create_attempt.as_ref()),
-                failed: s.failure.is_some(),
-                conditions: &s.conditions,
-            },
-        )
-    }
-}
+from_declared!(Server, ServerGroup);
 
 impl<'a> From<&'a ProviderConfig> for Facts<'a> {
     fn from(config: &'a ProviderConfig) -> Self {
@@ -100,10 +75,6 @@ impl Facts<'_> {
 
 fn created(meta: &ObjectMeta) -> Option<Timestamp> {
     meta.creation_timestamp.as_ref().map(|t| t.0)
-}
-
-fn attempt(attempt: Option<&CreateAttempt>) -> Option<i32> {
-    attempt.map(|a| a.n)
 }
 
 /// Only words of the closed set are labels: a status can be written by others.

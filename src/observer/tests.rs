@@ -52,6 +52,7 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     stop_kinds: &[],
     soft_stop_limit: None,
     restart_modes: &[],
+    silent_restart: false,
     live_resize: false,
     resize_stops_by_itself: true,
     resize_confirm: true,

@@ -307,6 +307,10 @@ impl<'a> Draft<'a> {
         if seen.busy || seen.state.is_transitional() {
             return;
         }
+        if matches!(seen.state, ServerState::Running | ServerState::Stopped) {
+            let now = conditions::to_seconds(self.input.now);
+            power.first_settled_time.get_or_insert(now);
+        }
         self.status.provider_id = Some(seen.provider_id.clone());
         self.status.size = seen
             .size

@@ -167,6 +167,9 @@ fn forget(d: &mut Draft<'_>, id: &str) {
     d.status.previous_ids.drain(..surplus);
     d.status.id = None;
     d.status.provider_id = None;
+    if let Some(power) = &mut d.status.power {
+        power.first_settled_time = None;
+    }
     d.status.operation = None;
     d.status.resize = None;
     d.status.addresses.clear();

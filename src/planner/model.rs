@@ -236,6 +236,8 @@ pub struct Capabilities {
     pub soft_stop_limit: Option<u32>,
     /// The ways to restart.
     pub restart_modes: &'static [PowerOffMode],
+    /// Whether a restart shows nothing at first: the server reads `Running` until its guest goes down.
+    pub silent_restart: bool,
     /// Whether the size of a running guest can be changed without stopping it.
     pub live_resize: bool,
     /// Whether the cloud stops and starts the guest by itself when a running server is resized.

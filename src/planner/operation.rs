@@ -15,21 +15,15 @@ use crate::api::server_status::{Failure, Operation, OperationKind};
 const VISIBLE_WITHIN: i64 = 3;
 /// Seconds after which a call of which nothing is known counts as lost.
 const LOST_AFTER: i64 = 15;
-
-/// Seconds after which a call of which nothing is known counts as lost: one that erases a disk is waited out for as long
-/// as a call may take effect late.
-fn lost_after(facts: &AccountFacts, op: &Operation) -> i64 {
-    match op.kind {
-        OperationKind::Rebuild => i64::from(facts.capabilities.create_settle_seconds),
-        _ => LOST_AFTER,
-    }
-}
-
+/// So many refusals in a row of a server that is at rest are no passing ones.
+const STUBBORN: u32 = 5;
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
 
 /// The argument of an operation that puts a change from outside back.
 pub(super) const DRIFT: &str = "drift";
+/// The argument of a start that ends what a server was stopped for.
+pub(super) const CHANGED: &str = "changed";
 
 /// Operations whose wish lasts: they are tried again under the same record.
 const POWER: &[OperationKind] = &[
@@ -57,13 +51,28 @@ pub(super) enum Progress {
     Closed,
 }
 
+/// Seconds after which a call of which nothing is known counts as lost: one that erases a disk is waited out for as long
+/// as a call may take effect late.
+fn lost_after(facts: &AccountFacts, op: &Operation) -> i64 {
+    match op.kind {
+        OperationKind::Rebuild => i64::from(facts.capabilities.create_settle_seconds),
+        _ => LOST_AFTER,
+    }
+}
+
+/// Whether the server is down, or goes down, for a change of ours while this lasts.
+fn takes_down(d: &Draft<'_>, op: &Operation) -> bool {
+    let restores = op.kind == OperationKind::Start && op.argument.as_deref() == Some(CHANGED);
+    op.kind.disrupts() || restores || stop::Purpose::of(d, op).is_some()
+}
+
 pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Progress {
     let Some(op) = d.status.operation.clone() else {
         return Progress::Closed;
     };
     let outcome = d.outcome(&key_of(&op)).cloned();
     d.busy = true;
-    d.takes.disruption = op.kind.disrupts();
+    d.takes.disruption = takes_down(d, &op) || stop::for_a_change(d, seen);
     // Its trouble says nothing of the other aspect.
     d.said.push(if POWER.contains(&op.kind) {
         ConditionType::SizeSynced
@@ -128,9 +137,12 @@ fn judge(
             return Progress::Open(saying(d, op.kind));
         }
         if stop::asked_softly(op) {
-            // The guest had its time: the harder stop follows under the same record.
-            return Progress::Closed;
+            return stop::escalate(d, facts, op, seen).map_or(Progress::Closed, Progress::Open);
         }
+    }
+    if let Some(until) = restart::silent_until(d, facts, op, seen).filter(|until| d.now() < *until) {
+        d.again(until);
+        return Progress::Open(saying(d, op.kind));
     }
     // Some clouds stop and start a guest to restart it: that stop is no drift.
     let restarts = op.kind == OperationKind::Restart && seen.state == ServerState::Stopped && !overdue;
@@ -159,7 +171,7 @@ fn judge(
     // Nothing is under way and nothing came of it.
     match op.kind {
         OperationKind::Resize if accepted => resize::without_effect(d, op),
-        OperationKind::Restart => restart::ended(d, op),
+        OperationKind::Restart => restart::ended(d, facts, op),
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
         OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
         OperationKind::Start if resize::start_failed(d, op, None) => close(d),
@@ -215,10 +227,12 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
 }
 
 fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
-    // The words of a resize that failed are still true when power is put back after it.
+    // The words of a change that failed are still true when power is put back after it.
     let resize_failed = d.status.resize.as_ref().is_some_and(|r| r.failed_size.is_some());
+    let rebuild_failed = d.status.image.as_ref().is_some_and(|i| i.refused.is_some());
+    let failed = resize_failed || rebuild_failed || settings::any_refused(d);
     let on_error = |f: &Failure| f.code.as_deref() == Some("onError");
-    if !resize_failed && !d.status.failure.as_ref().is_some_and(on_error) {
+    if !failed && !d.status.failure.as_ref().is_some_and(on_error) {
         d.status.failure = None;
     }
     d.memory.backoff = None;
@@ -283,10 +297,10 @@ fn refused(
     if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
         return close(d);
     }
-    if op.kind == OperationKind::Modify && settings::refused(d, op, error) {
+    if op.kind == OperationKind::Modify && settings::refused(d, op, &stubborn(d, seen, error)) {
         return close(d);
     }
-    if op.kind == OperationKind::Rebuild && rebuild::refused(d, op, error) {
+    if op.kind == OperationKind::Rebuild && rebuild::refused(d, op, &stubborn(d, seen, error)) {
         return Progress::Closed;
     }
     if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
@@ -343,6 +357,17 @@ fn refused(
     Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)))
 }
 
+/// A refusal by a cloud that calls itself busy with a server that is at rest: after some in a row it is one of the wish.
+fn stubborn(d: &Draft<'_>, seen: &ObservedServer, error: &CloudError) -> CloudError {
+    let again = d.memory.backoff.as_ref();
+    let again = again.is_some_and(|b| b.class == ErrorClass::Busy && b.count >= STUBBORN);
+    let mut error = error.clone();
+    if error.class == ErrorClass::Busy && again && !seen.busy {
+        error.class = ErrorClass::InvalidSpec;
+    }
+    error
+}
+
 /// A power operation that was refused and waits for its next try.
 fn between_tries(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
     d.busy = false;
@@ -386,14 +411,16 @@ pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
 fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
     let wish = ServerState::of_wish(power::wish(d).0);
     match op.kind {
+        // Where nobody wishes for a power state, it is put back.
+        OperationKind::Start if op.argument.as_deref() == Some(CHANGED) => wish == Some(ServerState::Stopped),
         OperationKind::Start => wish != Some(ServerState::Running),
         OperationKind::Stop => {
-            wish != Some(ServerState::Stopped)
-                && !d.deleting()
-                && !resize::stopping(d)
-                && !settings::stops(op)
-                && !rebuild::stops(d, op)
-                && !restart::stops(op)
+            let purpose = stop::Purpose::of(d, op);
+            let needed = match purpose {
+                Some(stop::Purpose::Rebuild) => rebuild::wanted(d),
+                other => other.is_some(),
+            };
+            wish != Some(ServerState::Stopped) && !d.deleting() && !needed
         }
         _ => false,
     }

@@ -218,8 +218,14 @@ fn act(
     }
     // Told when it is done; until then the record says what it is for.
     let open = d.status.operation.as_ref().filter(|o| o.kind == kind);
-    let drift = corrects || open.is_some_and(|o| o.argument.as_deref() == Some(operation::DRIFT));
-    let argument = drift.then(|| operation::DRIFT.to_owned());
+    let purpose = open.and_then(|o| o.argument.as_deref());
+    let argument = if corrects || purpose == Some(operation::DRIFT) {
+        Some(operation::DRIFT)
+    } else {
+        let restores = kind == OperationKind::Start && d.takes.disruption;
+        restores.then_some(operation::CHANGED)
+    };
+    let argument = argument.map(str::to_owned);
     let can = facts.capabilities;
     let seconds = i64::from(can.deadline(kind));
     if kind == OperationKind::Stop {
@@ -239,6 +245,24 @@ fn act(
         Some(op) if op.deadline <= d.now() => operation::timeout(op),
         _ => operation::saying(d, kind),
     }
+}
+
+/// Starts a server that was stopped for a change, where no power wish does it. `Err`: why it cannot be now.
+pub(super) fn put_back(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+    what: &str,
+) -> Result<(), Verdict> {
+    let kind = OperationKind::Start;
+    if let Some(verdict) = present::not_now(d, facts, seen, kind, what) {
+        return Err(verdict);
+    }
+    let how = start(d, facts.capabilities);
+    let seconds = i64::from(facts.capabilities.deadline(kind));
+    d.operate(id, kind, how, seconds, Some(operation::CHANGED.to_owned()));
+    Ok(())
 }
 
 /// A start, with what the wish says of the place.

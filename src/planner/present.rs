@@ -6,7 +6,7 @@ use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState}
 use super::operation::Progress;
 use super::{
     AccountFacts, account, create, details, group, import, missing, operation, power, rebuild, resize,
-    restart, retry, settings,
+    restart, retry, settings, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -43,6 +43,8 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
     if let Some(verdict) = unsettled(d, facts, id, &seen) {
         return verdict;
     }
+    // It keeps its place until it is back.
+    d.takes.disruption |= stop::for_a_change(d, &seen);
     resize::adjust(d, facts, id, &seen)
         .and_then(|()| rebuild::adjust(d, facts, id, &seen))
         .and_then(|()| settings::before_power(d, facts, id, &seen))
@@ -132,7 +134,15 @@ fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
                 .unwrap_or_else(|| stalled(format!("server {id} is in an error state: {fault}"))),
         };
     }
-    let never_ran = !seen.launched && d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
+    let was_seen_whole = d
+        .status
+        .power
+        .as_ref()
+        .is_some_and(|p| p.first_settled_time.is_some());
+    let never_ran = !seen.launched
+        && !was_seen_whole
+        && d.spec.import.is_none()
+        && d.status.create_attempts.unwrap_or(0) > 0;
     let full = d.spec.management_policy == ManagementPolicy::Full;
     if never_ran && full {
         d.takes.create = true;
@@ -250,14 +260,27 @@ pub(super) fn not_now(
         d.list_after = Some(d.now());
         return Some(Verdict::Keep);
     }
-    if kind.disrupts() && !facts.disruptions_free {
-        d.again(d.after(1));
-        return Some(Verdict::Keep);
+    // One that stands still is not taken down any more.
+    if kind.disrupts()
+        && seen.state != ServerState::Stopped
+        && let Some(verdict) = no_place(d, facts)
+    {
+        return Some(verdict);
     }
     if d.backing_off() {
         return Some(operation::refusal(d).unwrap_or(Verdict::Keep));
     }
     None
+}
+
+/// Why no more servers of the account may be taken down now, if so.
+pub(super) fn no_place(d: &mut Draft<'_>, facts: &AccountFacts) -> Option<Verdict> {
+    if facts.disruptions_free || d.takes.disruption {
+        return None;
+    }
+    d.again(d.after(1));
+    let reason = Reason::WaitingForTurn;
+    Some(Verdict::Reconciling(reason, reason.meaning().to_owned()))
 }
 
 /// Our marks, where they are missing: after an import, or taken off by somebody.

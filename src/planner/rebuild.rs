@@ -4,15 +4,14 @@
 use super::draft::{Draft, Verdict};
 use super::model::{CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
+use super::stop::Purpose;
 use super::{AccountFacts, account, group, power, present, stop};
 use crate::api::Reason;
-use crate::api::conditions::{ConditionStatus, bounded};
-use crate::api::server::{Image, ManagementPolicy, PowerWish, RebuildWhen};
+use crate::api::conditions::bounded;
+use crate::api::server::{Image, ManagementPolicy, RebuildWhen};
 use crate::api::server_status::{Operation, OperationKind};
 
 const KIND: OperationKind = OperationKind::Rebuild;
-/// What marks a stop as the one before an image is installed.
-const STOP: &str = "rebuild";
 /// So often an installation that ended in an error is tried again.
 const TRIES: i32 = 3;
 /// What a text of an image begins with where it names an id.
@@ -32,12 +31,12 @@ pub(super) fn changed(d: &Draft<'_>) -> Option<(Image, String)> {
 fn asked_for(d: &Draft<'_>) -> Option<(Image, String)> {
     let when = d.spec.rebuild.as_ref().map(|r| r.when).unwrap_or_default();
     let ours = d.spec.management_policy == ManagementPolicy::Full && when == RebuildWhen::OnImageChange;
-    changed(d).filter(|_| ours)
+    ours.then(|| changed(d)).flatten()
 }
 
-/// Whether a stop is the one before an image is installed, and that is still wanted.
-pub(super) fn stops(d: &Draft<'_>, op: &Operation) -> bool {
-    op.argument.as_deref() == Some(STOP) && asked_for(d).is_some()
+/// Whether an image is to be installed, as far as the policies go.
+pub(super) fn wanted(d: &Draft<'_>) -> bool {
+    asked_for(d).is_some()
 }
 
 /// Installs a changed image, if so wished. `Err` ends the plan.
@@ -47,9 +46,10 @@ pub(super) fn adjust(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<(), Verdict> {
-    let first = d.spec.image.as_ref().map(Image::text);
-    if let Some(known) = &mut d.status.image {
-        known.requested = known.requested.take().or(first);
+    if let Some(known) = &mut d.status.image
+        && known.requested.is_none()
+    {
+        known.requested = d.spec.image.as_ref().map(Image::text);
     }
     let Some((image, text)) = asked_for(d) else {
         if let Some(known) = &mut d.status.image {
@@ -86,6 +86,10 @@ pub(super) fn adjust(
     let first_stop = seen.state == ServerState::Running
         && !can.allows(KIND, seen.state)
         && can.allows(KIND, ServerState::Stopped);
+    if seen.state == ServerState::Running && !first_stop && stop::open(d) {
+        // What is being stopped is installed when it stands still.
+        return Ok(());
+    }
     let kind = if first_stop { OperationKind::Stop } else { KIND };
     match present::not_now(d, facts, seen, kind, &what) {
         None => {}
@@ -100,14 +104,7 @@ pub(super) fn adjust(
         return Err(verdict);
     }
     if first_stop {
-        let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
-        if !stop::send(d, can, id, mode, timeout, Some(STOP.to_owned())) {
-            return Err(stop::unsupported(mode, can));
-        }
-        d.takes.disruption = true;
-        if power::wish(d).0 == PowerWish::Running {
-            power::synced(d, ConditionStatus::False, Reason::Rebuilding, "");
-        }
+        stop::first(d, facts, id, d.spec.power_off.mode, Purpose::Rebuild)?;
         return Err(power::doing(KIND));
     }
     send(d, facts, id, image, &text);
@@ -250,6 +247,8 @@ pub(super) fn again(
         .filter(|o| o.argument.as_deref() == Some(&argument))
         .map_or(0, |o| o.attempt);
     if tries >= TRIES {
+        // The record stays, so that nobody begins to count anew; nothing is under way.
+        (d.busy, d.takes.disruption) = (false, false);
         let words = format!("image {text} was tried {TRIES} times: {fault}");
         return Some(Verdict::Stalled(Reason::RebuildFailed, words));
     }

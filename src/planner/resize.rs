@@ -6,6 +6,7 @@ mod hot;
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
+use super::stop::Purpose;
 use super::{AccountFacts, account, group, power, present, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
@@ -118,7 +119,8 @@ pub(super) fn adjust(
     let stopped = seen.state == ServerState::Stopped;
     let running = seen.state == ServerState::Running;
     let by_itself = facts.capabilities.resize_stops_by_itself;
-    let hot = running && hot::possible(d, facts.capabilities, &size, seen);
+    // What is being stopped gets its size when it stands still.
+    let hot = running && !stop::open(d) && hot::possible(d, facts.capabilities, &size, seen);
     let go = match d.spec.resize.when {
         _ if d.spec.management_policy != ManagementPolicy::Full => Err(waits(Reason::Observing)),
         ResizeWhen::Manual => Err(waits(Reason::PendingApproval)),
@@ -163,6 +165,9 @@ pub(super) fn adjust(
         synced(d, ConditionStatus::False, reason, &text);
         return Err(verdict);
     }
+    if stop_first {
+        stop::first(d, facts, id, d.spec.power_off.mode, Purpose::Resize)?;
+    }
     let restore_to = d.status.resize.take().and_then(|r| r.restore_to);
     let restore_to = if running && !hot {
         Some(ServerState::Running.as_str().to_owned())
@@ -181,14 +186,7 @@ pub(super) fn adjust(
         awaiting_since: None,
         failed_size: None,
     });
-    if stop_first {
-        power::synced(d, ConditionStatus::False, Reason::Resizing, "");
-        let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
-        if !stop::send(d, facts.capabilities, id, mode, timeout, None) {
-            return Err(stop::unsupported(mode, facts.capabilities));
-        }
-        d.takes.disruption = true;
-    } else {
+    if !stop_first {
         let seconds = i64::from(facts.capabilities.deadline(kind));
         d.operate(id, kind, Operate::Size(size), seconds, Some(text));
     }
@@ -320,11 +318,7 @@ fn restore(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         return Ok(());
     }
     let kind = OperationKind::Start;
-    if let Some(verdict) = present::not_now(d, facts, seen, kind, "power is put back after a resize") {
-        return Err(verdict);
-    }
-    let how = power::start(d, facts.capabilities);
-    d.operate(id, kind, how, i64::from(facts.capabilities.deadline(kind)), None);
+    power::put_back(d, facts, id, seen, "power is put back after a resize")?;
     Err(power::doing(kind))
 }
 

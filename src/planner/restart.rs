@@ -1,11 +1,14 @@
 //! One restart for each new token, never two.
 
-use super::draft::{Draft, Verdict};
+use jiff::Timestamp;
+
+use super::draft::{Draft, Verdict, later};
 use super::model::{ObservedServer, ServerState, StopKind};
 use super::operation::{Progress, close};
+use super::stop::Purpose;
 use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
-use crate::api::conditions::{ConditionStatus, to_seconds};
+use crate::api::conditions::to_seconds;
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
@@ -18,14 +21,6 @@ const DONE: &str = "Done";
 const UNVERIFIED: &str = "Unverified";
 const NOT_APPLICABLE: &str = "NotApplicable";
 
-/// What marks a stop as the first half of a restart.
-const STOP: &str = "restart";
-
-/// Whether a stop is the first half of a restart.
-pub(super) fn stops(op: &Operation) -> bool {
-    op.kind == OperationKind::Stop && op.argument.as_deref() == Some(STOP)
-}
-
 /// A token that was not handled yet. `Err` ends the plan.
 pub(super) fn handle(
     d: &mut Draft<'_>,
@@ -33,6 +28,10 @@ pub(super) fn handle(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<(), Verdict> {
+    if d.status.restart.as_ref().is_some_and(|r| r.outcome == STOPPING) {
+        // What was begun is ended, also where nobody asks for it any more.
+        return halfway(d, facts, id, seen);
+    }
     let Some(wanted) = d.spec.restart.clone() else {
         return Ok(());
     };
@@ -42,7 +41,6 @@ pub(super) fn handle(
             note(d, &wanted.token, RECORDED);
             return Ok(());
         }
-        Some(last) if last.outcome == STOPPING => return halfway(d, facts, id, seen),
         Some(last) if last.token == wanted.token && last.outcome != RETRYING => return Ok(()),
         Some(_) => {}
     }
@@ -84,12 +82,14 @@ pub(super) fn handle(
         return Err(verdict);
     }
     if by_stop {
+        stop::first(d, facts, id, PowerOffMode::SoftThenHard, Purpose::Restart)?;
         note(d, &wanted.token, STOPPING);
-        return Err(stop_first(d, facts, id));
+        return Err(power::doing(OperationKind::Restart));
     }
     note(d, &wanted.token, RESTARTING);
-    let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
     let timeout = d.spec.power_off.timeout.as_secs();
+    let seconds = facts.capabilities.deadline(OperationKind::Restart);
+    let seconds = i64::from(seconds.max(patience(wanted.mode, timeout)));
     let how = power::restart(d, facts.capabilities, wanted.mode, timeout);
     d.operate(id, OperationKind::Restart, how, seconds, Some(wanted.token));
     Err(power::doing(OperationKind::Restart))
@@ -106,50 +106,62 @@ fn by_stop(d: &Draft<'_>, facts: &AccountFacts, mode: PowerOffMode) -> bool {
             .all(|k| can.stop_kinds.contains(k))
 }
 
-fn stop_first(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
-    let (mode, timeout) = (PowerOffMode::SoftThenHard, d.spec.power_off.timeout.as_secs());
-    if !stop::send(d, facts.capabilities, id, mode, timeout, Some(STOP.to_owned())) {
-        return stop::unsupported(mode, facts.capabilities);
-    }
-    d.takes.disruption = true;
-    // That it stands still is no drift.
-    power::synced(d, ConditionStatus::False, Reason::Restarting, "");
-    power::doing(OperationKind::Restart)
+/// Seconds after which a restart was carried out by the cloud at the latest.
+fn patience(mode: PowerOffMode, timeout: u32) -> u32 {
+    let asks = mode != PowerOffMode::Hard;
+    stop::CUT.saturating_add(if asks { timeout } else { 0 })
+}
+
+/// Until when a running server may still go down for a restart, where the cloud shows nothing before that.
+pub(super) fn silent_until(
+    d: &Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+) -> Option<Timestamp> {
+    let silent = facts.capabilities.silent_restart
+        && is_token(d, op)
+        && seen.state == ServerState::Running
+        && !went_down(d, op.started_at);
+    let timeout = d.spec.power_off.timeout.as_secs();
+    silent.then(|| later(op.started_at, i64::from(patience(mode(d), timeout))))
+}
+
+fn mode(d: &Draft<'_>) -> PowerOffMode {
+    d.spec.restart.as_ref().map(|r| r.mode).unwrap_or_default()
+}
+
+/// Whether the server was seen in another state since.
+fn went_down(d: &Draft<'_>, since: Timestamp) -> bool {
+    let changed = d.status.power.as_ref().and_then(|p| p.last_transition_time);
+    changed.is_some_and(|at| at > since)
 }
 
 /// The first half of a restart goes on, or is done. `Err` ends the plan.
 fn halfway(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Result<(), Verdict> {
-    let stops = d.status.operation.as_ref().is_some_and(stops);
-    let unmanaged = power::wish(d).0 == PowerWish::Unmanaged;
     if d.gagged(facts).is_some() {
         return Ok(());
     }
+    let Some(begun) = d.status.restart.clone() else {
+        return Ok(());
+    };
     match seen.state {
-        // The guest had its time.
-        ServerState::Running if stops => {
-            match present::not_now(d, facts, seen, OperationKind::Stop, "a restart is asked for") {
-                Some(verdict) => Err(verdict),
-                None => Err(stop_first(d, facts, id)),
-            }
-        }
-        ServerState::Running => {
-            let token = d
-                .status
-                .restart
-                .as_ref()
-                .map(|r| r.token.clone())
-                .unwrap_or_default();
-            finished(d, &token);
+        ServerState::Running if went_down(d, begun.at) => {
+            finished(d, &begun.token);
             Ok(())
         }
-        // Where a power wish does it, it does it.
-        ServerState::Stopped if unmanaged => {
-            let kind = OperationKind::Start;
-            if let Some(verdict) = present::not_now(d, facts, seen, kind, "a restart is half done") {
+        // Nothing that came between them has done it.
+        ServerState::Running => {
+            let kind = OperationKind::Stop;
+            if let Some(verdict) = present::not_now(d, facts, seen, kind, "a restart is asked for") {
                 return Err(verdict);
             }
-            let how = power::start(d, facts.capabilities);
-            d.operate(id, kind, how, i64::from(facts.capabilities.deadline(kind)), None);
+            stop::first(d, facts, id, PowerOffMode::SoftThenHard, Purpose::Restart)?;
+            Err(power::doing(OperationKind::Restart))
+        }
+        // Where a power wish does it, it does it.
+        ServerState::Stopped if power::wish(d).0 == PowerWish::Unmanaged => {
+            power::put_back(d, facts, id, seen, "a restart is half done")?;
             Err(power::doing(OperationKind::Restart))
         }
         _ => Ok(()),
@@ -163,8 +175,11 @@ fn finished(d: &mut Draft<'_>, token: &str) {
 }
 
 /// The restart was accepted and nothing is under way any more.
-pub(super) fn ended(d: &mut Draft<'_>, op: &Operation) -> Progress {
-    if d.memory.sent.is_none() {
+pub(super) fn ended(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation) -> Progress {
+    // A guest that was only asked may have refused, and a cloud that shows nothing of that says nothing.
+    let ignored =
+        facts.capabilities.silent_restart && mode(d) == PowerOffMode::Soft && !went_down(d, op.started_at);
+    if d.memory.sent.is_none() || (is_token(d, op) && ignored) {
         return unverified(d, op);
     }
     if is_token(d, op) {

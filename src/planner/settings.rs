@@ -6,14 +6,13 @@ use super::model::{
     CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState, WantedAttribute,
 };
 use super::operation::{Progress, close};
+use super::stop::Purpose;
 use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish, ResizeWhen};
 use crate::api::server_status::{AppliedStatus, Operation, OperationKind, SettingStatus};
 
-/// What marks a stop as the one before settings are changed.
-const STOP: &str = "settings";
 /// Characters of a text that are kept.
 const LENGTH: usize = 512;
 /// So many settings are remembered.
@@ -196,7 +195,8 @@ pub(super) fn before_power(
             Reason::Modifying.meaning(),
         );
     }
-    if changed.is_empty() {
+    // What is being stopped is changed when it stands still.
+    if changed.is_empty() || (!stops && !stopped && stop::open(d)) {
         return Ok(());
     }
     let kind = if stops {
@@ -223,7 +223,8 @@ pub(super) fn before_power(
             }
             return Err(verdict);
         }
-        return Err(stop_first(d, facts, id));
+        stop::first(d, facts, id, d.spec.power_off.mode, Purpose::Settings)?;
+        return Err(power::doing(OperationKind::Modify));
     }
     if changed.iter().any(|w| !w.alone) {
         changed.retain(|w| !w.alone);
@@ -251,21 +252,6 @@ pub(super) fn before_power(
     Err(power::doing(kind))
 }
 
-fn stop_first(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
-    let (mode, timeout) = (d.spec.power_off.mode, d.spec.power_off.timeout.as_secs());
-    if !stop::send(d, facts.capabilities, id, mode, timeout, Some(STOP.to_owned())) {
-        return stop::unsupported(mode, facts.capabilities);
-    }
-    d.takes.disruption = true;
-    power::synced(d, ConditionStatus::False, Reason::Modifying, "");
-    power::doing(OperationKind::Modify)
-}
-
-/// Whether a stop is the one before settings are changed.
-pub(super) fn stops(op: &Operation) -> bool {
-    op.argument.as_deref() == Some(STOP)
-}
-
 /// The settings that an operation sends.
 fn sent<'s>(d: &'s mut Draft<'_>, op: &Operation) -> impl Iterator<Item = &'s mut SettingStatus> {
     let names = op.argument.clone().unwrap_or_default();
@@ -283,11 +269,16 @@ pub(super) fn ended(
     seen: &ObservedServer,
     accepted: bool,
 ) -> Progress {
-    let names: Vec<String> = sent(d, op).map(|s| s.name.clone()).collect();
-    let proofs: Vec<bool> = wanted(d, facts)
-        .iter()
-        .filter(|w| w.verified && names.iter().any(|n| n == w.name))
-        .filter_map(|w| seen.attributes.get(w.name).map(|shown| fits(w, shown)))
+    let mut wanted = wanted(d, facts);
+    wanted.retain(|w| w.verified);
+    // What was sent, whatever is wished for by now.
+    let proofs: Vec<bool> = sent(d, op)
+        .filter_map(|s| {
+            let wish = wanted.iter().find(|w| w.name == s.name)?.clone();
+            let value = s.text.clone()?;
+            let shown = seen.attributes.get(wish.name)?;
+            Some(fits(&WantedAttribute { value, ..wish }, shown))
+        })
         .collect();
     let gave_up = seen.state == ServerState::Error && seen.failed_step == Some(FailedStep::Settings);
     if accepted && (proofs.contains(&false) || (gave_up && proofs.is_empty())) {
@@ -312,6 +303,12 @@ pub(super) fn ended(
         sent(d, op).for_each(|s| s.text = None);
     }
     close(d)
+}
+
+/// Whether the cloud refused one for good.
+pub(super) fn any_refused(d: &Draft<'_>) -> bool {
+    let mut settings = d.status.applied.iter().flat_map(|a| &a.settings);
+    settings.any(|s| s.refused.is_some())
 }
 
 /// A refusal. `true`: it is not tried again by itself.

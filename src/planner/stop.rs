@@ -1,18 +1,135 @@
 //! How a server is stopped: by asking its guest, by cutting the power, or by one after the other, on the cloud's
-//! clock or on ours.
+//! clock or on ours; and the stop that comes before a change.
 
 use jiff::Timestamp;
 
 use super::draft::{Draft, Verdict};
-use super::model::{Capabilities, Operate, StopKind};
-use super::{AccountFacts, restart};
+use super::model::{Capabilities, ObservedServer, Operate, ServerState, StopKind};
+use super::{AccountFacts, operation, power, present, resize};
 use crate::api::Reason;
-use crate::api::conditions::to_seconds;
+use crate::api::conditions::{self, ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::PowerOffMode;
 use crate::api::server_status::{Operation, OperationKind};
 
 /// Seconds that cutting the power may take, beyond the time that the guest is given.
-const CUT: u32 = 60;
+pub(super) const CUT: u32 = 60;
+
+/// What a server is stopped for, beside its power wish: a change that its cloud makes on stopped ones alone. It is the
+/// argument of the stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Settings are changed.
+    Settings,
+    /// An image is installed.
+    Rebuild,
+    /// It is restarted.
+    Restart,
+    /// It gets another size. `status.resize` says so.
+    Resize,
+}
+
+impl Purpose {
+    /// The purpose, its argument, and what is said of power meanwhile.
+    const ALL: &[(Self, Option<&str>, Reason)] = &[
+        (Self::Settings, Some("settings"), Reason::Modifying),
+        (Self::Rebuild, Some("rebuild"), Reason::Rebuilding),
+        (Self::Restart, Some("restart"), Reason::Restarting),
+        (Self::Resize, None, Reason::Resizing),
+    ];
+
+    fn row(self) -> &'static (Self, Option<&'static str>, Reason) {
+        let mut rows = Self::ALL.iter();
+        rows.find(|r| r.0 == self).unwrap_or(&Self::ALL[0])
+    }
+
+    /// What an open stop is for; `None`: for the power wish.
+    pub(super) fn of(d: &Draft<'_>, op: &Operation) -> Option<Self> {
+        if op.kind != OperationKind::Stop {
+            return None;
+        }
+        let argument = op.argument.as_deref();
+        let named = Self::ALL.iter().find(|r| r.1.is_some() && r.1 == argument);
+        named
+            .map(|r| r.0)
+            .or_else(|| (argument.is_none() && resize::stopping(d)).then_some(Self::Resize))
+    }
+}
+
+/// Whether the server stands still for a change of ours that is not over yet.
+pub(super) fn for_a_change(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    seen.state == ServerState::Stopped
+        && conditions::get(&d.old.conditions, ConditionType::PowerSynced).is_some_and(|c| {
+            c.status == ConditionStatus::False.as_str()
+                && Purpose::ALL.iter().any(|r| r.2.as_str() == c.reason)
+        })
+}
+
+/// Stops a server before a change. `Err`: why it cannot be stopped now.
+pub(super) fn first(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    mode: PowerOffMode,
+    purpose: Purpose,
+) -> Result<(), Verdict> {
+    if let Some(verdict) = present::no_place(d, facts) {
+        return Err(verdict);
+    }
+    let (_, argument, reason) = purpose.row();
+    let timeout = d.spec.power_off.timeout.as_secs();
+    if !send(
+        d,
+        facts.capabilities,
+        id,
+        mode,
+        timeout,
+        argument.map(str::to_owned),
+    ) {
+        return Err(unsupported(mode, facts.capabilities));
+    }
+    d.takes.disruption = true;
+    // That it stands still is no drift.
+    power::synced(d, ConditionStatus::False, *reason, "");
+    Ok(())
+}
+
+/// The guest had its time: the harder stop follows under the same record, whatever else is wished for by now.
+pub(super) fn escalate(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+) -> Option<Verdict> {
+    let mode = match Purpose::of(d, op) {
+        Some(Purpose::Restart) => PowerOffMode::SoftThenHard,
+        _ => d.spec.power_off.mode,
+    };
+    let timeout = d.spec.power_off.timeout.as_secs();
+    if kind(mode, timeout, facts.capabilities).is_none_or(|(_, escalates)| !escalates) {
+        return None;
+    }
+    if d.gagged(facts).is_some() {
+        return None;
+    }
+    if let Some(verdict) = present::not_now(d, facts, seen, op.kind, "the server does not stop") {
+        return Some(verdict);
+    }
+    send(
+        d,
+        facts.capabilities,
+        &seen.id,
+        mode,
+        timeout,
+        op.argument.clone(),
+    );
+    Some(operation::saying(d, op.kind))
+}
+
+/// Whether a stop is recorded that is not over: nothing is sent to the running server meanwhile.
+pub(super) fn open(d: &Draft<'_>) -> bool {
+    let mut open = d.status.operation.iter();
+    open.any(|o| o.kind == OperationKind::Stop)
+}
 
 /// How this cloud stops a server in the wished way within so many seconds, if it can; and whether our own clock
 /// has to make it harder then.
@@ -62,11 +179,11 @@ pub(super) fn send(
         .status
         .operation
         .as_ref()
-        .filter(|o| o.kind == OperationKind::Stop && o.argument == argument);
-    // An absolute time in the record: it survives this process, and is not put off by a second attempt.
-    let due = open
-        .and_then(|o| o.escalate_at)
-        .unwrap_or_else(|| to_seconds(d.after(i64::from(timeout))));
+        .filter(|o| o.kind == OperationKind::Stop);
+    // An absolute time in the record: it survives this process, and is not put off by a second attempt or by another
+    // purpose.
+    let due = to_seconds(d.after(i64::from(timeout)));
+    let due = open.and_then(|o| o.escalate_at).map_or(due, |at| at.min(due));
     let cut = escalates && due <= d.now();
     if cut && open.is_some_and(asked_softly) {
         let note = format!("server {id} did not stop within {timeout} s of being asked; its power is cut");
@@ -92,7 +209,7 @@ pub(super) fn guest_has_until(d: &Draft<'_>, facts: &AccountFacts, op: &Operatio
     if op.kind != OperationKind::Stop {
         return None;
     }
-    if restart::stops(op) && asked_softly(op) {
+    if Purpose::of(d, op) == Some(Purpose::Restart) && asked_softly(op) {
         return op.escalate_at;
     }
     let power_off = &d.spec.power_off;

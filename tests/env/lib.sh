@@ -40,6 +40,27 @@ logged() {
   say "$label: done in $(elapsed "$t")"
 }
 
+# debian LOG PACKAGE...: installs packages of Debian. One script at a time: apt waits for no other one's lists. No daemon
+# of theirs is started.
+debian() {
+  local log="$1"; shift
+  mkdir -p "$CACHE" "$(dirname "$log")"
+  packages() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    export DEBIAN_FRONTEND=noninteractive
+    exec 7>"$CACHE/debian.lock"; flock 7
+    # One that an earlier, killed run of this has left is ours to remove too.
+    [ -e $policy ] || printf '#!/bin/sh\n# temporary: evenkeel tests/env\nexit 101\n' > $policy
+    chmod 755 $policy
+    dpkg --configure -a || true # where an earlier run was cut off
+    apt-get -o DPkg::Lock::Timeout=300 update &&
+      apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || status=$?
+    if grep -q 'temporary: evenkeel' $policy; then rm -f $policy; fi
+    return $status
+  }
+  logged "installing from Debian: $*" "$log" packages "$@"
+}
+
 # A pid file holds "<pid> <start time>", so that a recycled pid is never
 # taken for the process, let alone signalled.
 start_time() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }

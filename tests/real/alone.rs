@@ -204,7 +204,7 @@ async fn two_that_both_act(parts: &Parts, s: &Stage) {
         &installation,
     ]);
     parts.holder(&s.namespace, |_| true).await;
-    let before: Vec<usize> = parts.controllers().iter().map(Process::calls).collect();
+    let before = calls_of(parts);
     let names: Vec<String> = (0..8).map(|i| s.name(&format!("web-{i}"))).collect();
     for name in &names {
         s.create(name, json!({})).await;
@@ -227,12 +227,18 @@ async fn two_that_both_act(parts: &Parts, s: &Stage) {
         assert!(s.nova.of_name(name).await.is_empty());
     }
     // Else it would not be about two.
-    let after: Vec<usize> = parts.controllers().iter().map(Process::calls).collect();
+    let after = calls_of(parts);
     assert_eq!(after.len(), 2);
     assert!(
         after.iter().zip(&before).all(|(a, b)| a > b),
         "both have acted: {before:?} {after:?}"
     );
+}
+
+/// How many calls each controller has made that the cloud answered.
+fn calls_of(parts: &Parts) -> Vec<usize> {
+    let of = |p: &Process| p.calls().len();
+    parts.controllers().iter().map(of).collect()
 }
 
 /// One host of the three takes no new servers: the third member has no place until it does again.

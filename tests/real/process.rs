@@ -34,7 +34,9 @@ impl Process {
         let text = std::fs::read_to_string(&self.log).unwrap();
         let answered = |l: &&str| {
             let words = ["the cloud answered", "the cloud refused"];
-            words.iter().any(|w| l.contains(w)) && !l.contains("not sent: ") && !l.contains("operation=\"Get\"")
+            words.iter().any(|w| l.contains(w))
+                && !l.contains("not sent: ")
+                && !l.contains("operation=\"Get\"")
         };
         text.lines().filter(answered).map(str::to_owned).collect()
     }

@@ -81,6 +81,7 @@ const NOVA_LIKE: Capabilities = Capabilities {
     stop_kinds: &[StopKind::CloudEscalates],
     soft_stop_limit: None,
     restart_modes: PowerOffMode::ALL,
+    silent_restart: false,
     live_resize: false,
     resize_stops_by_itself: true,
     resize_confirm: true,
@@ -267,6 +268,11 @@ impl World {
                 let confirms = self.can.resize_confirm;
                 let fake = self.cloud.get_mut(id).unwrap();
                 let before = fake.seen.state;
+                if let (OperationKind::Restart, Some(seconds)) = (kind, self.knobs.goes_down_after) {
+                    fake.until = Some((later(self.now, seconds), Maintenance));
+                    fake.then = Some((5, Running));
+                    return None;
+                }
                 let (now, then) = match kind {
                     OperationKind::Start => (Starting, Running),
                     OperationKind::Stop => (Stopping, Stopped),

@@ -15,6 +15,7 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
     stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
     soft_stop_limit: Some(600),
     restart_modes: PowerOffMode::ALL,
+    silent_restart: true,
     live_resize: true,
     resize_stops_by_itself: false,
     resize_confirm: false,
@@ -47,6 +48,7 @@ pub(super) static METAL: Capabilities = Capabilities {
     stop_kinds: &[StopKind::CloudEscalates],
     soft_stop_limit: None,
     restart_modes: &[PowerOffMode::SoftThenHard],
+    silent_restart: false,
     live_resize: false,
     resize_stops_by_itself: false,
     resize_confirm: false,
@@ -120,6 +122,12 @@ pub(super) struct Knobs {
     pub(super) hows: Vec<String>,
     /// What became of what the next creation tells.
     pub(super) told: Told,
+    /// As many servers are taken down as may be at once.
+    pub(super) full: bool,
+    /// Whether the last plan was for a server that is taken down for a change.
+    pub(super) takes_place: bool,
+    /// A restarted guest goes down only after so many seconds; until then nothing shows.
+    pub(super) goes_down_after: Option<i64>,
 }
 
 impl Knobs {

@@ -19,6 +19,7 @@ mod settings;
 mod sleep;
 mod stopped_only;
 mod stopping;
+mod taken_down;
 mod telling;
 mod telling_once;
 mod turns;

@@ -23,7 +23,7 @@ fn member(can: &'static Capabilities, spec: Value) -> World {
 }
 
 /// Every way in which a running member is taken down: the cloud, its spec, and the edit that does it.
-fn ways() -> Vec<(&'static str, &'static Capabilities, Value, Value)> {
+pub(super) fn ways() -> Vec<(&'static str, &'static Capabilities, Value, Value)> {
     let stops = json!({"resize": {"when": "StopIfNeeded"}});
     let with = |more: Value| {
         let mut spec = stops.clone();

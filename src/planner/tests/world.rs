@@ -47,6 +47,8 @@ pub(super) struct Fake {
     pub(super) seen: ObservedServer,
     /// When it settles, and into what.
     pub(super) until: Option<(Timestamp, ServerState)>,
+    /// After that: in so many seconds, and into what.
+    pub(super) then: Option<(i64, ServerState)>,
     pub(super) old_size: Option<String>,
 }
 
@@ -226,6 +228,7 @@ impl World {
             Fake {
                 seen,
                 until: None,
+                then: None,
                 old_size: None,
             },
         );
@@ -244,9 +247,9 @@ impl World {
             if let Some((at, state)) = fake.until
                 && at <= now
             {
-                fake.until = None;
+                fake.until = fake.then.take().map(|(s, state)| (later(now, s), state));
                 fake.seen.state = state;
-                fake.seen.busy = false;
+                fake.seen.busy = fake.until.is_some();
                 fake.seen.launched |= state == Running;
                 fake.seen.raw = state.as_str().to_uppercase();
             }
@@ -274,7 +277,7 @@ impl World {
                 .map(|t| (t, crate::api::Reason::Unreachable, "no route".to_owned())),
             mass_absence: self.mass_absence,
             creates_free: true,
-            disruptions_free: true,
+            disruptions_free: !self.knobs.full,
         };
         let process = format!("process-{}", self.process);
         let free = || self.group.as_ref().is_some_and(|(_, free)| *free);
@@ -343,6 +346,7 @@ impl World {
 
     pub(super) fn once(&mut self) {
         let made = self.plan();
+        self.knobs.takes_place = made.takes.disruption;
         self.write(&made);
         self.fall_asleep(&made);
         let silent = self.down_since.is_none() || !matches!(made.step, Step::Call { .. } | Step::Look { .. });

@@ -19,6 +19,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // The same of `rebooting`.
     soft_stop_limit: None,
     restart_modes: &[PowerOffMode::SoftThenHard],
+    silent_restart: false,
     live_resize: false,
     resize_stops_by_itself: false,
     resize_confirm: false,

@@ -41,6 +41,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     soft_stop_limit: None,
     // A soft reboot becomes a hard one by itself when the guest does not answer.
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
+    silent_restart: false,
     live_resize: false,
     resize_stops_by_itself: true,
     resize_confirm: true,

@@ -32,6 +32,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     stop_kinds: &[StopKind::Soft, StopKind::Hard, StopKind::SoftThenHard],
     soft_stop_limit: Some(600),
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
+    silent_restart: true,
     // Upward, where the account and the host allow it; what they refuse needs a stop.
     live_resize: true,
     resize_stops_by_itself: false,

@@ -15,17 +15,7 @@ for pair in redis-server:redis-server git:git gpg:gnupg; do
 done
 if [ ${#need[@]} -gt 0 ]; then
   { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || unavailable "these are missing, and can be installed by root of a Debian only: ${need[*]}"
-  lock "$CACHE/argocd-debian.lock"
-  policy=/usr/sbin/policy-rc.d # Debian starts the daemons of what it installs, unless a policy forbids it
-  [ -e $policy ] || printf '#!/bin/sh\n# temporary: evenkeel tests/env\nexit 101\n' > $policy
-  chmod 755 $policy
-  packages() {
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -o DPkg::Lock::Timeout=300 update
-    apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${need[@]}"
-  }
-  logged "installing from Debian: ${need[*]}" "$CACHE/argocd-debian.log" packages
-  if grep -q 'temporary: evenkeel' $policy; then rm -f $policy; fi
+  debian "$CACHE/argocd-debian.log" "${need[@]}"
 fi
 
 # Only a marked directory is whole.

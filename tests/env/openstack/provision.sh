@@ -19,19 +19,7 @@ for p in mariadb-server rabbitmq-server; do installed $p || need+=("$p"); done
 command -v curl >/dev/null || need+=(curl)
 python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3 python3-venv)
 if [ ${#need[@]} -gt 0 ]; then
-  # Debian starts the daemons of what it installs, unless a policy forbids it.
-  # One that an earlier, killed run of this has left is ours to remove too.
-  policy=/usr/sbin/policy-rc.d
-  [ -e $policy ] || printf '#!/bin/sh\n# temporary: evenkeel tests/env\nexit 101\n' > $policy
-  chmod 755 $policy
-  apt() {
-    export DEBIAN_FRONTEND=noninteractive
-    dpkg --configure -a || true # where an earlier run was cut off
-    apt-get -o DPkg::Lock::Timeout=300 update
-    apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${need[@]}"
-  }
-  logged "installing from Debian: ${need[*]}" "$LOGS/apt.log" apt
-  if grep -q 'temporary: evenkeel' $policy; then rm -f $policy; fi
+  debian "$LOGS/apt.log" "${need[@]}"
 fi
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   unavailable "this needs Python 3.11 or newer (found: $(python3 --version))"
