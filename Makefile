@@ -13,9 +13,10 @@ help: ## list these commands
 build: ## the release binary, without simulators
 	$(CARGO) build --release --locked
 
-generate: ## write crds/ and docs/ anew from the code
+generate: ## write crds/, docs/ and what deploy/argocd is tested with anew from the code
 	GENERATE=1 $(CARGO) test --locked -q $(FEATURES) --test crds
 	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -q $(FEATURES) --lib planner::tests::policy_table
+	GENERATE=1 $(CARGO) test --locked -q $(FEATURES) --test argocd -- scripts samples
 
 lint: ## formatting and clippy, warnings denied
 	$(CARGO) fmt --check
@@ -33,7 +34,7 @@ test: provision ## everything, on the real parts too
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
 
-test-gitops: ## what the real Argo CD and kstatus make of our objects (builds Argo CD once, about 5 min)
+test-gitops: ## only what the real Argo CD and kstatus make of our objects
 	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \
 	  $(CARGO) test --locked $(FEATURES) --test argocd
 

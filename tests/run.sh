@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a tier of tests and says how long each step took:  tests/run.sh fast|all
 #   fast   what needs no provisioning: unit tests, tables, properties, scenarios in virtual time
-#   all    also the real kube-apiserver, the real Nova and the vendors' clients (see tests/env/provision.sh)
+#   all    also the real kube-apiserver, Nova, Argo CD and the vendors' clients (see tests/env/provision.sh)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tier=${1:-fast}
@@ -31,6 +31,7 @@ if [ "$tier" = all ]; then
   check "the openstack client" --test openstack_client
   check "the UpCloud client" --test upcloud_client
   check "the CloudDC client" --test clouddc_client
+  check "Argo CD and kstatus" --test argocd
   check "scenarios on real parts" --test real
   step "clippy" "$cargo" clippy --locked --features sim --all-targets -- -D warnings
   step "demo" env DEMO_EXIT=1 demo/run.sh

@@ -215,10 +215,16 @@ choice! {
         ConfirmResize,
         /// Goes back to the old size.
         RevertResize,
+        /// Freezes the guest in memory.
+        Pause,
         /// Resumes a frozen guest.
         Unpause,
+        /// Writes the guest's memory to disk and frees it.
+        Suspend,
         /// Resumes a guest from disk.
         Resume,
+        /// Takes it off its host; its disks are kept.
+        Shelve,
         /// Takes it back onto a host.
         Unshelve,
         /// Leaves rescue mode.

@@ -1,5 +1,7 @@
 //! The end of a plan: its verdict, written into the conditions, and what turned bad, told once.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::draft::{Draft, Verdict};
 use super::{Plan, account};
 use crate::api::Reason;
@@ -82,25 +84,12 @@ impl Draft<'_> {
         }
     }
 
-    /// One warning for what needs a person from now on; none while it stays so, and none beside an event that
-    /// says it already.
+    /// One warning for what needs a person from now on; none beside an event that says it already.
     fn tell(&mut self) {
-        let reason_of = |conditions: &[_], kind| {
-            conditions::get(conditions, kind)
-                .filter(|c| c.status == ConditionStatus::True.as_str())
-                .map(|c| (c.reason.clone(), c.message.clone()))
-        };
-        for (kind, action) in TOLD {
-            let Some((new, message)) = reason_of(&self.status.conditions, *kind) else {
-                continue;
-            };
-            let before = reason_of(&self.old.conditions, *kind).map(|(r, _)| r);
-            let Some(reason) = Reason::ALL.iter().find(|r| r.as_str() == new).copied() else {
-                continue;
-            };
+        for (reason, action, note) in turned_bad(&self.old.conditions, &self.status.conditions) {
             let said = self.events.iter().any(|e| e.warning && e.reason == reason);
-            if before.as_ref() != Some(&new) && !said {
-                self.event(true, reason, action, message);
+            if !said {
+                self.event(true, reason, action, note);
             }
         }
     }
@@ -117,4 +106,20 @@ impl Draft<'_> {
             takes: self.takes,
         }
     }
+}
+
+/// What needs a person from now on, and did not before for the same reason: the reason, the action, the words.
+pub(super) fn turned_bad(old: &[Condition], new: &[Condition]) -> Vec<(Reason, &'static str, String)> {
+    let holds = |all: &[Condition], kind| {
+        conditions::get(all, kind)
+            .filter(|c| c.status == ConditionStatus::True.as_str())
+            .cloned()
+    };
+    let turned = |(kind, action): &(ConditionType, &'static str)| {
+        let now = holds(new, *kind)?;
+        let before = holds(old, *kind).is_some_and(|c| c.reason == now.reason);
+        let reason = Reason::ALL.iter().find(|r| r.as_str() == now.reason)?;
+        (!before).then(|| (*reason, *action, now.message))
+    };
+    TOLD.iter().filter_map(turned).collect()
 }

@@ -28,6 +28,7 @@ mod settings;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
 use std::sync::Arc;
 

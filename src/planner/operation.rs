@@ -6,7 +6,7 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
-use super::{create, power, rebuild, resize, restart, settings, stop};
+use super::{create, power, rebuild, resize, restart, settings, stop, transitions};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
@@ -24,16 +24,6 @@ const ASK_AGAIN: i64 = 60;
 pub(super) const DRIFT: &str = "drift";
 /// The argument of a start that ends what a server was stopped for.
 pub(super) const CHANGED: &str = "changed";
-
-/// Operations whose wish lasts: they are tried again under the same record.
-const POWER: &[OperationKind] = &[
-    OperationKind::Start,
-    OperationKind::Stop,
-    OperationKind::Unpause,
-    OperationKind::Resume,
-    OperationKind::Unshelve,
-    OperationKind::Unrescue,
-];
 
 /// Refusals that speak of the server, not of the account or of the way there.
 const NOT_TAKEN: &[ErrorClass] = &[
@@ -74,7 +64,7 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
     d.busy = true;
     d.takes.disruption = takes_down(d, &op) || stop::for_a_change(d, seen);
     // Its trouble says nothing of the other aspect.
-    d.said.push(if POWER.contains(&op.kind) {
+    d.said.push(if transitions::is_power(op.kind) {
         ConditionType::SizeSynced
     } else {
         ConditionType::PowerSynced
@@ -95,7 +85,9 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
             }
             judge(d, facts, &op, seen, asked > later(at, VISIBLE_WITHIN))
         }
-        None if d.memory.backoff.is_some() && POWER.contains(&op.kind) => between_tries(d, &op, seen),
+        None if d.memory.backoff.is_some() && transitions::is_power(op.kind) => {
+            between_tries(d, facts, &op, seen)
+        }
         // Recorded by a process that is gone, or of which the answer was lost with it.
         None => judge(
             d,
@@ -130,7 +122,7 @@ fn judge(
     let confirms = op.kind == OperationKind::ConfirmResize;
     let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
     let waits = seen.busy || seen.state.is_transitional() || unseen || restart::passing(d, op, seen);
-    let asked = accepted && !no_longer_wanted(d, op);
+    let asked = accepted && !no_longer_wanted(d, facts, op);
     if let Some(until) = stop::guest_has_until(d, facts, op).filter(|_| asked && !waits) {
         if d.now() < until {
             d.again(until);
@@ -175,7 +167,7 @@ fn judge(
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
         OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
         OperationKind::Start if resize::start_failed(d, op, None) => close(d),
-        _ if no_longer_wanted(d, op) => close(d),
+        _ if no_longer_wanted(d, facts, op) => close(d),
         _ => {
             // Once for each attempt, however often it is looked at.
             let count = d
@@ -217,6 +209,9 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
                 || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))
         }
         OperationKind::ConfirmResize | OperationKind::RevertResize => settled,
+        OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve => {
+            transitions::leads_to(op.kind) == Some(seen.state)
+        }
         OperationKind::Unpause => seen.state != ServerState::Paused,
         OperationKind::Resume => seen.state != ServerState::Suspended,
         OperationKind::Unshelve => seen.state != ServerState::Shelved,
@@ -248,6 +243,12 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
             Reason::Stopped,
             "Stop",
             format!("server {} is stopped", seen.id),
+        ),
+        OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve => d.event(
+            false,
+            Reason::PowerReached,
+            op.kind.as_str(),
+            format!("server {} is {}", seen.id, seen.state),
         ),
         _ => {}
     }
@@ -338,7 +339,7 @@ fn refused(
     if op.kind == OperationKind::Restart {
         restart::forget(d);
     }
-    if POWER.contains(&op.kind) {
+    if transitions::is_power(op.kind) {
         // The record stays open, and with it the deadline of the first try.
         d.busy = error.class == ErrorClass::Busy;
         d.takes.disruption = false;
@@ -369,12 +370,12 @@ fn stubborn(d: &Draft<'_>, seen: &ObservedServer, error: &CloudError) -> CloudEr
 }
 
 /// A power operation that was refused and waits for its next try.
-fn between_tries(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
+fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
     d.busy = false;
     if reached(d, op, seen) && !seen.busy {
         return done(d, op, seen);
     }
-    if no_longer_wanted(d, op) {
+    if no_longer_wanted(d, facts, op) {
         return close(d);
     }
     if !d.backing_off() {
@@ -408,20 +409,21 @@ pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
 }
 
 /// Whether the wish has changed since a power operation was recorded.
-fn no_longer_wanted(d: &Draft<'_>, op: &Operation) -> bool {
+fn no_longer_wanted(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> bool {
     let wish = ServerState::of_wish(power::wish(d).0);
+    let can = facts.capabilities;
+    let towards = |wish| transitions::is_towards(can, op.kind, wish);
     match op.kind {
         // Where nobody wishes for a power state, it is put back.
-        OperationKind::Start if op.argument.as_deref() == Some(CHANGED) => wish == Some(ServerState::Stopped),
-        OperationKind::Start => wish != Some(ServerState::Running),
+        OperationKind::Start if op.argument.as_deref() == Some(CHANGED) => !wish.is_none_or(towards),
         OperationKind::Stop => {
-            let purpose = stop::Purpose::of(d, op);
-            let needed = match purpose {
+            let needed = match stop::Purpose::of(d, op) {
                 Some(stop::Purpose::Rebuild) => rebuild::wanted(d),
                 other => other.is_some(),
             };
-            wish != Some(ServerState::Stopped) && !d.deleting() && !needed
+            !wish.is_some_and(towards) && !d.deleting() && !needed
         }
+        kind if transitions::is_power(kind) => !wish.is_some_and(towards),
         _ => false,
     }
 }

@@ -2,26 +2,12 @@
 
 use super::draft::{Draft, Verdict, words};
 use super::model::{Capabilities, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, Step, account, group, operation, present, stop};
+use super::{AccountFacts, Step, account, group, operation, present, stop, transitions};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::OperationKind;
 use jiff::SignedDuration;
-
-/// From a settled state towards a wish: the operation that leads there, by the shortest way.
-pub(super) const STEPS: &[(ServerState, PowerWish, OperationKind)] = &[
-    (ServerState::Stopped, PowerWish::Running, OperationKind::Start),
-    (ServerState::Running, PowerWish::Stopped, OperationKind::Stop),
-    (ServerState::Paused, PowerWish::Running, OperationKind::Unpause),
-    (ServerState::Paused, PowerWish::Stopped, OperationKind::Unpause),
-    (ServerState::Suspended, PowerWish::Running, OperationKind::Resume),
-    (ServerState::Suspended, PowerWish::Stopped, OperationKind::Resume),
-    (ServerState::Shelved, PowerWish::Running, OperationKind::Unshelve),
-    (ServerState::Shelved, PowerWish::Stopped, OperationKind::Unshelve),
-    (ServerState::Rescued, PowerWish::Running, OperationKind::Unrescue),
-    (ServerState::Rescued, PowerWish::Stopped, OperationKind::Unrescue),
-];
 
 /// So many corrections of drift within so many minutes are a fight with somebody.
 const FLAPS: usize = 4;
@@ -85,11 +71,7 @@ pub(super) fn settle(
             format!("server is {wish} as declared"),
         ));
     }
-    let Some(kind) = STEPS
-        .iter()
-        .find(|s| s.0 == seen.state && s.1 == wish)
-        .map(|s| s.2)
-    else {
+    let Some(kind) = transitions::first_step(facts.capabilities, seen.state, target) else {
         let text = format!("no way leads from {} to {wish} here", words(seen));
         synced(d, ConditionStatus::False, Reason::Unsupported, &text);
         return Err(Verdict::Stalled(Reason::Unsupported, text));
@@ -298,6 +280,9 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Resize => Reason::Resizing,
         OperationKind::ConfirmResize => Reason::Confirming,
         OperationKind::RevertResize => Reason::Reverting,
+        OperationKind::Pause => Reason::Pausing,
+        OperationKind::Suspend => Reason::Suspending,
+        OperationKind::Shelve => Reason::Shelving,
         OperationKind::Unpause
         | OperationKind::Resume
         | OperationKind::Unshelve

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Provisions the real parts that the tests run on, all at once, and says how
 # long each took:  provision.sh [kubernetes] [openstack] [openstackclient]
-#   [upcloudclient] [huaweiclient] [promtool] [helm] [argocd] [kstatus]   (default: all
-#   but the last two).
+#   [upcloudclient] [huaweiclient] [promtool] [helm] [argocd] [kstatus]   (default: all).
 # stdout carries settings for a shell to eval:
 #   EVENKEEL_KUBE_BIN=...       directory of etcd, kube-apiserver, kube-controller-manager, kubectl
 #   OS_CLIENT_CONFIG_FILE=...   clouds.yaml of the running OpenStack
@@ -19,9 +18,8 @@ set -euo pipefail
 ME=provision; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib.sh"
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-usual=(kubernetes openstack openstackclient upcloudclient huaweiclient promtool helm)
-all=("${usual[@]}" argocd kstatus)
-[ $# -gt 0 ] || set -- "${usual[@]}"
+all=(kubernetes openstack openstackclient upcloudclient huaweiclient promtool helm argocd kstatus)
+[ $# -gt 0 ] || set -- "${all[@]}"
 declare -A job=()
 declare -A command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh [openstackclient]=openstackclient.sh
   [upcloudclient]='pythonclient.sh upcloud' [huaweiclient]='pythonclient.sh huawei' [promtool]=promtool.sh [helm]=helm.sh

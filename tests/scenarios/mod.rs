@@ -6,6 +6,7 @@ pub mod common;
 pub mod groups;
 pub mod nova;
 pub mod outside;
+pub mod power;
 pub mod stage;
 
 /// Calls a macro with the module and the name of every scenario that is played on both stages, side by side with
@@ -18,6 +19,7 @@ macro_rules! for_each_scenario {
             outside::a_deletion_from_outside_under_every_policy,
             common::create_to_ready,
             common::stop_and_start,
+            power::every_power_state_leads_to_every_other_one,
             common::a_stop_that_never_ends_is_a_stop_timeout,
             common::resize_while_running,
             common::resize_while_stopped,

@@ -8,8 +8,9 @@ use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish};
 use crate::api::server_group::{GroupOperation, GroupOperationKind, ServerGroupSpec, ServerGroupStatus};
 use crate::api::{Reason, Server, keys};
-use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER};
+use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER, needs_person};
 use crate::planner::draft::{brakes, later, note_failure};
+use crate::planner::finish::turned_bad;
 use crate::planner::memory::{Memory, Outcome};
 use crate::planner::model::{CloudCall, CloudError, ErrorClass, GroupCapabilities, GroupChange, Marks};
 use crate::planner::{AccountFacts, EventDraft, Step};
@@ -383,6 +384,7 @@ impl<'a> GroupDraft<'a> {
             Verdict::Reconciling(r, m) => Some((False, True, False, r, m)),
             Verdict::Stalled(r, m) => Some((False, False, True, r, m)),
             Verdict::Held(r, m) => Some((False, False, False, r, m)),
+            Verdict::Unknown(r, m) if needs_person(r) => Some((Unknown, False, True, r, m)),
             Verdict::Unknown(r, m) => Some((Unknown, False, False, r, m)),
             Verdict::Keep => None,
         };
@@ -398,6 +400,12 @@ impl<'a> GroupDraft<'a> {
             self.condition(ConditionType::Ready, ready, reason, &message);
             self.condition(ConditionType::Reconciling, reconciling, r, &m);
             self.condition(ConditionType::Stalled, stalled, s, &n);
+        }
+        for (reason, action, note) in turned_bad(&self.old.conditions, &self.status.conditions) {
+            let said = self.events.iter().any(|e| e.warning && e.reason == reason);
+            if !said {
+                self.event(true, reason, action, &note);
+            }
         }
         GroupPlan {
             status: self.status,

@@ -35,6 +35,9 @@ pub(super) fn progress(
                 return Some(doing(d, op.kind));
             }
             d.memory.sent = None;
+            if op.kind == Kind::AddMember && !reached(&op) {
+                d.memory.failed_id = op.server.clone();
+            }
             match error.class {
                 _ if reached(&op) => {}
                 ErrorClass::NotFound => d.list_after = Some(at),

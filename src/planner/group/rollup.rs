@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::GroupDraft;
-use crate::api::conditions::{self, ConditionStatus, ConditionType};
+use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server_group::{
     FOREIGN_SHOWN, GroupMemberStatus, MEMBERS_SHOWN, MemberPlacement, PlacementPolicy,
 };
 use crate::api::{Reason, Server};
 use crate::planner::AccountFacts;
-use crate::planner::model::{ObservedGroup, ServerState};
+use crate::planner::model::{ErrorClass, ObservedGroup, ServerState};
 
 fn power(server: &Server) -> Option<&str> {
     server.status.as_ref()?.power.as_ref()?.observed.as_deref()
@@ -75,13 +75,19 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
         .iter()
         .filter_map(|s| s.status.as_ref()?.id.as_deref())
         .collect();
-    // One that is in no list of servers yet, or carries our mark, may be a member on its way.
+    let uids: BTreeSet<&str> = d
+        .input
+        .members
+        .iter()
+        .filter_map(|s| s.metadata.uid.as_deref())
+        .collect();
+    // One that is in no list of servers yet, or carries the mark of a member, may be a member on its way.
     let strange = |id: &str| {
         let server = facts.listing.servers.get(id);
         server.is_some_and(|s| {
             s.marks
                 .as_ref()
-                .is_none_or(|m| m.installation != d.input.installation)
+                .is_none_or(|m| m.installation != d.input.installation || !uids.contains(m.uid.as_str()))
         })
     };
     let foreign: Vec<String> = seen
@@ -99,6 +105,7 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
         conditions::remove(&mut d.status.conditions, ConditionType::PlacementSatisfied);
         return;
     }
+    let homeless = homeless(d, facts);
     let (mut unmet, mut unknown) = (Vec::new(), 0);
     for member in &mut d.status.members {
         let Some(id) = member.id.as_deref() else {
@@ -110,7 +117,7 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
             member.placement = None;
             continue;
         }
-        // One that never got a place is counted as failed, and says why itself.
+        // One that never got a place.
         let server = facts.listing.servers.get(id);
         if server.is_some_and(|s| s.state == ServerState::Error && s.host.is_none()) {
             member.placement = None;
@@ -128,6 +135,9 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
         let names = unmet.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         let text = format!("{} of the members are not placed so: {names}", unmet.len());
         (ConditionStatus::False, Reason::PlacementUnmet, text)
+    } else if let Some((name, words)) = homeless.first() {
+        let text = format!("{} of the members have no place; {name}: {words}", homeless.len());
+        (ConditionStatus::False, Reason::PlacementUnmet, text)
     } else if unknown > 0 {
         let text = format!("the cloud does not say how {unknown} of the members are placed");
         (ConditionStatus::Unknown, Reason::PlacementUnknown, text)
@@ -136,6 +146,31 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
         (ConditionStatus::True, reason, reason.meaning().to_owned())
     };
     d.condition(ConditionType::PlacementSatisfied, status, reason, &text);
+}
+
+/// The members for which the cloud had no place, each with the cloud's words.
+fn homeless(d: &GroupDraft<'_>, facts: &AccountFacts) -> Vec<(String, String)> {
+    let words = |server: &Server| {
+        let status = server.status.as_ref()?;
+        let failed = status
+            .failure
+            .as_ref()
+            .filter(|f| f.class == ErrorClass::Capacity.as_str());
+        let told = failed.map(|f| f.message.clone());
+        match status.id.as_deref() {
+            None => told,
+            Some(id) => {
+                let seen = facts.listing.servers.get(id)?;
+                let nowhere = seen.state == ServerState::Error && seen.host.is_none();
+                let fault = seen.fault.as_ref().map(|f| f.message.clone());
+                fault.or(told).filter(|_| nowhere)
+            }
+        }
+    };
+    let name = |server: &Server| server.metadata.name.clone().unwrap_or_default();
+    d.members()
+        .filter_map(|server| Some((name(server), bounded(&words(server)?, 300))))
+        .collect()
 }
 
 /// Whether a member is placed as the policy says: by the cloud's word, else by the hosts that its list shows.

@@ -64,7 +64,7 @@ pub(super) fn plan(
     if let Some(verdict) = operation::progress(d, facts, reached) {
         return verdict;
     }
-    if let Some(verdict) = immutable(can, &wanted, &seen) {
+    if let Some(verdict) = unknown(&seen).or_else(|| immutable(can, &wanted, &seen)) {
         return verdict;
     }
     let next = match difference(can, &wanted, &seen) {
@@ -190,6 +190,17 @@ fn difference(can: &GroupCapabilities, wanted: &CreateGroup, seen: &ObservedGrou
     }
 }
 
+/// A policy in a word that is not known here: nobody can say what changing it would do.
+fn unknown(seen: &ObservedGroup) -> Option<Verdict> {
+    let raw = bounded(&seen.raw_policy, 64);
+    let text = format!(
+        "the cloud reports the policy {raw:?} of the group, which is not known here; nothing is done"
+    );
+    seen.policy
+        .is_none()
+        .then_some(Verdict::Stalled(Reason::UnknownState, text))
+}
+
 /// What differs and cannot be changed.
 fn immutable(can: &GroupCapabilities, wanted: &CreateGroup, seen: &ObservedGroup) -> Option<Verdict> {
     let text = if !same_placement(can, wanted, seen) && !can.policy_mutable {
@@ -203,6 +214,11 @@ fn immutable(can: &GroupCapabilities, wanted: &CreateGroup, seen: &ObservedGroup
              ServerGroup and new Servers in it",
             of(wanted.policy.as_str(), wanted.max_per_host),
             of(have, seen.max_per_host)
+        )
+    } else if !can.labels_mutable && wanted.name != seen.name {
+        format!(
+            "the name {:?} is declared, the group is called {:?}, and this cloud renames none: set cloudName back",
+            wanted.name, seen.name
         )
     } else if !can.labels_mutable && can.marks && wanted.labels != seen.labels {
         "other labels are declared, and this cloud cannot change those of a group: set them back".to_owned()
@@ -261,7 +277,13 @@ fn moves(
     let missing = wished.difference(&joined).copied();
     let missing = missing.filter(|id| facts.listing.servers.contains_key(*id));
     let (taken, free): (Vec<&str>, Vec<&str>) = missing.partition(|id| elsewhere(facts, seen, id));
-    let (taken, server) = (!taken.is_empty(), free.first().map(|id| (*id).to_owned()));
+    // After the one that was refused last come the others: one that cannot join holds nobody up.
+    let refused = d.memory.failed_id.as_deref();
+    let next = free.iter().find(|id| refused.is_none_or(|r| **id > r));
+    let (taken, server) = (
+        !taken.is_empty(),
+        next.or(free.first()).map(|id| (*id).to_owned()),
+    );
     if taken {
         d.again(d.after(LET_GO));
     }

@@ -6,7 +6,7 @@ use crate::api::conditions;
 use crate::api::server::ManagementPolicy;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::*;
-use crate::planner::{Plan, Step};
+use crate::planner::{Plan, Step, transitions};
 
 use ServerState::*;
 
@@ -22,13 +22,8 @@ impl World {
             let seen = self.known(id, listing);
             let state = seen.state;
             let policy = self.server.spec.management_policy;
-            let power = matches!(
-                kind,
-                OperationKind::Start | OperationKind::Stop | OperationKind::Restart | OperationKind::Mark
-            ) || *kind == OperationKind::Unpause
-                || *kind == OperationKind::Resume
-                || *kind == OperationKind::Unshelve
-                || *kind == OperationKind::Unrescue;
+            let power =
+                transitions::is_power(*kind) || matches!(kind, OperationKind::Restart | OperationKind::Mark);
             assert!(
                 policy == ManagementPolicy::Full || (policy == ManagementPolicy::PowerOnly && power),
                 "{kind} under {policy}"

@@ -77,7 +77,13 @@ const STOPPED_TO_DELETE: &[(OperationKind, &[ServerState])] = &[
 ];
 
 const NOVA_LIKE: Capabilities = Capabilities {
-    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    power_states: &[
+        PowerWish::Running,
+        PowerWish::Stopped,
+        PowerWish::Paused,
+        PowerWish::Suspended,
+        PowerWish::Shelved,
+    ],
     stop_kinds: &[StopKind::CloudEscalates],
     soft_stop_limit: None,
     restart_modes: PowerOffMode::ALL,
@@ -95,8 +101,11 @@ const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::Rebuild, &[Running, Stopped]),
         (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
         (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::Pause, &[Running]),
         (OperationKind::Unpause, &[Paused]),
+        (OperationKind::Suspend, &[Running]),
         (OperationKind::Resume, &[Suspended]),
+        (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
         (OperationKind::Delete, LIVING),
@@ -277,6 +286,9 @@ impl World {
                     OperationKind::Start => (Starting, Running),
                     OperationKind::Stop => (Stopping, Stopped),
                     OperationKind::Restart => (Rebooting, Running),
+                    OperationKind::Pause => (Maintenance, Paused),
+                    OperationKind::Suspend => (Maintenance, Suspended),
+                    OperationKind::Shelve => (Maintenance, Shelved),
                     OperationKind::Unpause
                     | OperationKind::Resume
                     | OperationKind::Unshelve

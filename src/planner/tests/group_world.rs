@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::cloud::CAPABILITIES;
 use super::world::time;
 use crate::api::server_group::{PlacementPolicy, ServerGroup};
-use crate::api::{ConditionType, Server, conditions, keys};
+use crate::api::{ConditionType, Reason, Server, conditions, keys};
 use crate::planner::draft::later;
 use crate::planner::group::{GroupInput, plan_group};
 use crate::planner::memory::{Memory, Outcome, Sent, Told};
@@ -64,6 +64,14 @@ pub(super) struct World {
     pub(super) gone: bool,
     /// Servers of which the cloud shows no host.
     pub(super) unplaced: Vec<String>,
+    /// Servers that no member stands for: id, and the uid in our mark.
+    pub(super) others: Vec<(String, String)>,
+    /// Servers that the cloud takes into no group.
+    pub(super) unfit: Vec<String>,
+    /// Why the account cannot be used, if so.
+    pub(super) unusable: Option<Reason>,
+    /// The warnings so far.
+    pub(super) warned: Vec<String>,
 }
 
 impl World {
@@ -92,6 +100,10 @@ impl World {
             late: Vec::new(),
             gone: false,
             unplaced: Vec::new(),
+            others: Vec::new(),
+            unfit: Vec::new(),
+            unusable: None,
+            warned: Vec::new(),
         }
     }
 
@@ -132,10 +144,14 @@ impl World {
     }
 
     pub(super) fn listing(&self) -> Listing {
-        let servers = self.members.iter().map(|s| {
+        let of = |s: &Server| Some((s.status.as_ref()?.id.clone()?, s.metadata.uid.clone()?));
+        let all = self
+            .members
+            .iter()
+            .filter_map(of)
+            .chain(self.others.iter().cloned());
+        let servers = all.map(|(id, uid)| {
             let mut world = super::world::World::new(json!({}));
-            let id = s.status.as_ref().unwrap().id.clone().unwrap();
-            let uid = s.metadata.uid.clone().unwrap();
             let marks = super::world::marks(&uid, "inst", "ns/x");
             world.put(&id, ServerState::Running, marks);
             let mut seen = world.cloud.remove(&id).unwrap().seen;
@@ -173,6 +189,9 @@ impl World {
                 match change {
                     GroupChange::Modify(wanted) => modify(group, wanted, can),
                     GroupChange::Unmark => group.marks = None,
+                    GroupChange::Add { server } if self.unfit.contains(server) => {
+                        return Err(CloudError::new(ErrorClass::Transient, "it does not fit"));
+                    }
                     GroupChange::Add { server } => group.members.push(GroupMember {
                         id: server.clone(),
                         met: Some(true),
@@ -254,7 +273,14 @@ impl World {
         let process = format!("process-{}", self.process);
         let input = GroupInput {
             group: &self.group,
-            account: AccountView::Usable(&facts),
+            account: match self.unusable {
+                Some(reason) => AccountView::Unusable {
+                    reason,
+                    message: "no way in",
+                    since: time(0),
+                },
+                None => AccountView::Usable(&facts),
+            },
             memory: &self.memory,
             members: &members,
             claimed: &|_| None,
@@ -280,6 +306,8 @@ impl World {
                 "a call without its record"
             );
         }
+        let warnings = made.events.iter().filter(|e| e.warning);
+        self.warned.extend(warnings.map(|e| e.reason.to_string()));
         self.group.status = Some(made.status);
         self.memory = made.memory;
         match made.step {

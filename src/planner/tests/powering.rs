@@ -175,11 +175,8 @@ fn a_stop_without_effect_is_tried_again_until_its_deadline() {
 }
 
 #[test]
-fn what_the_cloud_cannot_do_is_said_and_not_done() {
+fn a_stop_that_the_cloud_has_not_is_said_and_not_done() {
     let mut w = World::settled(json!({}));
-    w.edit(json!({"powerState": "Suspended"}));
-    w.run(30);
-    assert_eq!(w.ready(), "False/Unsupported");
     w.edit(json!({"powerState": "Stopped", "powerOff": {"mode": "Hard"}}));
     w.run(30);
     assert_eq!(w.ready(), "False/Unsupported");

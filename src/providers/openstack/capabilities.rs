@@ -35,7 +35,13 @@ const DELETABLE: &[ServerState] = &[
 
 /// What Nova can do.
 pub static CAPABILITIES: Capabilities = Capabilities {
-    power_states: &[PowerWish::Running, PowerWish::Stopped],
+    power_states: &[
+        PowerWish::Running,
+        PowerWish::Stopped,
+        PowerWish::Paused,
+        PowerWish::Suspended,
+        PowerWish::Shelved,
+    ],
     // os-stop asks the guest and cuts the power after a time that the image or the operator sets.
     stop_kinds: &[StopKind::CloudEscalates],
     soft_stop_limit: None,
@@ -56,8 +62,12 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
         (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
         (OperationKind::Rebuild, &[Running, Stopped]),
+        (OperationKind::Pause, &[Running]),
         (OperationKind::Unpause, &[Paused]),
+        (OperationKind::Suspend, &[Running]),
         (OperationKind::Resume, &[Suspended]),
+        // Off its host at once, or after the time that the operator sets (`shelved_offload_time`).
+        (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
         (OperationKind::Delete, DELETABLE),
@@ -78,8 +88,11 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::ConfirmResize, 600),
         (OperationKind::RevertResize, 1800),
         (OperationKind::Rebuild, 1800),
+        (OperationKind::Pause, 120),
         (OperationKind::Unpause, 120),
+        (OperationKind::Suspend, 600),
         (OperationKind::Resume, 600),
+        (OperationKind::Shelve, 1800),
         (OperationKind::Unshelve, 1800),
         (OperationKind::Unrescue, 300),
         (OperationKind::Delete, 600),

@@ -183,8 +183,11 @@ impl OpenStack {
             }
             (OperationKind::ConfirmResize, Operate::Plain) => json!({ "confirmResize": null }),
             (OperationKind::RevertResize, Operate::Plain) => json!({ "revertResize": null }),
+            (OperationKind::Pause, Operate::Plain) => json!({ "pause": null }),
             (OperationKind::Unpause, Operate::Plain) => json!({ "unpause": null }),
+            (OperationKind::Suspend, Operate::Plain) => json!({ "suspend": null }),
             (OperationKind::Resume, Operate::Plain) => json!({ "resume": null }),
+            (OperationKind::Shelve, Operate::Plain) => json!({ "shelve": null }),
             (OperationKind::Unshelve, Operate::Plain) => json!({ "unshelve": null }),
             (OperationKind::Unrescue, Operate::Plain) => json!({ "unrescue": null }),
             (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {

@@ -248,6 +248,24 @@ async fn every_action_has_its_body() {
             json!({"unpause": null}),
         ),
         (
+            Pause,
+            Operate::Plain,
+            "POST /v2.1/servers/s-1/action",
+            json!({"pause": null}),
+        ),
+        (
+            Suspend,
+            Operate::Plain,
+            "POST /v2.1/servers/s-1/action",
+            json!({"suspend": null}),
+        ),
+        (
+            Shelve,
+            Operate::Plain,
+            "POST /v2.1/servers/s-1/action",
+            json!({"shelve": null}),
+        ),
+        (
             Resume,
             Operate::Plain,
             "POST /v2.1/servers/s-1/action",
