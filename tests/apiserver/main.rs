@@ -8,6 +8,7 @@ mod bounds;
 mod cases;
 mod clouddc;
 mod groups;
+mod kubectl;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;

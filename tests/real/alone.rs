@@ -261,6 +261,13 @@ async fn a_strict_group_is_cured_when_a_host_comes_back(p: &Parts, s: &Stage) {
         })
         .await;
     println!("    Nova says: {}", words(&said, ConditionType::Ready));
+    let kind = ConditionType::PlacementSatisfied;
+    let unmet = groups::reason(s, &group, kind, "False", "PlacementUnmet").await;
+    let told = &groups::of(&unmet, kind).unwrap().message;
+    assert!(
+        told.contains("No valid host") && told.contains(&names[2]),
+        "{told}"
+    );
     admin.host_takes_servers(host, true).await;
     s.ready(&names[2]).await;
     groups::reason(

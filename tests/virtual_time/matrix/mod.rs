@@ -5,6 +5,7 @@ mod clouds;
 mod field;
 mod grouped;
 mod only_upcloud;
+mod placement;
 mod scenarios;
 mod special;
 
@@ -94,7 +95,7 @@ fn movable_members(cloud: &dyn Cloud) -> Result<(), &'static str> {
 }
 
 fn lacks_a_policy(cloud: &dyn Cloud) -> Result<(), &'static str> {
-    needs(grouped::lacking(cloud).is_some(), "the cloud has every policy")
+    needs(placement::lacking(cloud).is_some(), "the cloud has every policy")
 }
 
 fn password(cloud: &dyn Cloud) -> Result<(), &'static str> {

@@ -11,6 +11,7 @@ pub use super::changes::*;
 use super::clouds::Mishap;
 use super::field::Field;
 pub use super::grouped::*;
+pub use super::placement::*;
 pub use super::special::*;
 use crate::scenarios::cluster::{condition, id_of, power_of, ready, words};
 use crate::world::NAMESPACE;

@@ -36,6 +36,8 @@ pub struct SeenGroup {
     pub id: String,
     /// Its name there.
     pub name: String,
+    /// The uid in our marks, where there are some.
+    pub uid: Option<String>,
     /// Its policy in the cloud's word.
     pub policy: String,
     /// The labels that are not our marks.
@@ -175,6 +177,10 @@ pub trait Cloud: Send + Sync {
     }
     /// The next creation of a group goes wrong.
     fn next_group(&self, _mishap: Mishap) {
+        unreachable!("of clouds that have groups");
+    }
+    /// What it says where no host fits a strict group.
+    fn no_place(&self) -> &'static str {
         unreachable!("of clouds that have groups");
     }
     /// So many hosts take new servers.

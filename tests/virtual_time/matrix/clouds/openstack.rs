@@ -146,6 +146,7 @@ impl Cloud for OpenStack {
         let seen = |g: evenkeel::sim::openstack::GroupView| SeenGroup {
             id: g.id,
             name: g.name,
+            uid: None,
             policy: g.policy,
             labels: BTreeMap::new(),
             members: g.members,
@@ -156,6 +157,10 @@ impl Cloud for OpenStack {
     fn next_group(&self, mishap: Mishap) {
         let rule = FaultRule::new(mishap.effect());
         self.0.inject(rule.on("POST /os-server-groups").times(1));
+    }
+
+    fn no_place(&self) -> &'static str {
+        "No valid host was found"
     }
 
     fn hosts(&self, hosts: usize) {

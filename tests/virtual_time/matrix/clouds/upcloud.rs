@@ -168,6 +168,7 @@ impl Cloud for UpCloud {
         let seen = |g: evenkeel::sim::upcloud::GroupView| SeenGroup {
             id: g.id,
             name: g.title,
+            uid: g.labels.get("evenkeeluid").cloned(),
             policy: g.policy,
             labels: g
                 .labels
@@ -182,6 +183,10 @@ impl Cloud for UpCloud {
     fn next_group(&self, mishap: Mishap) {
         let rule = FaultRule::new(mishap.effect());
         self.0.inject(rule.on("POST /server-group").times(1));
+    }
+
+    fn no_place(&self) -> &'static str {
+        "Strict anti-affinity cannot currently be met"
     }
 
     fn hosts(&self, hosts: usize) {
