@@ -30,24 +30,40 @@ fn put(ns: &Namespace<'_>, kind: &str, case: &str, name: &str) {
     ns.set_status(kind, name, &status);
 }
 
-/// Ages, times, uids and versions masked, columns parted by one bar.
+/// A description with times, uids and versions masked.
 fn masked(ns: &Namespace<'_>, text: &str) -> String {
     const CHANGING: &[&str] = &["UID:", "Resource Version:", "Creation Timestamp:"];
-    let age = |word: &str| {
-        let digits = word.trim_end_matches(['s', 'm', 'h', 'd']);
-        digits.len() < word.len() && digits.chars().all(|c| c.is_ascii_digit()) && !digits.is_empty()
-    };
-    let line = |line: &str| {
-        if let Some(key) = CHANGING.iter().find(|k| line.trim_start().starts_with(**k)) {
-            return format!("{key} ...");
-        }
-        let indent = line.len() - line.trim_start().len();
-        let cells = line.trim().split("  ").map(str::trim).filter(|c| !c.is_empty());
-        let cells: Vec<_> = cells.map(|c| if age(c) { "AGE" } else { c }).collect();
-        format!("{}{}", " ".repeat(indent), cells.join(" | "))
+    let line = |line: &str| match CHANGING.iter().find(|k| line.trim_start().starts_with(**k)) {
+        Some(key) => format!("  {key} ..."),
+        None => line.trim_end().to_owned(),
     };
     let lines: Vec<_> = text.lines().map(line).collect();
     lines.join("\n").replace(&ns.name, "NAMESPACE")
+}
+
+/// A table with its columns parted by bars, and without ages.
+fn table(text: &str) -> String {
+    let header = text.lines().next().unwrap();
+    let starts: Vec<usize> = (0..header.len())
+        .filter(|i| {
+            let before = header[..*i].ends_with("   ") || *i == 0;
+            before && !header[*i..].starts_with(' ')
+        })
+        .collect();
+    let age = header.find(" AGE").map(|i| i + 1);
+    let row = |line: &str| {
+        let ends = starts[1..].iter().copied().chain([line.len()]);
+        let cells = starts.iter().zip(ends).map(|(start, end)| {
+            let cell = line.get(*start..end.min(line.len())).unwrap_or_default().trim();
+            match cell {
+                "" => "-",
+                _ if Some(*start) == age => "AGE",
+                cell => cell,
+            }
+        });
+        cells.collect::<Vec<_>>().join(" | ")
+    };
+    text.lines().map(row).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -71,7 +87,7 @@ fn columns_say_what_is_wished_what_is_and_why_not() {
     ] {
         put(&ns, kind, case, case);
     }
-    let get = |args: &[&str]| masked(&ns, &ns.kubectl(&[&["get"], args].concat()).ok().unwrap());
+    let get = |args: &[&str]| table(&ns.kubectl(&[&["get"], args].concat()).ok().unwrap());
     insta::assert_snapshot!("get_servers", get(&["servers"]));
     insta::assert_snapshot!("get_servers_wide", get(&["servers", "-o", "wide"]));
     insta::assert_snapshot!("get_groups_wide", get(&["servergroups", "-o", "wide"]));
@@ -136,7 +152,8 @@ fn every_way_to_apply_leads_to_the_same_object() {
     );
 }
 
-/// Runs `kubectl edit` with an editor that replaces a text by another.
+/// Runs `kubectl edit` with an editor that replaces a text by another. What kubectl says, and what it shows in the editor
+/// when the change is refused.
 fn edit(ns: &Namespace<'_>, name: &str, from: &str, to: &str) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     let editor = dir.path().join("editor");
@@ -150,9 +167,13 @@ fn edit(ns: &Namespace<'_>, name: &str, from: &str, to: &str) -> (bool, String) 
         .arg(cluster().kubeconfig())
         .args(["-n", &ns.name, "edit", "server", name])
         .env("KUBE_EDITOR", &editor)
+        .env("TMPDIR", dir.path())
         .output()
         .unwrap();
-    let said = [out.stdout, out.stderr].concat();
+    let mut said = [out.stdout, out.stderr].concat();
+    for left in std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()) {
+        said.extend(std::fs::read(left).unwrap());
+    }
     (out.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
