@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::AccountFacts;
-use super::draft::{Draft, Verdict, key_of, later, words};
+use super::draft::{Draft, Verdict, key_of, later, without_effect};
 use super::memory::Outcome;
 use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
 use super::{create, power, rebuild, resize, restart, settings, stop};
@@ -129,8 +129,10 @@ fn judge(
     // A confirmation shows nothing until it is done.
     let confirms = op.kind == OperationKind::ConfirmResize;
     let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
-    let waits = seen.busy || seen.state.is_transitional() || unseen || restart::passing(d, op, seen);
-    let asked = accepted && !no_longer_wanted(d, op);
+    let failed = late && seen.failure_of(op.kind).is_some();
+    let passing = !failed && restart::passing(d, op, seen);
+    let waits = seen.busy || seen.state.is_transitional() || unseen || passing;
+    let asked = accepted && !no_longer_wanted(d, op) && !failed;
     if let Some(until) = stop::guest_has_until(d, facts, op).filter(|_| asked && !waits) {
         if d.now() < until {
             d.again(until);
@@ -146,7 +148,7 @@ fn judge(
     }
     // Some clouds stop and start a guest to restart it: that stop is no drift.
     let restarts = op.kind == OperationKind::Restart && seen.state == ServerState::Stopped && !overdue;
-    if waits || restarts || !late {
+    if waits || (restarts && !failed) || !late {
         return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
     }
     if op.kind == OperationKind::DeleteFailed {
@@ -171,7 +173,7 @@ fn judge(
     // Nothing is under way and nothing came of it.
     match op.kind {
         OperationKind::Resize if accepted => resize::without_effect(d, op),
-        OperationKind::Restart => restart::ended(d, facts, op),
+        OperationKind::Restart => restart::ended(d, facts, op, seen),
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
         OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
         OperationKind::Start if resize::start_failed(d, op, None) => close(d),
@@ -185,11 +187,7 @@ fn judge(
                 .filter(|b| b.class == ErrorClass::Transient)
                 .map_or(0, |b| b.count);
             if i64::from(count) < i64::from(op.attempt) {
-                let words = format!(
-                    "the cloud ended {} without effect; it still reports {}",
-                    op.kind,
-                    words(seen)
-                );
+                let words = without_effect(op.kind, seen);
                 d.failed(ErrorClass::Transient, None, &words, None);
             }
             reopen(d, op, overdue.then(|| timeout(op)))
@@ -391,15 +389,16 @@ fn between_tries(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Pr
 pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
     let failure = d.status.failure.as_ref()?;
     let text = format!("{} {}", failure.message, d.next_try());
+    let stalled = |reason| Draft::stalled(reason, &failure.message);
     if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
-        return Some(Verdict::Stalled(Reason::SecretRefused, text));
+        return Some(stalled(Reason::SecretRefused));
     }
     Some(
         match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class)? {
-            ErrorClass::Forbidden => Verdict::Stalled(Reason::Forbidden, text),
-            ErrorClass::InvalidSpec | ErrorClass::Unsupported => Verdict::Stalled(Reason::InvalidSpec, text),
+            ErrorClass::Forbidden => stalled(Reason::Forbidden),
+            ErrorClass::InvalidSpec | ErrorClass::Unsupported => stalled(Reason::InvalidSpec),
             ErrorClass::Locked => Verdict::Stalled(Reason::Locked, failure.message.clone()),
-            ErrorClass::Quota => Verdict::Stalled(Reason::QuotaExceeded, text),
+            ErrorClass::Quota => stalled(Reason::QuotaExceeded),
             ErrorClass::Capacity => Verdict::Reconciling(Reason::NoCapacity, text),
             ErrorClass::RateLimited => Verdict::Reconciling(Reason::RateLimited, text),
             _ => Verdict::Reconciling(Reason::Recovering, text),

@@ -306,7 +306,8 @@ fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer
 
 /// Nothing is left to do.
 fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) -> Verdict {
-    if let Some((_, wanted)) = rebuild::changed(d) {
+    // What is to be installed, and was refused, is no drift.
+    if let Some((_, wanted)) = rebuild::changed(d).filter(|_| !rebuild::wanted(d)) {
         let made = d.status.image.as_ref().and_then(|i| i.requested.as_deref());
         let text = format!(
             "the server was made from image {}; spec.image now says {wanted}, which is not carried out \
