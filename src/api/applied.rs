@@ -73,6 +73,10 @@ pub struct SettingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub refused: Option<String>,
+    /// What the cloud said as it refused that text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
     /// Whether the cloud changes it only while the server is stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_stop: bool,

@@ -77,22 +77,22 @@ const CHANGED_BY_SOME: &[(&str, &[&str], &str)] = &[
     (
         "adminPasswordSecretRef",
         &["upcloud", "cloudDC"],
-        "adminPasswordSecretRef is immutable once a server exists or is being created (but with upcloud and cloudDC)",
+        "adminPasswordSecretRef is immutable once a server exists or is being created (but with upcloud and cloudDC: give upcloud, if only as {}, in the same edit)",
     ),
     (
         "cloudName",
         &["upcloud"],
-        "cloudName is immutable once a server exists or is being created (but with upcloud)",
+        "cloudName is immutable once a server exists or is being created (but on UpCloud: give upcloud, if only as {}, in the same edit)",
     ),
     (
         "hostname",
         &["upcloud"],
-        "hostname is immutable once a server exists or is being created (but with upcloud)",
+        "hostname is immutable once a server exists or is being created (but on UpCloud: give upcloud, if only as {}, in the same edit)",
     ),
     (
         "labels",
         &["upcloud"],
-        "labels are immutable once a server exists or is being created (but with upcloud): they are written when it is created",
+        "labels are immutable once a server exists or is being created, since they are written when it is created (but on UpCloud: give upcloud, if only as {}, in the same edit)",
     ),
 ];
 

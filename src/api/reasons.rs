@@ -74,16 +74,18 @@ reasons! {
     // Waits by policy.
     PendingPowerOff: "The new size waits for the server to be stopped (resize.when: WhenStopped)." =>
         "Stop the server, or set spec.resize.when to StopIfNeeded.",
-    PendingApproval: "The new size waits for a ServerAction (resize.when: Manual)." =>
-        "Create a ServerAction with resize, or set spec.resize.when.",
+    PendingApproval: "The new size waits for a word of yours (resize.when: Manual)." =>
+        "Set spec.resize.when to WhenStopped or StopIfNeeded to let it be carried out.",
     AwaitingConfirm: "The cloud waits for the new size to be confirmed or reverted." =>
-        "Confirm or revert it with a ServerAction or in the cloud; setting spec.size back reverts it.",
+        "Confirm or revert it in the cloud; setting spec.size back reverts it.",
     Soaking: "The new size is being watched before it is confirmed." => "",
     ResizeFailed: "The size could not be changed; the last good one is kept." =>
         "Choose another size, or set the annotation evenkeel.dev/retry to a new value.",
     SizeDrift: "The size was changed from outside." => "Set spec.size to the size that is wanted.",
     SettingsDrift: "A setting was changed from outside." =>
         "Nothing is put back: change it in the cloud, or change its text in the spec.",
+    RestartFailed: "The cloud reports that the restart failed." =>
+        "Read the cloud's words in the message; a new spec.restart.token asks for another restart.",
     SettingsRefused: "The cloud refuses a changed setting; the last good one is kept." =>
         "Correct the spec as the message says, or set the annotation evenkeel.dev/retry to a new value.",
     PowerDrift: "The power state was changed from outside." =>
@@ -142,6 +144,9 @@ reasons! {
         "Use a https endpoint outside of the cluster's own host.",
     AccountChanged: "The credentials are those of another account than before." =>
         "Put the old account's credentials back, or make a new ProviderConfig.",
+    MassAbsence: "The lists of the account suddenly lack so many recorded servers that none of them is believed to be gone." =>
+        "If the cloud lost them, wait: what is missing for ten minutes is believed. If they were deleted on purpose, set the \
+         annotation evenkeel.dev/retry of a Server to a new value: that one is asked for by id at once.",
     Unreachable: "The cloud cannot be reached." => "Nothing, if it is a passing fault; the message has the details.",
     RateLimited: "The cloud asks to be asked less." => "Lower spec.requests of the ProviderConfig.",
     Connecting: "The account is being reached for the first time." => "",

@@ -321,6 +321,10 @@ pub struct RestartStatus {
     /// When it was recorded (RFC 3339).
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
+    /// What the cloud says of a restart that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
 }
 
 choice! {

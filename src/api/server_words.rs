@@ -73,7 +73,7 @@ choice! {
         WhenStopped,
         /// At once: the server is stopped for it and started again.
         StopIfNeeded,
-        /// When a ServerAction asks for it.
+        /// Not until this says something else.
         Manual,
     }
 }
@@ -85,7 +85,7 @@ choice! {
         Auto,
         /// After the time in soak.
         AfterSoak,
-        /// A person, with a ServerAction or in the cloud itself.
+        /// A person, in the cloud itself.
         Manual,
     }
 }

@@ -117,25 +117,13 @@ async fn send(
     call: &CloudCall,
     recorded: Instant,
 ) -> Result<(Accepted, Told), CloudError> {
-    let (mut user_data, mut admin_password) = (None, None);
-    if let CloudCall::Operate { .. } = call
-        && call.takes_admin_password()
-        && let Some(server) = shell.servers.get(&asker.key)
-    {
-        let wanted = server.spec.admin_password_secret_ref.as_ref();
-        admin_password = secret_text(shell, &asker.key.namespace, wanted, "password").await?;
-    }
+    let mut user_data = None;
+    let namespace = &asker.key.namespace;
+    let named = password_ref(shell, asker, call);
+    let admin_password = secret_text(shell, namespace, named.as_ref(), "password").await?;
     if let CloudCall::Create(request) = call {
-        let namespace = &asker.key.namespace;
         let spec = &request.spec;
         user_data = secret_text(shell, namespace, spec.user_data_secret_ref.as_ref(), "user-data").await?;
-        admin_password = secret_text(
-            shell,
-            namespace,
-            spec.admin_password_secret_ref.as_ref(),
-            "password",
-        )
-        .await?;
         if let Some(name) = &spec.credentials_secret_name {
             credentials::allowed(shell, asker, name).await?;
         }
@@ -159,6 +147,13 @@ async fn send(
             maybe_applied: true,
             ..CloudError::new(ErrorClass::Ambiguous, "no answer in time")
         })
+    });
+    let done = done.map_err(|error| match named {
+        Some(r) if error.code.as_deref() == Some(Reason::SecretRefused.as_str()) => CloudError {
+            message: format!("the key {} of the Secret {}: {}", r.key, r.name, error.message),
+            ..error
+        },
+        _ => error,
     })?;
     if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
         && let Some(name) = &request.spec.credentials_secret_name
@@ -167,6 +162,18 @@ async fn send(
         return Ok((done.accepted, told));
     }
     Ok((done.accepted, Told::Nothing))
+}
+
+/// Where the administrator's password is that goes along with a call.
+fn password_ref(shell: &Shell, asker: &Asker, call: &CloudCall) -> Option<SecretKeyRef> {
+    match call {
+        CloudCall::Create(request) => request.spec.admin_password_secret_ref.clone(),
+        call if call.takes_admin_password() => {
+            let server = shell.servers.get(&asker.key)?;
+            server.spec.admin_password_secret_ref.clone()
+        }
+        _ => None,
+    }
 }
 
 fn not_sent(why: &str) -> CloudError {

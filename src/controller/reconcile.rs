@@ -15,6 +15,7 @@ use crate::api::server_status::OperationKind;
 use crate::api::{Server, ServerStatus, keys};
 use crate::observer::sync::lock;
 use crate::observer::{Interest, ObjectKey};
+use crate::planner::claims::Claim;
 use crate::planner::{self, AccountView, Input, Plan, Step, Takes};
 
 /// One request to the Kubernetes API may take so long.
@@ -172,6 +173,7 @@ fn decide(
     now: jiff::Timestamp,
 ) -> Plan {
     let lives = |uid: &str| shell.servers.lives(uid);
+    let claimed = |id: &str| claimed(shell, config, uid, server, id);
     // Held over the plan, so that two objects cannot both take the last free place.
     let mut limits = lock(&shell.limits);
     let mut free = (true, true);
@@ -200,6 +202,7 @@ fn decide(
         process: &shell.ctx.process,
         installation: &shell.ctx.installation,
         lives: &lives,
+        claimed: &claimed,
         now,
         seed: shell.ctx.seed,
     });
@@ -215,6 +218,29 @@ fn decide(
         shell.queue.wake(&waiting, super::queue::Urgency::Background);
     }
     plan
+}
+
+/// The object of the same account whose claim on a server comes before that of this object.
+fn claimed(shell: &Shell, config: &ObjectKey, uid: &str, server: &Server, id: &str) -> Option<String> {
+    let account_of = |config: &ObjectKey| match shell.accounts.state(config)?.0 {
+        accounts::ConfigState::Usable { account, .. } => Some(account.id),
+        accounts::ConfigState::Unusable(_) => None,
+    };
+    let own = Claim::of(server, id);
+    let account = account_of(config)?;
+    let others = shell.servers.all();
+    let first = others
+        .iter()
+        .filter(|(_, other)| other.metadata.uid.as_deref() != Some(uid))
+        .filter_map(|(key, other)| Some((Claim::of(other, id)?, key, other)))
+        .filter(|(claim, ..)| own.is_none_or(|own| *claim < own))
+        .filter(|(_, key, other)| {
+            let recorded = other.status.as_ref().and_then(|s| s.account.clone());
+            let config = ObjectKey::new(key.namespace.clone(), other.spec.provider_config_ref.name.clone());
+            recorded.or_else(|| account_of(&config)).as_ref() == Some(&account)
+        })
+        .min_by_key(|(claim, ..)| *claim)?;
+    Some(first.1.to_string())
 }
 
 /// What an object wants to hear about.

@@ -102,6 +102,7 @@ fn record_wish(d: &mut Draft<'_>) {
             .unwrap_or_default(),
         outcome: "Recorded".to_owned(),
         at: to_seconds(d.now()),
+        message: None,
     });
 }
 
@@ -411,15 +412,14 @@ pub(super) fn refused(d: &Draft<'_>) -> Verdict {
         );
     }
     let again = format!("{words} {}", d.next_try());
+    let stalled = |reason| Draft::stalled(reason, words);
     if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
-        return Verdict::Stalled(Reason::SecretRefused, again);
+        return stalled(Reason::SecretRefused);
     }
     match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class) {
-        Some(ErrorClass::Quota) => Verdict::Stalled(Reason::QuotaExceeded, again),
-        Some(ErrorClass::InvalidSpec | ErrorClass::Unsupported) => {
-            Verdict::Stalled(Reason::InvalidSpec, again)
-        }
-        Some(ErrorClass::Forbidden) => Verdict::Stalled(Reason::Forbidden, again),
+        Some(ErrorClass::Quota) => stalled(Reason::QuotaExceeded),
+        Some(ErrorClass::InvalidSpec | ErrorClass::Unsupported) => stalled(Reason::InvalidSpec),
+        Some(ErrorClass::Forbidden) => stalled(Reason::Forbidden),
         Some(ErrorClass::Capacity) => Verdict::Reconciling(Reason::NoCapacity, again),
         Some(ErrorClass::RateLimited) => Verdict::Reconciling(Reason::RateLimited, again),
         _ => Verdict::Reconciling(Reason::CreateFailed, again),

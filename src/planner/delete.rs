@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
-use super::{AccountFacts, Step, create, import, missing, operation, power, stop};
+use super::{AccountFacts, Step, create, import, missing, power, refusal, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
 use crate::api::server_status::OperationKind;
@@ -114,9 +114,18 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                 );
                 return parts::begin(d, facts, &id).unwrap_or_else(|| release(d));
             }
-            deleting(d)
+            match missing::doubted(d, &id).filter(|_| d.step == Step::Wait) {
+                Some(text) => blocked(d, Reason::MassAbsence, &text),
+                None => deleting(d),
+            }
         }
         Some(seen) => match import::foreign(d, &seen) {
+            // What it never made, and somebody else manages, is none of its business.
+            Some(Verdict::Stalled(_, text)) if d.status.create_attempts.is_none() => {
+                let note = format!("nothing is done to it: {text}");
+                d.event(false, Reason::OwnedByOther, "Delete", note);
+                release(d)
+            }
             Some(Verdict::Stalled(reason, text)) => blocked(d, reason, &text),
             _ if orphan(d) => let_go(d, facts, &id, &seen),
             _ => destroy(d, facts, &id, &seen),
@@ -272,6 +281,12 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         let note = format!("server {id} did not stop in time; it is deleted all the same");
         d.event(true, Reason::DeletedWithoutPowerOff, "Delete", note);
     }
+    if deleting_already && seen.state == ServerState::Error {
+        // Not again at once, should it have no effect.
+        let fault = seen.fault.as_ref().map(|f| f.message.clone());
+        let words = fault.unwrap_or_else(|| "the deletion ended in an error".to_owned());
+        d.failed(ErrorClass::Transient, None, &words, None);
+    }
     d.operate(id, kind, Operate::Plain, i64::from(can.deadline(kind)), None);
     if d.status.operation.as_ref().is_some_and(|o| o.deadline < d.now()) {
         return overdue(d, id);
@@ -306,8 +321,9 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
             true
         }
         Some(Outcome::Accepted(at, _)) => {
-            if d.status.failure.is_some() {
-                d.recovered();
+            // The wait stays: what ends in an error each time is asked for ever more seldom.
+            if seen.state != ServerState::Error {
+                d.status.failure = None;
             }
             // An ERROR that follows a delete means that it failed; else it is only slow.
             let failed = seen.state == ServerState::Error && !seen.busy && asked > later(at, 5);
@@ -321,7 +337,7 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
 
 /// What is said while the last call is waited for, or its refusal is waited out.
 fn waiting(d: &mut Draft<'_>, id: &str, kind: OperationKind) -> Verdict {
-    match operation::refusal(d) {
+    match refusal::words(d) {
         Some(Verdict::Stalled(reason, words)) => blocked(d, reason, &format!("server {id}: {words}")),
         Some(Verdict::Reconciling(_, words)) => {
             blocked(d, Reason::Recovering, &format!("server {id}: {words}"))
@@ -378,7 +394,7 @@ pub(super) fn wrong_abandon(d: &Draft<'_>) -> String {
 /// Switches that somebody turned on purpose.
 const SWITCHES: &[Reason] = &[Reason::Paused, Reason::Suspended, Reason::Observing];
 /// What ends by itself.
-const PASSING: &[Reason] = &[Reason::Recovering, Reason::DeletionWaits];
+const PASSING: &[Reason] = &[Reason::Recovering, Reason::DeletionWaits, Reason::MassAbsence];
 
 fn blocked(d: &mut Draft<'_>, reason: Reason, text: &str) -> Verdict {
     let text = &format!("{text}{}", wrong_abandon(d));

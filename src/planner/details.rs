@@ -95,7 +95,9 @@ pub(super) fn fetch(
 /// Writes what is known of a server at rest. What a list left out stays as it was.
 pub(super) fn write(status: &mut ServerStatus, seen: &ObservedServer) {
     if seen.detailed || !seen.addresses.is_empty() {
-        status.addresses = seen.addresses.iter().take(32).cloned().collect();
+        let (six, four): (Vec<_>, Vec<_>) = seen.addresses.iter().partition(|a| a.address.contains(':'));
+        // The first one is shown in tables: one that everybody can use.
+        status.addresses = four.into_iter().chain(six).take(32).cloned().collect();
     }
     if seen.detailed || seen.zone.is_some() || seen.host.is_some() {
         status.placement = (seen.zone.is_some() || seen.host.is_some()).then(|| PlacementStatus {

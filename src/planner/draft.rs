@@ -12,6 +12,11 @@ use crate::api::server::{ManagementPolicy, PowerWish, ServerSpec};
 use crate::api::server_status::{Failure, Operation, OperationKind, PowerStatus};
 use crate::api::{Reason, ServerStatus, keys};
 
+/// Seconds after which a Secret that was refused is read again at the latest.
+const SECRET_WAIT: i64 = 60;
+/// What is said of a refusal that is not waited out by a person.
+const BY_ITSELF: &str = "(tried again by itself)";
+
 /// What is said about the whole object. `Keep` says nothing new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -211,6 +216,12 @@ impl<'a> Draft<'a> {
     ) {
         note_failure(&mut self.status.failure, class, code, message, self.input.now);
         self.delay(class, retry_after);
+        if code == Some(Reason::SecretRefused.as_str())
+            && let Some(backoff) = &mut self.memory.backoff
+        {
+            // Nobody says when a Secret is corrected, and it costs the cloud nothing to read it again.
+            backoff.until = backoff.until.min(later(self.input.now, SECRET_WAIT));
+        }
     }
 
     /// Waits before the next try, longer each time.
@@ -231,9 +242,14 @@ impl<'a> Draft<'a> {
     /// When a refusal is tried again, in words that stay the same until it is.
     pub(super) fn next_try(&self) -> String {
         self.memory.backoff.as_ref().map_or_else(
-            || "(tried again by itself)".to_owned(),
+            || BY_ITSELF.to_owned(),
             |b| format!("(tried again by itself at {})", conditions::to_seconds(b.until)),
         )
+    }
+
+    /// The same for what needs a person: words that stay the same for as long as nobody does anything.
+    pub(super) fn stalled(reason: Reason, words: &str) -> Verdict {
+        Verdict::Stalled(reason, format!("{words} {BY_ITSELF}"))
     }
 
     /// Everything went well: forgets the refusal.
@@ -409,5 +425,16 @@ pub(super) fn words(seen: &ObservedServer) -> String {
     match seen.state {
         ServerState::Unknown => format!("{:?}", seen.raw),
         state => format!("{state} ({})", seen.raw),
+    }
+}
+
+/// What is said of an operation of which nothing came, in the cloud's words where it has some.
+pub(super) fn without_effect(kind: OperationKind, seen: &ObservedServer) -> String {
+    match seen.failure_of(kind) {
+        Some(fault) => format!("{kind} failed in the cloud: {fault}"),
+        None => format!(
+            "the cloud ended {kind} without effect; it still reports {}",
+            words(seen)
+        ),
     }
 }

@@ -3,12 +3,17 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::draft::{Draft, Verdict};
+use super::model::ServerState;
 use super::{Plan, account};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 
 /// What is compared only while the server can be judged.
-const COMPARED: &[ConditionType] = &[ConditionType::PowerSynced, ConditionType::SizeSynced];
+const COMPARED: &[ConditionType] = &[
+    ConditionType::PowerSynced,
+    ConditionType::SizeSynced,
+    ConditionType::SettingsSynced,
+];
 
 /// Conditions that are told as an event when they turn true, and its action.
 const TOLD: &[(ConditionType, &str)] = &[
@@ -46,7 +51,7 @@ impl Draft<'_> {
         };
         let held = ready == False && reconciling == False;
         if ready == Unknown || held || self.broken || self.deleting() {
-            self.cloud_over(reason, &message);
+            self.cloud_over(reason, &message, ready == Unknown);
         }
         self.condition(ConditionType::Ready, ready, reason, &message);
         let (r, m) = if reconciling == True {
@@ -68,15 +73,17 @@ impl Draft<'_> {
 
     /// What was as declared when it was compared last, and was not compared now, is not known; what differed then
     /// still counts as different. Both with the reason why nobody compares.
-    fn cloud_over(&mut self, reason: Reason, message: &str) {
-        for kind in COMPARED
-            .iter()
-            .filter(|k| !self.said.contains(*k))
-            .copied()
-            .collect::<Vec<_>>()
-        {
+    fn cloud_over(&mut self, reason: Reason, message: &str, unknown: bool) {
+        let observed = self.status.power.as_ref().and_then(|p| p.observed.as_deref());
+        let gone = self.broken || observed == Some(ServerState::Absent.as_str());
+        for kind in COMPARED.iter().copied() {
+            let said = self.said.contains(&kind);
             let status = match conditions::get(&self.status.conditions, kind) {
                 None => continue,
+                // Of what is broken or gone nothing is as declared, whatever an operation has to say of one aspect.
+                Some(c) if said && !(gone && c.status == ConditionStatus::True.as_str()) => continue,
+                // An operation that is refused says nothing of the settings.
+                Some(_) if kind == ConditionType::SettingsSynced && !gone && !unknown => continue,
                 Some(c) if c.status == ConditionStatus::False.as_str() => ConditionStatus::False,
                 Some(_) => ConditionStatus::Unknown,
             };

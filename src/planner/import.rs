@@ -33,18 +33,40 @@ pub(super) fn foreign(d: &Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
     let installation = d.input.installation;
     // Marks are taken off one by one, the uid last: what has that alone is still ours.
     let ours = |m: &Marks| m.uid == d.uid() && (m.installation == installation || m.installation.is_empty());
-    let marks = seen.marks.as_ref().filter(|m| !ours(m))?;
+    let Some(marks) = seen.marks.as_ref() else {
+        return claimed(d, &seen.id);
+    };
+    if ours(marks) {
+        return None;
+    }
     let theirs = marks.installation != installation;
     let living = !theirs && marks.object != d.object() && (d.input.lives)(&marks.uid);
-    (theirs || living).then(|| {
-        Verdict::Stalled(
-            Reason::OwnedByOther,
-            format!(
-                "server {} carries the mark of {} (uid {}, installation {})",
-                seen.id, marks.object, marks.uid, marks.installation
-            ),
-        )
-    })
+    if !theirs && !living {
+        // The mark of an object that is gone.
+        return claimed(d, &seen.id);
+    }
+    Some(Verdict::Stalled(
+        Reason::OwnedByOther,
+        format!(
+            "server {} carries the mark of {} (uid {}, installation {})",
+            seen.id, marks.object, marks.uid, marks.installation
+        ),
+    ))
+}
+
+/// Whether another object comes first where no mark says whose the server is. What an object has made is its own.
+fn claimed(d: &Draft<'_>, id: &str) -> Option<Verdict> {
+    if d.status.create_attempts.is_some() || d.spec.import.is_none() {
+        return None;
+    }
+    let other = (d.input.claimed)(id)?;
+    Some(Verdict::Stalled(
+        Reason::OwnedByOther,
+        format!(
+            "server {id} is managed by Server {other} already: one object, one server. Delete one of the two; deleting \
+             this one leaves the server alone"
+        ),
+    ))
 }
 
 fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {

@@ -27,6 +27,8 @@ pub struct Memory {
     pub failed_id: Option<String>,
     /// When drift was put back, at most the last eight times.
     pub corrections: Vec<Timestamp>,
+    /// No absence is believed at present.
+    pub doubt: Option<Doubt>,
     /// The generation that the memory above speaks of: a new one forgets failures.
     pub generation: Option<i64>,
 }
@@ -116,6 +118,15 @@ pub struct AttemptWatch {
     pub first_seen: Timestamp,
     /// When the first list after its deadline was asked for, that had nothing.
     pub first_empty: Option<Timestamp>,
+}
+
+/// The lists lack so many servers that no absence is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Since when this process knows it.
+    pub since: Timestamp,
+    /// A person wants the absence of this server to be looked into all the same.
+    pub dismissed: bool,
 }
 
 /// When the next try may be made.

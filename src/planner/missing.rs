@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::delete::parts;
 use super::draft::{Draft, Verdict, later};
-use super::memory::Outcome;
+use super::memory::{Doubt, Outcome};
 use super::model::{ObservedServer, ServerState};
 use super::{AccountFacts, Step, create};
 use crate::api::Reason;
@@ -54,7 +54,7 @@ pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denia
         .operation
         .as_ref()
         .is_some_and(|o| matches!(o.kind, OperationKind::Delete | OperationKind::DeleteFailed));
-    if facts.mass_absence && !expected {
+    if facts.mass_absence && !expected && !d.memory.doubt.is_some_and(|doubt| doubt.dismissed) {
         d.again(d.after(30));
         return false;
     }
@@ -77,6 +77,40 @@ pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denia
         return false;
     }
     true
+}
+
+/// Seconds for which a doubt is shown on the ProviderConfig alone: the next list may end it.
+const SHOWN_AFTER: i64 = 60;
+
+/// Notes since when the lists lack so much that no absence is believed, and whether a person wants this one to be.
+pub(super) fn doubt(d: &mut Draft<'_>, facts: &AccountFacts) {
+    if !facts.mass_absence {
+        d.memory.doubt = None;
+        return;
+    }
+    let new_token = d.status.last_handled_retry != d.old.last_handled_retry;
+    let since = d.now();
+    let doubt = d.memory.doubt.get_or_insert(Doubt {
+        since,
+        dismissed: false,
+    });
+    doubt.dismissed |= new_token;
+}
+
+/// What is said of a server that the lists lack while no absence is believed.
+pub(super) fn doubted(d: &mut Draft<'_>, id: &str) -> Option<String> {
+    let doubt = d.memory.doubt.filter(|doubt| !doubt.dismissed)?;
+    let shown = later(doubt.since, SHOWN_AFTER);
+    if d.now() < shown && !d.deleting() {
+        d.again(shown);
+        return None;
+    }
+    let reason = Reason::MassAbsence;
+    Some(format!(
+        "the lists lack server {id}. {} {}",
+        reason.meaning(),
+        reason.advice()
+    ))
 }
 
 /// Whether our own delete of this server was accepted, so that one denial is enough.
@@ -116,6 +150,8 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         let known = d.old.power.as_ref().and_then(|p| p.observed.as_deref()) == Some(absent);
         return if failed_create {
             create::refused(d)
+        } else if let Some(text) = doubted(d, id) {
+            Verdict::Unknown(Reason::MassAbsence, text)
         } else if denied && !known {
             Verdict::Reconciling(
                 Reason::Missing,
@@ -144,6 +180,9 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         );
         parts::left(d, id);
     }
+    // What was changed from outside went with it.
+    conditions::remove(&mut d.status.conditions, ConditionType::DriftDetected);
+    d.status.addresses.clear();
     d.status.operation = None;
     d.busy = false;
     match d.spec.on_missing {

@@ -6,6 +6,7 @@
 
 mod account;
 pub mod backoff;
+pub mod claims;
 mod create;
 mod credentials;
 mod delete;
@@ -21,6 +22,7 @@ mod operation;
 mod power;
 mod present;
 mod rebuild;
+mod refusal;
 mod resize;
 mod restart;
 mod retry;
@@ -56,6 +58,9 @@ pub struct Input<'a> {
     pub installation: &'a str,
     /// Whether a living `Server` object has this uid.
     pub lives: &'a dyn Fn(&str) -> bool,
+    /// The other living `Server` object (`namespace/name`) of this account whose claim on the server with this id
+    /// comes before the one of this object (see [`claims::Claim`]). Asked only about servers without its mark.
+    pub claimed: &'a dyn Fn(&str) -> Option<String>,
     /// The time.
     pub now: Timestamp,
     /// Where jitter comes from.
@@ -223,6 +228,7 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
         return verdict;
     }
     account::reachable_again(d);
+    missing::doubt(d, facts);
     if d.deleting() {
         return delete::plan(d, facts);
     }
@@ -256,10 +262,11 @@ fn acknowledge(d: &mut Draft<'_>) {
         d.memory.corrections.clear();
     }
     d.memory.generation = generation;
-    if let Some(token) = d.annotation(keys::RETRY)
-        && d.status.last_handled_retry.as_deref() != Some(token)
-    {
-        d.status.last_handled_retry = Some(conditions::bounded(token, 128));
+    // What was handled is kept short: a longer token is compared by what is kept of it.
+    let token = |key| d.annotation(key).map(|t| conditions::bounded(t, 128));
+    let (retry, reconcile) = (token(keys::RETRY), token(keys::RECONCILE_REQUESTED_AT));
+    if retry.is_some() && d.status.last_handled_retry != retry {
+        d.status.last_handled_retry = retry;
         d.status.failure = None;
         try_at_once(d);
         d.memory.corrections.clear();
@@ -269,10 +276,8 @@ fn acknowledge(d: &mut Draft<'_>) {
         }
         rebuild::forget(d);
     }
-    if let Some(token) = d.annotation(keys::RECONCILE_REQUESTED_AT)
-        && d.status.last_handled_reconcile_at.as_deref() != Some(token)
-    {
-        d.status.last_handled_reconcile_at = Some(conditions::bounded(token, 128));
+    if reconcile.is_some() && d.status.last_handled_reconcile_at != reconcile {
+        d.status.last_handled_reconcile_at = reconcile;
         d.list_after = Some(d.now());
     }
 }

@@ -166,7 +166,7 @@ pub struct ObservedServer {
     pub marks: Option<Marks>,
     /// What went wrong.
     pub fault: Option<Fault>,
-    /// The step in which the cloud gave up, where it offers to try it again.
+    /// The step that failed last, where the cloud says so.
     pub failed_step: Option<FailedStep>,
     /// Whether everything is here. Some clouds leave addresses and disks out of their lists; one `get` has them.
     pub detailed: bool,

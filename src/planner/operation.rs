@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::AccountFacts;
-use super::draft::{Draft, Verdict, key_of, later, words};
+use super::draft::{Draft, Verdict, key_of, later, without_effect};
 use super::memory::Outcome;
-use super::model::{CloudError, ErrorClass, ObservedServer, ServerState};
-use super::{create, power, rebuild, resize, restart, settings, stop, transitions};
+use super::model::{ErrorClass, ObservedServer, ServerState};
+use super::{create, power, rebuild, refusal, resize, restart, settings, stop, transitions};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
@@ -15,8 +15,6 @@ use crate::api::server_status::{Failure, Operation, OperationKind};
 const VISIBLE_WITHIN: i64 = 3;
 /// Seconds after which a call of which nothing is known counts as lost.
 const LOST_AFTER: i64 = 15;
-/// So many refusals in a row of a server that is at rest are no passing ones.
-const STUBBORN: u32 = 5;
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
 
@@ -24,14 +22,6 @@ const ASK_AGAIN: i64 = 60;
 pub(super) const DRIFT: &str = "drift";
 /// The argument of a start that ends what a server was stopped for.
 pub(super) const CHANGED: &str = "changed";
-
-/// Refusals that speak of the server, not of the account or of the way there.
-const NOT_TAKEN: &[ErrorClass] = &[
-    ErrorClass::Busy,
-    ErrorClass::NotFound,
-    ErrorClass::InvalidSpec,
-    ErrorClass::Unsupported,
-];
 
 /// How an open operation stands.
 pub(super) enum Progress {
@@ -43,7 +33,7 @@ pub(super) enum Progress {
 
 /// Seconds after which a call of which nothing is known counts as lost: one that erases a disk is waited out for as long
 /// as a call may take effect late.
-fn lost_after(facts: &AccountFacts, op: &Operation) -> i64 {
+pub(super) fn lost_after(facts: &AccountFacts, op: &Operation) -> i64 {
     match op.kind {
         OperationKind::Rebuild => i64::from(facts.capabilities.create_settle_seconds),
         _ => LOST_AFTER,
@@ -78,7 +68,7 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
         .map_or(asked, |l| l.asked_at.max(asked));
     match outcome {
         Some(Outcome::InFlight) => Progress::Open(saying(d, op.kind)),
-        Some(Outcome::Refused(at, error)) => refused(d, facts, &op, seen, at, asked, &error),
+        Some(Outcome::Refused(at, error)) => refusal::refused(d, facts, &op, seen, at, asked, &error),
         Some(Outcome::Accepted(at, _)) => {
             if asked <= at {
                 return Progress::Open(saying(d, op.kind));
@@ -100,7 +90,7 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
 }
 
 /// Looks at what the cloud shows. `late`: an effect would be visible by now.
-fn judge(
+pub(super) fn judge(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
     op: &Operation,
@@ -121,8 +111,10 @@ fn judge(
     // A confirmation shows nothing until it is done.
     let confirms = op.kind == OperationKind::ConfirmResize;
     let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
-    let waits = seen.busy || seen.state.is_transitional() || unseen || restart::passing(d, op, seen);
-    let asked = accepted && !no_longer_wanted(d, facts, op);
+    let failed = late && seen.failure_of(op.kind).is_some();
+    let passing = !failed && restart::passing(d, op, seen);
+    let waits = seen.busy || seen.state.is_transitional() || unseen || passing;
+    let asked = accepted && !no_longer_wanted(d, facts, op) && !failed;
     if let Some(until) = stop::guest_has_until(d, facts, op).filter(|_| asked && !waits) {
         if d.now() < until {
             d.again(until);
@@ -138,7 +130,7 @@ fn judge(
     }
     // Some clouds stop and start a guest to restart it: that stop is no drift.
     let restarts = op.kind == OperationKind::Restart && seen.state == ServerState::Stopped && !overdue;
-    if waits || restarts || !late {
+    if waits || (restarts && !failed) || !late {
         return Progress::Open(if overdue { timeout(op) } else { saying(d, op.kind) });
     }
     if op.kind == OperationKind::DeleteFailed {
@@ -163,7 +155,7 @@ fn judge(
     // Nothing is under way and nothing came of it.
     match op.kind {
         OperationKind::Resize if accepted => resize::without_effect(d, op),
-        OperationKind::Restart => restart::ended(d, facts, op),
+        OperationKind::Restart => restart::ended(d, facts, op, seen),
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
         OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
         OperationKind::Start if resize::start_failed(d, op, None) => close(d),
@@ -177,11 +169,7 @@ fn judge(
                 .filter(|b| b.class == ErrorClass::Transient)
                 .map_or(0, |b| b.count);
             if i64::from(count) < i64::from(op.attempt) {
-                let words = format!(
-                    "the cloud ended {} without effect; it still reports {}",
-                    op.kind,
-                    words(seen)
-                );
+                let words = without_effect(op.kind, seen);
                 d.failed(ErrorClass::Transient, None, &words, None);
             }
             reopen(d, op, overdue.then(|| timeout(op)))
@@ -277,98 +265,6 @@ fn reopen(d: &mut Draft<'_>, op: &Operation, verdict: Option<Verdict>) -> Progre
     Progress::Closed
 }
 
-fn refused(
-    d: &mut Draft<'_>,
-    facts: &AccountFacts,
-    op: &Operation,
-    seen: &ObservedServer,
-    at: Timestamp,
-    asked: Timestamp,
-    error: &CloudError,
-) -> Progress {
-    if error.maybe_applied || error.class == ErrorClass::Ambiguous {
-        if asked <= at {
-            return Progress::Open(saying(d, op.kind));
-        }
-        if op.kind == OperationKind::Restart && !seen.busy && !restart::passing(d, op, seen) {
-            return restart::unverified(d, op);
-        }
-        return judge(d, facts, op, seen, asked > later(at, lost_after(facts, op)));
-    }
-    if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
-        return close(d);
-    }
-    if op.kind == OperationKind::Modify && settings::refused(d, op, &stubborn(d, seen, error)) {
-        return close(d);
-    }
-    if op.kind == OperationKind::Rebuild && rebuild::refused(d, op, &stubborn(d, seen, error)) {
-        return Progress::Closed;
-    }
-    if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
-        return close(d);
-    }
-    d.memory.sent = None;
-    if op.kind == OperationKind::DeleteFailed && error.class == ErrorClass::NotFound {
-        super::missing::look(d, &seen.id);
-        return Progress::Open(saying(d, op.kind));
-    }
-    if op.kind == OperationKind::Mark {
-        // The server is as declared all the same: its recorded id is proof enough.
-        d.delay(error.class, error.retry_after);
-        d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
-        return close(d);
-    }
-    match error.class {
-        // Somebody was faster, or a task runs: look again, it is no failure.
-        ErrorClass::Busy | ErrorClass::RateLimited => d.delay(error.class, error.retry_after),
-        ErrorClass::NotFound => d.delay(error.class, None),
-        class => {
-            d.failed(class, error.code.as_deref(), &error.message, error.retry_after);
-            d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
-        }
-    }
-    d.backing_off();
-    if let Some(resize) = &mut d.status.resize
-        && matches!(
-            op.kind,
-            OperationKind::ConfirmResize | OperationKind::RevertResize
-        )
-    {
-        resize.phase = Some(crate::api::server_status::ResizePhase::AwaitingConfirmation);
-    }
-    if op.kind == OperationKind::Restart {
-        restart::forget(d);
-    }
-    if transitions::is_power(op.kind) {
-        // The record stays open, and with it the deadline of the first try.
-        d.busy = error.class == ErrorClass::Busy;
-        d.takes.disruption = false;
-        return Progress::Open(if d.now() >= op.deadline {
-            timeout(op)
-        } else {
-            saying(d, op.kind)
-        });
-    }
-    let verdict = refusal(d);
-    // The record of a step that is tried again counts the tries, also those that the cloud did not take.
-    if !(op.kind == OperationKind::Retry && NOT_TAKEN.contains(&error.class)) {
-        let _closed = close(d);
-    }
-    d.busy = error.class == ErrorClass::Busy;
-    Progress::Open(verdict.unwrap_or_else(|| saying(d, op.kind)))
-}
-
-/// A refusal by a cloud that calls itself busy with a server that is at rest: after some in a row it is one of the wish.
-fn stubborn(d: &Draft<'_>, seen: &ObservedServer, error: &CloudError) -> CloudError {
-    let again = d.memory.backoff.as_ref();
-    let again = again.is_some_and(|b| b.class == ErrorClass::Busy && b.count >= STUBBORN);
-    let mut error = error.clone();
-    if error.class == ErrorClass::Busy && again && !seen.busy {
-        error.class = ErrorClass::InvalidSpec;
-    }
-    error
-}
-
 /// A power operation that was refused and waits for its next try.
 fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
     d.busy = false;
@@ -386,26 +282,6 @@ fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: 
     } else {
         saying(d, op.kind)
     })
-}
-
-/// What is said of the last refusal while it is waited out.
-pub(super) fn refusal(d: &Draft<'_>) -> Option<Verdict> {
-    let failure = d.status.failure.as_ref()?;
-    let text = format!("{} {}", failure.message, d.next_try());
-    if failure.code.as_deref() == Some(Reason::SecretRefused.as_str()) {
-        return Some(Verdict::Stalled(Reason::SecretRefused, text));
-    }
-    Some(
-        match ErrorClass::ALL.iter().find(|c| c.as_str() == failure.class)? {
-            ErrorClass::Forbidden => Verdict::Stalled(Reason::Forbidden, text),
-            ErrorClass::InvalidSpec | ErrorClass::Unsupported => Verdict::Stalled(Reason::InvalidSpec, text),
-            ErrorClass::Locked => Verdict::Stalled(Reason::Locked, failure.message.clone()),
-            ErrorClass::Quota => Verdict::Stalled(Reason::QuotaExceeded, text),
-            ErrorClass::Capacity => Verdict::Reconciling(Reason::NoCapacity, text),
-            ErrorClass::RateLimited => Verdict::Reconciling(Reason::RateLimited, text),
-            _ => Verdict::Reconciling(Reason::Recovering, text),
-        },
-    )
 }
 
 /// Whether the wish has changed since a power operation was recorded.
@@ -445,7 +321,7 @@ pub(super) fn saying(d: &Draft<'_>, kind: OperationKind) -> Verdict {
     match kind {
         OperationKind::DeleteFailed => create::refused(d),
         _ if d.status.failure.is_some() && kind != OperationKind::Restart => {
-            refusal(d).unwrap_or_else(|| power::doing(kind))
+            refusal::words(d).unwrap_or_else(|| power::doing(kind))
         }
         _ => power::doing(kind),
     }

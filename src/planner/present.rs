@@ -5,8 +5,8 @@ use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
-    AccountFacts, account, create, details, group, import, missing, operation, power, rebuild, resize,
-    restart, retry, settings, stop,
+    AccountFacts, account, create, details, group, import, missing, operation, power, rebuild, refusal,
+    resize, restart, retry, settings, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -268,7 +268,7 @@ pub(super) fn not_now(
         return Some(verdict);
     }
     if d.backing_off() {
-        return Some(operation::refusal(d).unwrap_or(Verdict::Keep));
+        return Some(refusal::words(d).unwrap_or(Verdict::Keep));
     }
     None
 }
@@ -306,7 +306,8 @@ fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer
 
 /// Nothing is left to do.
 fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) -> Verdict {
-    if let Some((_, wanted)) = rebuild::changed(d) {
+    // What is to be installed, and was refused, is no drift.
+    if let Some((_, wanted)) = rebuild::changed(d).filter(|_| !rebuild::wanted(d)) {
         let made = d.status.image.as_ref().and_then(|i| i.requested.as_deref());
         let text = format!(
             "the server was made from image {}; spec.image now says {wanted}, which is not carried out \

@@ -8,7 +8,7 @@ use super::operation::{Progress, close};
 use super::stop::Purpose;
 use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
-use crate::api::conditions::to_seconds;
+use crate::api::conditions::{bounded, to_seconds};
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::{Operation, OperationKind, RestartStatus};
 
@@ -19,6 +19,7 @@ const STOPPING: &str = "Stopping";
 const RETRYING: &str = "Retrying";
 const DONE: &str = "Done";
 const UNVERIFIED: &str = "Unverified";
+const FAILED: &str = "Failed";
 const NOT_APPLICABLE: &str = "NotApplicable";
 
 /// A token that was not handled yet. `Err` ends the plan.
@@ -41,7 +42,13 @@ pub(super) fn handle(
             note(d, &wanted.token, RECORDED);
             return Ok(());
         }
-        Some(last) if last.token == wanted.token && last.outcome != RETRYING => return Ok(()),
+        Some(last) if last.token == wanted.token && last.outcome != RETRYING => {
+            if let Some(words) = last.message.clone().filter(|_| last.outcome == FAILED) {
+                d.size_verdict
+                    .get_or_insert(Verdict::Stalled(Reason::RestartFailed, words));
+            }
+            return Ok(());
+        }
         Some(_) => {}
     }
     if let Some(at) = wanted.not_before.filter(|t| *t > d.now()) {
@@ -175,7 +182,15 @@ fn finished(d: &mut Draft<'_>, token: &str) {
 }
 
 /// The restart was accepted and nothing is under way any more.
-pub(super) fn ended(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation) -> Progress {
+pub(super) fn ended(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+) -> Progress {
+    if let Some(fault) = seen.failure_of(op.kind) {
+        return failed(d, op, fault);
+    }
     // A guest that was only asked may have refused, and a cloud that shows nothing of that says nothing.
     let ignored =
         facts.capabilities.silent_restart && mode(d) == PowerOffMode::Soft && !went_down(d, op.started_at);
@@ -196,6 +211,21 @@ pub(super) fn passing(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> b
         && power::wish(d).0 == PowerWish::Running
         && d.now() < op.deadline
         && !d.deleting()
+}
+
+/// The cloud says that it failed. It is not repeated: the guest may have been asked.
+fn failed(d: &mut Draft<'_>, op: &Operation, fault: &str) -> Progress {
+    if is_token(d, op) {
+        let token = op.argument.clone().unwrap_or_default();
+        let words = format!(
+            "the restart for token {token:?} failed in the cloud: {fault}; a new token asks for another one"
+        );
+        note(d, &token, FAILED);
+        if let Some(restart) = &mut d.status.restart {
+            restart.message = Some(bounded(&words, 512));
+        }
+    }
+    close(d)
 }
 
 /// Nobody can know whether the restart happened: it is not repeated.
@@ -232,5 +262,6 @@ fn note(d: &mut Draft<'_>, token: &str, outcome: &str) {
         token: token.to_owned(),
         outcome: outcome.to_owned(),
         at: to_seconds(d.now()),
+        message: None,
     });
 }

@@ -102,11 +102,10 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Ve
         let shown = seen.attributes.get(wish.name);
         let is = shown.map(|shown| fits(&wish, shown));
         let shown = shown.map(|v| text(v));
-        if retry {
-            known.refused = None;
+        if retry || known.text.as_ref() == Some(&wanted) {
+            (known.refused, known.message) = (None, None);
         }
         if known.text.as_ref() == Some(&wanted) {
-            known.refused = None;
             if let Some(shown) = shown {
                 // A cloud may write a text in its own way: only another one than at first is a change.
                 let first = known.shown.get_or_insert_with(|| shown.clone());
@@ -151,7 +150,7 @@ pub(super) fn before_power(
         .find(|s| s.refused.is_some());
     if changed.is_empty() {
         if let Some(setting) = refused {
-            let words = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
+            let words = setting.message.as_deref().unwrap_or("the cloud refuses it");
             let note = format!("{} cannot be changed: {words}", setting.name);
             synced(d, ConditionStatus::False, Reason::SettingsRefused, &note);
             d.size_verdict
@@ -167,6 +166,11 @@ pub(super) fn before_power(
     // Where the cloud gave up on a change, it takes another one as it is.
     let gave_up = seen.failed_step == Some(FailedStep::Settings);
     let mends = gave_up && facts.capabilities.allows(OperationKind::Modify, seen.state);
+    // What it does not show, a password, had no part in that.
+    let mends = mends && changed.iter().any(|w| w.verified);
+    if mends && seen.state != ServerState::Stopped {
+        changed.retain(|w| w.verified);
+    }
     let stopped = seen.state == ServerState::Stopped || mends;
     let hold = if d.spec.management_policy != ManagementPolicy::Full {
         Some(Reason::Observing)
@@ -327,6 +331,7 @@ pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> 
         setting.needs_stop |= needs_stop;
         if last {
             setting.refused = text;
+            setting.message = Some(bounded(&error.message, LENGTH));
         }
     }
     if last {

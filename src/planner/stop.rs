@@ -150,10 +150,11 @@ fn kind(mode: PowerOffMode, timeout: u32, can: &Capabilities) -> Option<(StopKin
 
 /// A mode that this cloud does not have.
 pub(super) fn unsupported(mode: PowerOffMode, can: &Capabilities) -> Verdict {
-    let kinds: Vec<_> = can.stop_kinds.iter().map(|k| k.as_str()).collect();
+    let offered = PowerOffMode::ALL.iter().filter(|m| kind(**m, 0, can).is_some());
+    let offered: Vec<_> = offered.map(|m| m.as_str()).collect();
     let text = format!(
         "powerOff.mode {mode} cannot be had from this cloud; it has {}",
-        kinds.join(", ")
+        offered.join(", ")
     );
     Verdict::Stalled(Reason::Unsupported, text)
 }

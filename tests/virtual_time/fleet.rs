@@ -35,6 +35,14 @@ async fn fleet() -> (Virtual, Stage) {
     (world, s)
 }
 
+/// A condition of the account.
+fn of_account(world: &Virtual, kind: &str) -> String {
+    let config = world.api.get(("providerconfigs", NAMESPACE, "cloud")).unwrap();
+    let all = config["status"]["conditions"].as_array().unwrap();
+    let found = all.iter().find(|c| c["type"] == kind).unwrap();
+    format!("{}/{}", found["status"], found["reason"]).replace('"', "")
+}
+
 /// Whether the observer took an absence for a hole in the list.
 fn suspected(world: &Virtual) -> bool {
     world
@@ -65,6 +73,19 @@ async fn fifty_deleted_by_somebody_else_are_believed_late() {
     for server in world.sim.live_servers() {
         s.nova.delete(&server.id).await;
     }
+    // The doubt is shown, on each of them and on their account.
+    let doubted = |api: &ApiServer| {
+        each(api, |x| {
+            let ready = x.and_then(|x| condition(&x, ConditionType::Ready).cloned());
+            ready.is_some_and(|c| c.status == "Unknown" && c.reason == "MassAbsence")
+        })
+    };
+    let waited = world
+        .api
+        .wait_until("all in doubt", Duration::from_secs(200), doubted);
+    waited.await.unwrap();
+    assert_eq!(of_account(&world, "Ready"), "False/MassAbsence");
+    assert_eq!(of_account(&world, "Reconciling"), "True/MassAbsence");
     let missing = |api: &ApiServer| {
         each(api, |x| {
             let stalled = x.and_then(|x| condition(&x, ConditionType::Stalled).cloned());
@@ -78,5 +99,7 @@ async fn fifty_deleted_by_somebody_else_are_believed_late() {
     assert!(suspected(&world));
     let after = began.elapsed();
     assert!(after >= Duration::from_secs(600), "believed after {after:?}");
+    assert_eq!(of_account(&world, "Ready"), "True/Reachable");
+    assert_eq!(of_account(&world, "Stalled"), "False/NotStalled");
     world.judge().await;
 }

@@ -9,7 +9,7 @@ use crate::api::server_status::{OperationKind, PartKind, PartStatus};
 use crate::planner::draft::{Draft, Verdict, key_of, later};
 use crate::planner::memory::Outcome;
 use crate::planner::model::{ErrorClass, ObservedServer, Operate, Part};
-use crate::planner::{AccountFacts, create, details, operation, power};
+use crate::planner::{AccountFacts, create, details, power, refusal};
 
 /// So many parts are remembered.
 const MOST: usize = 64;
@@ -195,7 +195,7 @@ fn work_off(d: &mut Draft<'_>, facts: &AccountFacts, job: &Job, server: &str) ->
     let part = d.status.parts.iter().find(|p| (job.due)(d, p)).cloned()?;
     if d.backing_off() {
         let named = format!("{} {}", word(part.kind), part.id);
-        return Some(match operation::refusal(d) {
+        return Some(match refusal::words(d) {
             Some(Verdict::Stalled(_, words) | Verdict::Reconciling(_, words)) => {
                 let (what, way) = job.refused;
                 let text = format!("{named} {what}: {words}; {way}");

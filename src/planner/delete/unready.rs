@@ -8,7 +8,7 @@ use crate::api::server::DeletionPowerOff;
 use crate::api::server_status::{Operation, OperationKind};
 use crate::planner::draft::{Draft, Verdict, key_of, later, words};
 use crate::planner::memory::Outcome;
-use crate::planner::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState, StopKind};
+use crate::planner::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
 use crate::planner::{AccountFacts, create};
 
 /// What marks the hard stop that follows one without effect.
@@ -43,12 +43,6 @@ pub(super) fn handle(
     seen: &ObservedServer,
 ) -> Option<Verdict> {
     let can = facts.capabilities;
-    let retries = seen.state == ServerState::Error
-        && seen.failed_step == Some(FailedStep::Delete)
-        && can.allows(OperationKind::Retry, seen.state);
-    if retries && !seen.busy {
-        return Some(ask(d, facts, id, seen, OperationKind::Retry));
-    }
     if can.allows(OperationKind::Delete, seen.state) {
         return None;
     }
@@ -63,7 +57,7 @@ pub(super) fn handle(
     let own = d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
     if seen.state == ServerState::Provisioning {
         if own && !seen.launched && can.allows(OperationKind::Cancel, seen.state) {
-            return Some(ask(d, facts, id, seen, OperationKind::Cancel));
+            return Some(cancel(d, facts, id, seen));
         }
         let text = format!("server {id} is still being made, and the cloud deletes it only afterwards");
         return Some(later_again(d, &text));
@@ -92,26 +86,15 @@ fn ours(op: &Operation) -> bool {
     op.kind == OperationKind::Stop && (argument == Some(BEFORE_DELETE) || argument == Some(CUT))
 }
 
-/// Asks the cloud for something that leads to a deletion; again after a while, until it has.
-fn ask(
-    d: &mut Draft<'_>,
-    facts: &AccountFacts,
-    id: &str,
-    seen: &ObservedServer,
-    kind: OperationKind,
-) -> Verdict {
+/// Ends a creation; again after a while, until it has ended.
+fn cancel(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    let kind = OperationKind::Cancel;
     if waits(d, facts, seen, kind) {
         return waiting(d, id, OperationKind::Delete);
     }
     let seconds = i64::from(facts.capabilities.deadline(kind));
     // Not again at once, should it have no effect.
-    let fault = seen.fault.as_ref().map(|f| f.message.clone());
-    if kind == OperationKind::Retry {
-        let words = fault.unwrap_or_else(|| "the deletion ended in an error".to_owned());
-        d.failed(ErrorClass::Transient, None, &words, None);
-    } else {
-        d.delay(ErrorClass::Busy, None);
-    }
+    d.delay(ErrorClass::Busy, None);
     d.operate(id, kind, Operate::Plain, seconds, Some(STEP.to_owned()));
     deleting(d)
 }

@@ -1,6 +1,8 @@
 //! What belongs to a server and has an id of its own: disks, backups, addresses. And what can be changed in place.
 
+use super::ObservedServer;
 use crate::api::choice::choice;
+use crate::api::server_status::OperationKind;
 pub use crate::api::server_status::PartKind;
 
 /// One thing that is attached to a server, or was made from it.
@@ -53,8 +55,23 @@ impl WantedAttribute {
 /// `spec.adminPasswordSecretRef`; the password itself goes along with the call and is recorded nowhere.
 pub const ADMIN_PASSWORD: &str = "adminPassword";
 
+impl ObservedServer {
+    /// The cloud's words for the failure of an operation of this kind, where it reports one.
+    pub fn failure_of(&self, kind: OperationKind) -> Option<&str> {
+        let step = match kind {
+            OperationKind::Start => FailedStep::Start,
+            OperationKind::Stop => FailedStep::Stop,
+            OperationKind::Restart => FailedStep::Restart,
+            _ => return None,
+        };
+        let fault = self.fault.as_ref().map(|f| f.message.as_str());
+        (self.failed_step == Some(step)).then(|| fault.unwrap_or("it gives no cause"))
+    }
+}
+
 choice! {
-    /// The step in which a cloud gave up on a server, where it offers to try that step again.
+    /// The step that failed last: the one in which a cloud gave up on a server, where it offers to try that step again;
+    /// or a power operation without effect on a server that is in no error state.
     FailedStep {
         /// Its provisioning.
         Create,
@@ -64,6 +81,12 @@ choice! {
         Delete,
         /// A change of its settings; other values may be tried.
         Settings,
+        /// It was to be powered on.
+        Start,
+        /// It was to be powered off.
+        Stop,
+        /// It was to be restarted.
+        Restart,
         /// Any other step.
         Other,
     }

@@ -128,6 +128,8 @@ pub(super) struct Knobs {
     pub(super) takes_place: bool,
     /// A restarted guest goes down only after so many seconds; until then nothing shows.
     pub(super) goes_down_after: Option<i64>,
+    /// Another object that comes first, should no mark say whose the server is.
+    pub(super) claimed: Option<String>,
 }
 
 impl Knobs {

@@ -1,9 +1,11 @@
 //! The planner against a small neutral cloud, without any I/O.
 
 mod check;
+mod claiming;
 mod cloud;
 mod clouds;
 mod creating;
+mod doubting;
 mod ending;
 mod group_world;
 mod groups;
@@ -25,4 +27,5 @@ mod telling;
 mod telling_once;
 mod transitions;
 mod turns;
+mod wording;
 mod world;

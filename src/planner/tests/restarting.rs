@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::clouds::{STOPPED_ONLY, calls, settled};
+use super::clouds::{METAL, STOPPED_ONLY, calls, settled};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::api::Reason;
-use crate::planner::model::{ErrorClass, ServerState as S};
+use crate::planner::model::{ErrorClass, FailedStep, Fault, ServerState as S};
 
 /// A restart for which a guest is given so many seconds.
 fn asked(seconds: u32, more: Value) -> World {
@@ -112,4 +112,66 @@ fn a_wish_that_changes_meanwhile_is_fulfilled() {
     assert_eq!((w.state(), calls(&w)), (S::Stopped, vec!["Stop"]));
     w.edit(json!({"powerState": "Running"}));
     done(&mut w, 60);
+}
+
+/// A cloud that shows what it failed to do on a server that is as it was.
+fn says_failed(w: &mut World, step: FailedStep, state: S) {
+    let seen = &mut w.the().seen;
+    seen.state = state;
+    seen.failed_step = Some(step);
+    seen.fault = Some(Fault {
+        class: ErrorClass::Transient,
+        code: None,
+        message: "BMC is silent".to_owned(),
+    });
+}
+
+#[test]
+fn a_restart_that_fails_is_told_as_failed_and_not_repeated() {
+    for (left, more) in [(S::Running, 0), (S::Stopped, 1)] {
+        let mut w = settled(&METAL, json!({}));
+        w.fates.push(("Restart", Fate::NoEffect));
+        w.edit(json!({"restart": {"token": "a"}}));
+        w.until(10, "asked", |w| !w.calls.is_empty());
+        says_failed(&mut w, FailedStep::Restart, left);
+        w.until(30, "told", |w| outcome(w) == "Failed");
+        w.until(60, "up", |w| {
+            w.ready() == "False/RestartFailed" && w.state() == S::Running
+        });
+        assert!(w.message().contains("BMC is silent"), "{}", w.message());
+        w.run(600);
+        assert_eq!((calls(&w).len(), outcome(&w)), (1 + more, "Failed"));
+        assert_eq!(w.told_of(Reason::RestartFailed).len(), 1);
+        assert!(w.told_of(Reason::Restarted).is_empty());
+        w.the().seen.failed_step = None;
+        w.edit(json!({"restart": {"token": "b"}}));
+        w.until(60, "done", |w| {
+            outcome(w) == "Done" && w.ready() == "True/AsDeclared"
+        });
+    }
+}
+
+#[test]
+fn what_the_cloud_says_of_a_switch_that_failed_is_said() {
+    for (kind, step, from, wish) in [
+        ("Start", FailedStep::Start, S::Stopped, "Running"),
+        ("Stop", FailedStep::Stop, S::Running, "Stopped"),
+    ] {
+        let was = if wish == "Running" { "Stopped" } else { "Running" };
+        let mut w = settled(&METAL, json!({"powerState": was}));
+        for _ in 0..2 {
+            w.fates.push((kind, Fate::NoEffect));
+        }
+        w.edit(json!({"powerState": wish}));
+        w.until(10, "asked", |w| !w.calls.is_empty());
+        says_failed(&mut w, step, from);
+        w.until(30, "told", |w| w.ready() == "False/Recovering");
+        assert!(
+            w.message()
+                .contains(&format!("{kind} failed in the cloud: BMC is silent")),
+            "{}",
+            w.message()
+        );
+        w.until(300, "at last", |w| w.ready() == "True/AsDeclared");
+    }
 }

@@ -303,11 +303,14 @@ fn a_password_is_set_when_another_secret_is_named() {
 #[test]
 fn a_secret_that_is_refused_is_read_again_by_itself() {
     let mut w = settled(&METAL, json!({"powerState": "Stopped"}));
-    w.fates.push(("Modify", Fate::RefuseSecret));
+    for _ in 0..6 {
+        w.fates.push(("Modify", Fate::RefuseSecret));
+    }
     w.edit(json!({"adminPasswordSecretRef": {"name": "two", "key": "password"}}));
     w.until(60, "said", |w| w.ready() == "False/SecretRefused");
-    w.until(600, "set", |w| w.ready().starts_with("True"));
-    assert_eq!(calls(&w), ["Modify", "Modify"]);
+    // However long it was wrong, it is read within a minute.
+    w.until(400, "set", |w| w.ready().starts_with("True"));
+    assert_eq!(calls(&w), ["Modify"; 7]);
 }
 
 #[test]
@@ -372,4 +375,47 @@ fn a_change_that_the_cloud_gave_up_is_mended_by_another_one() {
     w.edit(json!({"cloudName": "net 3"}));
     w.until(60, "mended", |w| w.ready().starts_with("True"));
     assert_eq!((calls(&w), w.state()), (vec!["Modify", "Modify"], S::Stopped));
+}
+
+#[test]
+fn the_refusal_of_one_setting_is_not_told_of_another() {
+    let mut w = settled(&METAL, json!({"cloudName": "net 1", "powerState": "Stopped"}));
+    w.fates.push(("Modify", Fate::Refuse(ErrorClass::InvalidSpec)));
+    w.edit(json!({"adminPasswordSecretRef": {"name": "s", "key": "k"}}));
+    w.until(60, "refused", |w| w.ready() == "False/SettingsRefused");
+    // Another failure is recorded meanwhile.
+    w.fates.push(("Start", Fate::Refuse(ErrorClass::Quota)));
+    w.edit(json!({"powerState": "Running"}));
+    w.until(30, "the other failure", |w| w.ready() == "False/QuotaExceeded");
+    let words = w.message_of(C::SettingsSynced);
+    assert!(
+        words.starts_with("adminPassword") && words.contains("for Modify") && !words.contains("Start"),
+        "{words}"
+    );
+}
+
+#[test]
+fn no_password_is_sent_to_a_server_that_another_change_has_broken() {
+    let mut w = settled(&METAL, json!({"cloudName": "net 1", "powerState": "Stopped"}));
+    forget(&mut w);
+    w.fates.push(("Modify", Fate::Break));
+    w.edit(json!({"cloudName": "net 2"}));
+    w.until(60, "given up", |w| {
+        w.state() == S::Error && w.ready() == "False/SettingsRefused"
+    });
+    w.edit(json!({"adminPasswordSecretRef": {"name": "s", "key": "k"}}));
+    w.run(120);
+    assert_eq!(w.knobs.hows, ["network=net 2"]);
+    assert_eq!(w.condition(C::SettingsSynced), "False/PendingPowerOff");
+    assert!(
+        w.ready().starts_with("False") && w.state() == S::Error,
+        "{}",
+        w.ready()
+    );
+    w.edit(json!({"cloudName": "net 3"}));
+    w.until(60, "mended", |w| w.ready().starts_with("True"));
+    assert_eq!(
+        w.knobs.hows,
+        ["network=net 2", "network=net 3", "adminPassword=s/k"]
+    );
 }

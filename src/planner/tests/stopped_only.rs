@@ -5,6 +5,7 @@ use serde_json::json;
 use super::clouds::{METAL, STOPPED_ONLY, calls, forget, on, part, settled};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
+use crate::planner::draft::later;
 use crate::planner::model::{ErrorClass, FailedStep, Part, PartKind, ServerState as S};
 
 #[test]
@@ -289,9 +290,22 @@ fn a_failed_deletion_is_tried_again() {
     w.delete();
     w.until(60, "failed", |w| w.state() == S::Error);
     w.the().seen.failed_step = Some(FailedStep::Delete);
-    w.fates.push(("Retry", Fate::NoEffect));
-    w.until(300, "gone", |w| w.gone && w.cloud.is_empty());
-    assert_eq!(calls(&w), ["Delete", "Retry", "Retry"]);
+    for _ in 0..4 {
+        w.fates.push(("Delete", Fate::NoEffect));
+    }
+    w.until(60, "told", |w| {
+        w.condition(C::DeletionBlocked) == "True/Recovering"
+    });
+    let words = w.message_of(C::DeletionBlocked);
+    assert!(words.contains("the deletion ended in an error"), "{words}");
+    let begun = w.now;
+    w.until(600, "gone", |w| w.gone && w.cloud.is_empty());
+    assert_eq!(
+        calls(&w),
+        ["Delete"; 6],
+        "a step that is tried again could install the system anew"
+    );
+    assert!(w.now > later(begun, 60), "ever more seldom");
 }
 
 #[test]
@@ -319,7 +333,7 @@ fn a_reboot_that_passes_through_stopped_is_no_drift() {
         let mut w = settled(&METAL, json!({}));
         w.edit(json!({"restart": {"token": "a"}}));
         w.until(10, "restarts", |w| !w.calls.is_empty());
-        let up = crate::planner::draft::later(w.now, 60);
+        let up = later(w.now, 60);
         let fake = w.the();
         (fake.seen.state, fake.seen.busy, fake.until) = (S::Stopped, false, Some((up, S::Running)));
         if crash {

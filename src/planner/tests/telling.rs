@@ -228,8 +228,8 @@ fn a_correction_is_told_when_it_is_done() {
 #[test]
 fn a_refusal_says_when_it_is_tried_again_and_is_written_once() {
     let mut w = World::new(json!({}));
-    w.fates.push(("Create", Fate::Refuse(ErrorClass::Quota)));
-    w.until(30, "shown", |w| w.ready() == "False/QuotaExceeded");
+    w.fates.push(("Create", Fate::Refuse(ErrorClass::Capacity)));
+    w.until(30, "shown", |w| w.ready() == "False/NoCapacity");
     let at = w.memory.backoff.as_ref().unwrap().until;
     assert!(
         w.message().contains(&format!("(tried again by itself at {at})")),
@@ -239,6 +239,24 @@ fn a_refusal_says_when_it_is_tried_again_and_is_written_once() {
     let writes = w.writes.len();
     w.run(at.duration_since(w.now).as_secs() - 1);
     assert_eq!(w.writes.len(), writes);
+}
+
+#[test]
+fn what_waits_for_a_person_is_said_in_the_same_words_however_often_it_is_tried() {
+    let mut w = World::settled(json!({}));
+    for _ in 0..9 {
+        w.fates.push(("Stop", Fate::Refuse(ErrorClass::Quota)));
+    }
+    w.edit(json!({"powerState": "Stopped"}));
+    w.until(30, "shown", |w| w.ready() == "False/QuotaExceeded");
+    assert!(
+        w.message().ends_with("(tried again by itself)"),
+        "{}",
+        w.message()
+    );
+    let (words, tries) = (w.message(), w.calls.len());
+    w.until(3600, "tried again", |w| w.calls.len() > tries + 1);
+    assert_eq!(w.message(), words);
 }
 
 #[test]
@@ -371,4 +389,23 @@ fn a_wrong_network_is_corrected_and_tried_at_once() {
         "from here on it is fixed"
     );
     w.until(30, "ready", |w| w.ready() == "True/AsDeclared");
+}
+
+#[test]
+fn a_long_token_is_handled_once() {
+    for key in [keys::RETRY, keys::RECONCILE_REQUESTED_AT] {
+        let mut w = World::settled(json!({}));
+        w.annotate(key, &"x".repeat(300));
+        w.run(5);
+        w.fates.push(("Stop", Fate::Refuse(ErrorClass::Quota)));
+        w.edit(json!({"powerState": "Stopped"}));
+        w.until(10, "refused", |w| w.ready() == "False/QuotaExceeded");
+        w.run(3);
+        assert!(
+            w.calls.len() == 1 && w.memory.backoff.is_some(),
+            "{key}: {:?}",
+            w.calls
+        );
+        assert_ne!(w.plan().list_after, Some(w.now), "{key}");
+    }
 }

@@ -301,6 +301,7 @@ impl World {
             process: &process,
             installation: "inst",
             lives: &|uid| uid == "living",
+            claimed: &|_| self.knobs.claimed.clone(),
             now: self.now,
             seed: 7,
         };

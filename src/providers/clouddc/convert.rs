@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::errors::{bounded, fault_class};
 use super::settings;
-use super::states::{Awaited, Words, failed_step, raw, state_of};
+use super::states::{Awaited, Words, failed_power, failed_step, raw, state_of};
 use super::wire::{ErrorStatus, Instance, PhysicalServer};
 use crate::api::server_status::AddressStatus;
 use crate::planner::model::{FailedStep, Fault, Marks, ObservedServer, ObservedSize, ServerState};
@@ -110,8 +110,10 @@ pub(super) fn observed(
         _ => None,
     };
     let error = instance.error.as_ref().filter(|e| !e.is_empty());
+    let settled = matches!(state, ServerState::Running | ServerState::Stopped);
+    let power = failed_power(words.switching, error).filter(|_| settled);
     let failed = state == ServerState::Error || words.operation == "modify-ip-failed";
-    let failed_step = failed.then(|| step_of(&instance, error));
+    let failed_step = power.or_else(|| failed.then(|| step_of(&instance, error)));
     let attributes = settings::observed(&instance);
     let mut addresses: Vec<AddressStatus> = instance
         .network_interfaces

@@ -295,7 +295,7 @@ impl CloudDc {
         match seen.failed_step {
             Some(FailedStep::Create | FailedStep::Reinstall) => self.reinstall(id, None, with).await,
             Some(FailedStep::Delete) => self.delete(id, with.send_before).await,
-            Some(FailedStep::Settings | FailedStep::Other) => Err(CloudError::new(
+            Some(_) => Err(CloudError::new(
                 ErrorClass::Unsupported,
                 format!("CloudDC has no way to try again what failed: {}", seen.raw),
             )),

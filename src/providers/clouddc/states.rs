@@ -221,6 +221,25 @@ pub(super) fn failed_step(operation: &str, error: Option<&ErrorStatus>) -> Faile
         .unwrap_or(FailedStep::Other)
 }
 
+/// A power operation: the beginning of its words, the type of its error, and the step.
+const POWER: &[(&str, &str, FailedStep)] = &[
+    ("power-on-", "power_on_error", FailedStep::Start),
+    ("power-off-", "power_off_error", FailedStep::Stop),
+    ("reboot-", "reboot_failed_error", FailedStep::Restart),
+];
+
+/// The power operation that failed last on an instance that runs or stands still. The physical server's own word is
+/// newer than an error that may be left over.
+pub(super) fn failed_power(switching: &str, error: Option<&ErrorStatus>) -> Option<FailedStep> {
+    let kind = error.and_then(|e| e.error_type.as_deref()).unwrap_or_default();
+    let mut rows = POWER.iter();
+    let row = rows.find(|(word, error, _)| match switching.strip_prefix(word) {
+        Some(end) => end == "failed",
+        None => kind == *error && !switching.ends_with("-failed"),
+    });
+    row.map(|r| r.2)
+}
+
 #[cfg(test)]
 #[path = "tests/states.rs"]
 mod tests;

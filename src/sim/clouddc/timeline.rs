@@ -136,9 +136,16 @@ impl World {
         }
     }
 
-    /// What is planned for an instance does not happen.
+    /// What is planned for an instance does not happen; neither it nor its physical server is worked on any more.
     pub(super) fn give_up(&mut self, instance: &str) {
         self.agenda.retain(|_, e| e.instance.as_deref() != Some(instance));
+        let Some(known) = self.instances.get_mut(instance) else {
+            return;
+        };
+        known.busy = false;
+        if let Some(machine) = known.machine.as_ref().and_then(|m| self.machines.get_mut(m)) {
+            machine.busy = false;
+        }
     }
 
     /// Carries out everything that is due.

@@ -141,6 +141,27 @@ pub async fn another_password_is_set(f: &mut Field) {
     f.patch::<Secret>("third", allowed).await;
     f.ready_in("web", "Running").await;
     assert_eq!(f.cloud.password_of(&id).as_deref(), Some(first));
+    // One that is too weak is named, and read again soon after it was corrected.
+    let weak = secret(f, "fourth", "w3ak").await;
+    f.edit("web", weak).await;
+    let told = |s: &evenkeel::api::Server| {
+        let said = condition(s, ConditionType::Ready);
+        said.is_some_and(|c| {
+            c.reason == "SecretRefused" && c.message.contains("key password of the Secret fourth")
+        })
+    };
+    f.wait("web", "the Secret and its key are named", told).await;
+    sleep(Duration::from_secs(4000)).await;
+    f.patch::<Secret>("fourth", json!({"stringData": {"password": second}}))
+        .await;
+    let began = tokio::time::Instant::now();
+    f.ready_in("web", "Running").await;
+    assert!(
+        began.elapsed() < Duration::from_secs(600),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(f.cloud.password_of(&id).as_deref(), Some(second));
 }
 
 fn addresses(server: &evenkeel::api::Server) -> Vec<String> {

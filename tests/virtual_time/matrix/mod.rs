@@ -4,6 +4,7 @@ mod changes;
 mod clouds;
 mod field;
 mod grouped;
+mod only_clouddc;
 mod only_upcloud;
 mod placement;
 mod scenarios;
@@ -218,6 +219,7 @@ all! {
     deletion_while_it_is_made: nothing,
     an_orphan_stays: nothing,
     an_existing_server_is_imported: nothing,
+    two_imports_of_one_server_have_one_owner: nothing,
     names_that_contain_each_other_are_two_servers: nothing,
     a_stranger_of_the_same_name_is_never_touched: nothing,
     an_earlier_incarnation_is_named_and_left_alone: nothing,

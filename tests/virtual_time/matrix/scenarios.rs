@@ -237,6 +237,24 @@ pub async fn an_existing_server_is_imported(f: &mut Field) {
     assert_eq!((left.power.as_str(), left.uid), ("Stopped", None));
 }
 
+pub async fn two_imports_of_one_server_have_one_owner(f: &mut Field) {
+    let id = f.cloud.by_hand("legacy");
+    f.until("it runs", |all| all.iter().all(|s| s.power == "Running"))
+        .await;
+    let import = |power: &str| json!({"import": {"id": id}, "powerState": power, "deletionPolicy": "Delete"});
+    f.create("first", import("Running")).await;
+    f.ready_in("first", "Running").await;
+    f.create("second", import("Stopped")).await;
+    f.reason("second", ConditionType::Ready, "False", "OwnedByOther")
+        .await;
+    // Neither the wish of the second one nor its end does anything to it.
+    f.edit("second", json!({"powerState": "Unmanaged"})).await;
+    f.remove("second").await;
+    assert_eq!(f.seen(&id).unwrap().power, "Running");
+    f.edit("first", json!({"powerState": "Stopped"})).await;
+    f.ready_in("first", "Stopped").await;
+}
+
 pub async fn names_that_contain_each_other_are_two_servers(f: &mut Field) {
     f.create("web", json!({})).await;
     f.create("web-1", json!({})).await;

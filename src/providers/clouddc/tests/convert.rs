@@ -100,10 +100,10 @@ fn an_error_has_its_words_and_its_step() {
 /// The error of a power call stands beside `running` and `stopped`.
 #[test]
 fn an_error_of_power_does_not_change_the_state() {
-    for (state, kind) in [
-        ("stopped", "power_on_error"),
-        ("running", "power_off_error"),
-        ("running", "reboot_failed_error"),
+    for (state, kind, step) in [
+        ("stopped", "power_on_error", None),
+        ("running", "power_off_error", Some(FailedStep::Stop)),
+        ("running", "reboot_failed_error", Some(FailedStep::Restart)),
     ] {
         let seen = observed(
             instance(|i| {
@@ -114,8 +114,22 @@ fn an_error_of_power_does_not_change_the_state() {
             None,
         );
         assert!(matches!(seen.state, ServerState::Running | ServerState::Stopped));
-        assert_eq!(seen.failed_step, None);
+        assert_eq!(
+            seen.failed_step, step,
+            "its server was powered on last, with success"
+        );
         assert_eq!(seen.fault.unwrap().message, format!("{kind}: BMC is silent"));
+    }
+    for (word, step) in [
+        ("power-on-failed", FailedStep::Start),
+        ("power-off-failed", FailedStep::Stop),
+        ("reboot-failed", FailedStep::Restart),
+    ] {
+        let server = machine(|m| m["operation_state"] = json!(word));
+        let seen = observed(instance(|_| {}), Some(&server), None);
+        assert_eq!((seen.state, seen.failed_step), (ServerState::Running, Some(step)));
+        let broken = observed(instance(|i| i["state"] = json!("error")), Some(&server), None);
+        assert_eq!(broken.failed_step, Some(FailedStep::Other), "that is worse");
     }
 }
 

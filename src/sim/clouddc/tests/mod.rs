@@ -166,6 +166,24 @@ async fn what_is_wrong_is_refused_with_its_code() {
     assert_eq!(other.status(), 403);
 }
 
+/// By the menu: what falls into an error while it is installed can be deleted, or tried again.
+#[tokio::test(start_paused = true)]
+async fn an_error_ends_the_work_on_the_server_too() {
+    let c = Client::with(|_| {}).await;
+    for again in [false, true] {
+        let id = c.create(&format!("a-{again}")).await;
+        pass(60).await;
+        c.sim.set_error(&id, "reinstall-failed", None, "ordered").unwrap();
+        let body = json!({"password": "Example-Pw2", "instance_id_set": [id]});
+        let (status, said) = if again {
+            c.ask("PUT", "/instances/reinstall", body).await
+        } else {
+            c.ask("DELETE", &format!("/instances/{id}"), Value::Null).await
+        };
+        assert_eq!(status, 200, "{said}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_and_what_is_tried_again() {
     let c = Client::with(|_| {}).await;

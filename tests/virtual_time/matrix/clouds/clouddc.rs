@@ -25,6 +25,11 @@ struct CloudDc(Arc<CloudDcSim>);
 
 /// A fresh cloud.
 pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    open(api).0
+}
+
+/// The same, and the simulator itself.
+pub fn open(api: &ApiServer) -> (Arc<dyn Cloud>, Arc<CloudDcSim>) {
     let sim = CloudDcSim::new(SimConfig {
         epoch: Some(api.now()),
         machines: MACHINES,
@@ -33,7 +38,7 @@ pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
         ..SimConfig::default()
     });
     sim.set_secret_key(PLANTED);
-    Arc::new(CloudDc(sim))
+    (Arc::new(CloudDc(Arc::clone(&sim))), sim)
 }
 
 impl Cloud for CloudDc {
