@@ -186,102 +186,56 @@ async fn every_action_has_its_body() {
         cores: None,
         memory_mib: None,
     };
-    for (kind, how, line, body) in [
-        (
-            Start,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"os-start": null}),
-        ),
+    const ACTION: &str = "POST /v2.1/servers/s-1/action";
+    let plain = [
+        (Start, "os-start"),
+        (ConfirmResize, "confirmResize"),
+        (RevertResize, "revertResize"),
+        (Pause, "pause"),
+        (Unpause, "unpause"),
+        (Suspend, "suspend"),
+        (Resume, "resume"),
+        (Shelve, "shelve"),
+        (Unshelve, "unshelve"),
+        (Unrescue, "unrescue"),
+    ];
+    let plain = plain.map(|(kind, word)| (kind, Operate::Plain, ACTION, json!({ word: null })));
+    let others = [
         (
             Stop,
             Operate::Stop(StopKind::CloudEscalates, 60),
-            "POST /v2.1/servers/s-1/action",
+            ACTION,
             json!({"os-stop": null}),
         ),
         (
             Restart,
             restart(PowerOffMode::SoftThenHard),
-            "POST /v2.1/servers/s-1/action",
+            ACTION,
             json!({"reboot": {"type": "SOFT"}}),
         ),
         (
             Restart,
             restart(PowerOffMode::Hard),
-            "POST /v2.1/servers/s-1/action",
+            ACTION,
             json!({"reboot": {"type": "HARD"}}),
         ),
         (
             Resize,
             Operate::Size(size),
-            "POST /v2.1/servers/s-1/action",
+            ACTION,
             json!({"resize": {"flavorRef": "2"}}),
         ),
         (
             Rebuild,
             image(json!({"name": "cirros"})),
-            "POST /v2.1/servers/s-1/action",
+            ACTION,
             json!({"rebuild": {"imageRef": "img-1"}}),
         ),
         (
             Rebuild,
             image(json!({"id": "img-7"})),
-            "POST /v2.1/servers/s-1/action",
+            ACTION,
             json!({"rebuild": {"imageRef": "img-7"}}),
-        ),
-        (
-            ConfirmResize,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"confirmResize": null}),
-        ),
-        (
-            RevertResize,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"revertResize": null}),
-        ),
-        (
-            Unpause,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"unpause": null}),
-        ),
-        (
-            Pause,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"pause": null}),
-        ),
-        (
-            Suspend,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"suspend": null}),
-        ),
-        (
-            Shelve,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"shelve": null}),
-        ),
-        (
-            Resume,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"resume": null}),
-        ),
-        (
-            Unshelve,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"unshelve": null}),
-        ),
-        (
-            Unrescue,
-            Operate::Plain,
-            "POST /v2.1/servers/s-1/action",
-            json!({"unrescue": null}),
         ),
         (Delete, Operate::Plain, "DELETE /v2.1/servers/s-1", Value::Null),
         (
@@ -290,7 +244,8 @@ async fn every_action_has_its_body() {
             "DELETE /v2.1/servers/s-1",
             Value::Null,
         ),
-    ] {
+    ];
+    for (kind, how, line, body) in plain.into_iter().chain(others) {
         let fake = Fake::new(|seen, _| {
             seen.line
                 .contains("/servers/s-1")
