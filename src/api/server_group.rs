@@ -105,9 +105,7 @@ impl PlacementPolicy {
     validation = Rule::new("!has(self.__import__) || has(self.deletionPolicy)")
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the group when this object goes"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
-        .message("import is immutable once set"),
-    validation = Rule::new("has(self.cloudName) == has(oldSelf.cloudName) && (!has(self.cloudName) || self.cloudName == oldSelf.cloudName)")
-        .message("cloudName is immutable")
+        .message("import is immutable once set")
 )]
 pub struct ServerGroupSpec {
     /// The account that the group lives in, and its members. Immutable.
@@ -127,7 +125,8 @@ pub struct ServerGroupSpec {
     #[serde(default)]
     pub disruption: Disruption,
     /// The group's name in the cloud, 1 to 200 characters; the object's name if absent. Where the cloud keeps no
-    /// marks on groups, a hyphen and 10 characters that belong to this object are appended. Immutable.
+    /// marks on groups, a hyphen and 10 characters that belong to this object are appended.
+    /// Where the cloud cannot rename a group, another name is reported as Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
     pub cloud_name: Option<String>,

@@ -23,7 +23,7 @@ pub struct Memory {
     pub attempt: Option<AttemptWatch>,
     /// Not before then.
     pub backoff: Option<Backoff>,
-    /// The server whose failed creation was counted last.
+    /// The server whose failed creation was counted last; of a group, the one whose joining was refused last.
     pub failed_id: Option<String>,
     /// When drift was put back, at most the last eight times.
     pub corrections: Vec<Timestamp>,

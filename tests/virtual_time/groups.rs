@@ -57,8 +57,16 @@ async fn two_on_a_host_and_no_more() {
     assert_eq!(world.sim.server_groups()[0].most, Some(2));
     member(&s, "c", "g", json!({})).await;
     s.reason("c", ConditionType::Ready, "False", "NoCapacity").await;
-    reason(&s, "g", ConditionType::PlacementSatisfied, "True", "PlacementMet").await;
+    reason(
+        &s,
+        "g",
+        ConditionType::PlacementSatisfied,
+        "False",
+        "PlacementUnmet",
+    )
+    .await;
     s.remove("c").await;
+    reason(&s, "g", ConditionType::PlacementSatisfied, "True", "PlacementMet").await;
     world.judge().await;
 }
 

@@ -8,7 +8,7 @@ use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish};
 use crate::api::server_group::{GroupOperation, GroupOperationKind, ServerGroupSpec, ServerGroupStatus};
 use crate::api::{Reason, Server, keys};
-use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER};
+use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER, needs_person};
 use crate::planner::draft::{brakes, later, note_failure};
 use crate::planner::memory::{Memory, Outcome};
 use crate::planner::model::{CloudCall, CloudError, ErrorClass, GroupCapabilities, GroupChange, Marks};
@@ -84,9 +84,15 @@ impl<'a> GroupDraft<'a> {
         if can.marks {
             return bounded(chosen, NAME);
         }
+        let chosen: String = chosen.chars().take(NAME).collect();
+        chosen + &self.suffix()
+    }
+
+    /// What belongs to this object alone in a name.
+    pub(super) fn suffix(&self) -> String {
         let digest = Sha256::digest(self.uid().as_bytes());
         let hash: String = digest.iter().take(5).map(|b| format!("{b:02x}")).collect();
-        format!("{}-{hash}", chosen.chars().take(NAME).collect::<String>())
+        format!("-{hash}")
     }
 
     /// The Servers that name this group and live in its account.
@@ -315,7 +321,26 @@ impl<'a> GroupDraft<'a> {
             return Verdict::Unknown(reason, text);
         }
         let config = &self.spec.provider_config_ref.name;
-        let text = format!("ProviderConfig {config}: {message}");
+        let mut text = match reason {
+            // Its words name it.
+            Reason::ProviderConfigNotFound => message.to_owned(),
+            _ => format!("ProviderConfig {config}: {message}"),
+        };
+        if needs_person(reason) {
+            text = format!("{}. {}", text.trim_end_matches('.'), reason.advice());
+        }
+        let unborn = self.status.id.is_none() && self.status.create_attempt.is_none();
+        if unborn && reason == Reason::ProviderConfigNotFound {
+            // Applied together, the two may come in any order.
+            let late = later(since, SHOWN_AFTER);
+            let stalled = conditions::get(&self.old.conditions, ConditionType::Stalled);
+            let said = stalled.is_some_and(|c| c.status == "True" && c.reason == reason.as_str());
+            if self.now() < late && !said {
+                self.again(late);
+                return Verdict::Reconciling(reason, text);
+            }
+            return Verdict::Stalled(reason, text);
+        }
         if conditions::get(&self.old.conditions, ConditionType::Ready).is_none() {
             return if HUMAN.contains(&reason) {
                 Verdict::Stalled(reason, text)
@@ -383,6 +408,7 @@ impl<'a> GroupDraft<'a> {
             Verdict::Reconciling(r, m) => Some((False, True, False, r, m)),
             Verdict::Stalled(r, m) => Some((False, False, True, r, m)),
             Verdict::Held(r, m) => Some((False, False, False, r, m)),
+            Verdict::Unknown(r, m) if needs_person(r) => Some((Unknown, False, True, r, m)),
             Verdict::Unknown(r, m) => Some((Unknown, False, False, r, m)),
             Verdict::Keep => None,
         };

@@ -41,6 +41,9 @@ pub(super) fn progress(
                 ErrorClass::Busy => d.delay(error.class, error.retry_after),
                 _ => d.failed(&error),
             }
+            if op.kind == Kind::AddMember {
+                d.memory.failed_id.clone_from(&op.server);
+            }
             d.status.operation = None;
             return None;
         }

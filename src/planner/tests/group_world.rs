@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::cloud::CAPABILITIES;
 use super::world::time;
 use crate::api::server_group::{PlacementPolicy, ServerGroup};
-use crate::api::{ConditionType, Server, conditions, keys};
+use crate::api::{ConditionType, Reason, Server, conditions, keys};
 use crate::planner::draft::later;
 use crate::planner::group::{GroupInput, plan_group};
 use crate::planner::memory::{Memory, Outcome, Sent, Told};
@@ -27,6 +27,7 @@ pub(super) static FIXED: GroupCapabilities = GroupCapabilities {
     labels_mutable: false,
     marks: false,
     max_per_host: true,
+    members_max: None,
     create_settle_seconds: 60,
 };
 
@@ -64,6 +65,14 @@ pub(super) struct World {
     pub(super) gone: bool,
     /// Servers of which the cloud shows no host.
     pub(super) unplaced: Vec<String>,
+    /// Servers of ours in the cloud that are none of the group's.
+    pub(super) by_hand: Vec<String>,
+    /// Servers that the cloud lets join no group.
+    pub(super) refuses: Vec<String>,
+    /// Why the account cannot be asked, and since when.
+    pub(super) unusable: Option<(Reason, Timestamp)>,
+    /// What people were told.
+    pub(super) told: Vec<Reason>,
 }
 
 impl World {
@@ -92,6 +101,10 @@ impl World {
             late: Vec::new(),
             gone: false,
             unplaced: Vec::new(),
+            by_hand: Vec::new(),
+            refuses: Vec::new(),
+            unusable: None,
+            told: Vec::new(),
         }
     }
 
@@ -132,10 +145,13 @@ impl World {
     }
 
     pub(super) fn listing(&self) -> Listing {
-        let servers = self.members.iter().map(|s| {
+        let members = self.members.iter().filter_map(|s| {
+            let id = s.status.as_ref().unwrap().id.clone()?;
+            Some((id, s.metadata.uid.clone().unwrap()))
+        });
+        let by_hand = self.by_hand.iter().map(|id| (id.clone(), "uid-x".to_owned()));
+        let servers = members.chain(by_hand).map(|(id, uid)| {
             let mut world = super::world::World::new(json!({}));
-            let id = s.status.as_ref().unwrap().id.clone().unwrap();
-            let uid = s.metadata.uid.clone().unwrap();
             let marks = super::world::marks(&uid, "inst", "ns/x");
             world.put(&id, ServerState::Running, marks);
             let mut seen = world.cloud.remove(&id).unwrap().seen;
@@ -171,7 +187,13 @@ impl World {
                 let can = self.can;
                 let group = self.cloud.get_mut(id).ok_or_else(|| none(id))?;
                 match change {
-                    GroupChange::Modify(wanted) => modify(group, wanted, can),
+                    GroupChange::Modify { wanted, gone } => {
+                        let mut labels = group.labels.clone();
+                        labels.retain(|k, _| !gone.contains(k));
+                        modify(group, wanted, can);
+                        labels.extend(std::mem::take(&mut group.labels));
+                        group.labels = labels;
+                    }
                     GroupChange::Unmark => group.marks = None,
                     GroupChange::Add { server } => group.members.push(GroupMember {
                         id: server.clone(),
@@ -183,6 +205,16 @@ impl World {
                 Ok(Accepted::default())
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(&self, call: &CloudCall) -> Option<String> {
+        let CloudCall::ChangeGroup { change, .. } = call else {
+            return None;
+        };
+        match change {
+            GroupChange::Add { server } => self.refuses.iter().find(|s| *s == server).cloned(),
+            _ => None,
         }
     }
 
@@ -205,6 +237,10 @@ impl World {
             )
         };
         match self.fates.pop() {
+            None if self.refused(call).is_some() => {
+                let words = format!("no room for {}", self.refused(call).unwrap());
+                Outcome::Refused(self.now, CloudError::new(ErrorClass::Capacity, words))
+            }
             None => match self.apply(call) {
                 Ok(accepted) => Outcome::Accepted(self.now, accepted),
                 Err(error) => Outcome::Refused(self.now, error),
@@ -254,7 +290,14 @@ impl World {
         let process = format!("process-{}", self.process);
         let input = GroupInput {
             group: &self.group,
-            account: AccountView::Usable(&facts),
+            account: match self.unusable {
+                None => AccountView::Usable(&facts),
+                Some((reason, since)) => AccountView::Unusable {
+                    reason,
+                    message: "no",
+                    since,
+                },
+            },
             memory: &self.memory,
             members: &members,
             claimed: &|_| None,
@@ -267,8 +310,12 @@ impl World {
         let made = plan_group(&input);
         assert_eq!(made, plan_group(&input), "a plan must depend on its input alone");
         let under_way = conditions::get(&made.status.conditions, ConditionType::Reconciling);
-        let woken =
-            made.busy || made.again_at.is_some() || made.list_after.is_some() || made.step != Step::Wait;
+        // Whoever waits for its account is woken by that.
+        let woken = self.unusable.is_some()
+            || made.busy
+            || made.again_at.is_some()
+            || made.list_after.is_some()
+            || made.step != Step::Wait;
         assert!(
             under_way.is_none_or(|c| c.status != "True") || woken,
             "under way, and nobody looks again"
@@ -282,6 +329,7 @@ impl World {
         }
         self.group.status = Some(made.status);
         self.memory = made.memory;
+        self.told.extend(made.events.iter().map(|e| e.reason));
         match made.step {
             Step::Wait => {}
             Step::AddFinalizer => self.group.metadata.finalizers = Some(vec![keys::GROUP_FINALIZER.into()]),

@@ -7,6 +7,7 @@ mod creating;
 mod ending;
 mod group_world;
 mod groups;
+mod groups_changed;
 mod letting_go;
 mod placing;
 mod policy_table;

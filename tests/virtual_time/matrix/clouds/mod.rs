@@ -40,6 +40,8 @@ pub struct SeenGroup {
     pub policy: String,
     /// The labels that are not our marks.
     pub labels: BTreeMap<String, String>,
+    /// The uid in our marks, where it carries some.
+    pub uid: Option<String>,
     /// The ids of its members.
     pub members: Vec<String>,
 }
@@ -179,6 +181,10 @@ pub trait Cloud: Send + Sync {
     }
     /// So many hosts take new servers.
     fn hosts(&self, _hosts: usize) {
+        unreachable!("of clouds that have groups");
+    }
+    /// What the cloud says where a strict group leaves no host.
+    fn crowded(&self) -> &'static str {
         unreachable!("of clouds that have groups");
     }
     /// Somebody's own server is a member of a group.

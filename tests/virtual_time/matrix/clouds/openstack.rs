@@ -148,6 +148,7 @@ impl Cloud for OpenStack {
             name: g.name,
             policy: g.policy,
             labels: BTreeMap::new(),
+            uid: None,
             members: g.members,
         };
         self.0.server_groups().into_iter().map(seen).collect()
@@ -156,6 +157,10 @@ impl Cloud for OpenStack {
     fn next_group(&self, mishap: Mishap) {
         let rule = FaultRule::new(mishap.effect());
         self.0.inject(rule.on("POST /os-server-groups").times(1));
+    }
+
+    fn crowded(&self) -> &'static str {
+        "No valid host was found"
     }
 
     fn hosts(&self, hosts: usize) {

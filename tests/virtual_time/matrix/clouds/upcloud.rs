@@ -169,6 +169,11 @@ impl Cloud for UpCloud {
             id: g.id,
             name: g.title,
             policy: g.policy,
+            uid: g
+                .labels
+                .iter()
+                .find(|(key, _)| key == &"evenkeeluid")
+                .map(|(_, v)| v.clone()),
             labels: g
                 .labels
                 .into_iter()
@@ -182,6 +187,10 @@ impl Cloud for UpCloud {
     fn next_group(&self, mishap: Mishap) {
         let rule = FaultRule::new(mishap.effect());
         self.0.inject(rule.on("POST /server-group").times(1));
+    }
+
+    fn crowded(&self) -> &'static str {
+        "Strict anti-affinity cannot currently be met"
     }
 
     fn hosts(&self, hosts: usize) {
