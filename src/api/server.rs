@@ -19,6 +19,7 @@ use super::{CloudDcServer, UpCloudServer, clouddc};
     version = "v1alpha1",
     kind = "Server",
     plural = "servers",
+    selectable = ".spec.groupRef.name",
     category = "evenkeel",
     namespaced,
     status = "ServerStatus",

@@ -125,8 +125,8 @@ pub struct ServerGroupSpec {
     #[serde(default)]
     pub disruption: Disruption,
     /// The group's name in the cloud, 1 to 200 characters; the object's name if absent. Where the cloud keeps no
-    /// marks on groups, a hyphen and 10 characters that belong to this object are appended. What a cloud cannot rename
-    /// is reported as Immutable.
+    /// marks on groups, a hyphen and 10 characters that belong to this object are appended.
+    /// Where the cloud cannot rename a group, another name is reported as Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
     pub cloud_name: Option<String>,

@@ -12,6 +12,8 @@ use super::server_status::{CreateAttempt, Failure};
 
 /// The most members that a status names.
 pub const MEMBERS_SHOWN: usize = 250;
+/// The most keys of labels that a status remembers: those that are wished for, and those on their way out.
+pub const APPLIED_LABELS: usize = 64;
 /// The most foreign members that a status names.
 pub const FOREIGN_SHOWN: usize = 50;
 
@@ -37,10 +39,15 @@ pub struct ServerGroupStatus {
     /// The placement that the cloud reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<GroupPlacementStatus>,
-    /// The keys of the labels that were written last, at most 32: of these the ones that are no longer wished for go.
+    /// The keys of the labels that were written last, and of those that are being taken off, at most 64: of these the
+    /// ones that are no longer wished for go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 32)))]
+    #[schemars(length(max = 64), inner(length(max = 32)))]
     pub applied_labels: Vec<String>,
+    /// The field selector that finds the members: kubectl get servers --field-selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub selector: Option<String>,
     /// How many Servers name this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<i32>,
@@ -56,7 +63,8 @@ pub struct ServerGroupStatus {
     /// How many of them are Stalled, or in an error state in the cloud.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<i32>,
-    /// How many members of the cloud's group are not ours. They are never removed.
+    /// How many members of the cloud's group are none of these Servers: other people's, or put in by hand. They are
+    /// never removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign: Option<i32>,
     /// The members, by name, at most 250.
@@ -64,7 +72,7 @@ pub struct ServerGroupStatus {
     #[schemars(length(max = 250))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub members: Vec<GroupMemberStatus>,
-    /// The cloud's ids of members that are not ours, sorted, at most 50.
+    /// The cloud's ids of those members, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 128)))]
     pub foreign_members: Vec<String>,

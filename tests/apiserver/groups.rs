@@ -62,6 +62,7 @@ fn groups_at_update() {
             ("a power wish", json!({}), json!({"powerState": "Stopped"}), ""),
             ("another account", json!({}), json!({"providerConfigRef": {"name": "other"}}), "providerConfigRef is immutable"),
             ("cloudName added", json!({}), json!({"cloudName": "a"}), ""),
+            ("cloudName removed", json!({"cloudName": "a"}), json!({}), ""),
             ("cloudName changed", json!({"cloudName": "a"}), json!({"cloudName": "b"}), ""),
             ("labels", json!({}), json!({"labels": {"team": "b"}}), ""),
             ("import added", json!({}), import.clone(), ""),

@@ -72,11 +72,16 @@ pub(super) fn mine<'f>(
     can: &GroupCapabilities,
 ) -> Vec<&'f Arc<ObservedGroup>> {
     let (name, marks) = (d.cloud_name(can), d.marks());
-    let asked_for = d.status.cloud_name.clone().filter(|_| d.status.id.is_none());
+    // The name under which it was asked for: the wish may be another one by now.
+    let asked = d
+        .status
+        .cloud_name
+        .as_deref()
+        .filter(|n| n.ends_with(&d.suffix()));
     let ours = |g: &ObservedGroup| match (&g.marks, can.marks) {
         (Some(m), true) => m.uid == marks.uid && m.installation == marks.installation,
         (None, true) => false,
-        (_, false) => g.name == name || asked_for.as_deref() == Some(g.name.as_str()),
+        (_, false) => g.name == name || Some(g.name.as_str()) == asked,
     };
     let groups = facts.listing.groups.iter().flat_map(BTreeMap::values);
     groups.filter(|g| ours(g)).collect()
@@ -167,10 +172,9 @@ fn ask(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &GroupCapabilities) ->
     }
     let n = d.status.create_attempts.unwrap_or(0).saturating_add(1);
     d.status.create_attempts = Some(n);
+    d.status.cloud_name = Some(d.cloud_name(can));
     d.status.account = Some(facts.account.clone());
     d.status.applied_labels = d.spec.labels.iter().flatten().map(|(k, _)| k.clone()).collect();
-    // Where the name alone identifies, it is the recorded one that is looked for, whatever is declared by then.
-    d.status.cloud_name = Some(d.cloud_name(can));
     d.status.create_attempt = Some(CreateAttempt {
         n,
         holder: d.input.process.to_owned(),

@@ -1,7 +1,7 @@
 //! The object is being deleted: after its members, and never before an attempt to make one of them is over.
 
 use super::draft::GroupDraft;
-use super::{Verdict, create, operation};
+use super::{Verdict, create, members, operation};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, ManagementPolicy};
 use crate::api::server_group::GroupOperationKind as Kind;
@@ -77,15 +77,17 @@ fn has_members(d: &mut GroupDraft<'_>) -> Option<Verdict> {
     if names.is_empty() {
         return None;
     }
-    let shown = names.iter().take(NAMES).copied().collect::<Vec<_>>().join(", ");
-    let more = names.len().saturating_sub(NAMES);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    let text = format!("Servers {shown}{more} are members: delete them first");
+    let text = format!("Servers {} are members: delete them first", named(&names));
     Some(blocked(d, Reason::GroupHasMembers, &text))
+}
+
+/// Some names, and how many more there are.
+fn named(names: &[&str]) -> String {
+    let shown = names.iter().take(NAMES).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 pub(super) fn plan(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &'static GroupCapabilities) -> Verdict {
@@ -166,24 +168,11 @@ pub(super) fn plan(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &'static G
         }
         return send(d, facts, &id, Kind::Unmark, GroupChange::Unmark);
     }
-    let ours = |m: &str| {
-        facts.listing.servers.get(m).is_none_or(|s| {
-            s.marks
-                .as_ref()
-                .is_some_and(|m| m.installation == d.input.installation)
-        })
-    };
-    let strangers: Vec<&str> = seen
-        .members
-        .iter()
-        .map(|m| m.id.as_str())
-        .filter(|m| !ours(m))
-        .take(NAMES)
-        .collect();
+    let strangers = members::strangers(d, facts, &seen);
     if !strangers.is_empty() {
         let text = format!(
-            "servers {} in the cloud, which are not ours, are members",
-            strangers.join(", ")
+            "servers {} in the cloud, which are none of this group's Servers, are members",
+            named(&strangers)
         );
         return blocked(d, Reason::GroupHasMembers, &text);
     }

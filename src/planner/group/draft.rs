@@ -85,9 +85,15 @@ impl<'a> GroupDraft<'a> {
         if can.marks {
             return bounded(chosen, NAME);
         }
+        let chosen: String = chosen.chars().take(NAME).collect();
+        chosen + &self.suffix()
+    }
+
+    /// What belongs to this object alone in a name.
+    pub(super) fn suffix(&self) -> String {
         let digest = Sha256::digest(self.uid().as_bytes());
         let hash: String = digest.iter().take(5).map(|b| format!("{b:02x}")).collect();
-        format!("{}-{hash}", chosen.chars().take(NAME).collect::<String>())
+        format!("-{hash}")
     }
 
     /// The Servers that name this group and live in its account.
@@ -316,7 +322,26 @@ impl<'a> GroupDraft<'a> {
             return Verdict::Unknown(reason, text);
         }
         let config = &self.spec.provider_config_ref.name;
-        let text = format!("ProviderConfig {config}: {message}");
+        let mut text = match reason {
+            // Its words name it.
+            Reason::ProviderConfigNotFound => message.to_owned(),
+            _ => format!("ProviderConfig {config}: {message}"),
+        };
+        if needs_person(reason) {
+            text = format!("{}. {}", text.trim_end_matches('.'), reason.advice());
+        }
+        let unborn = self.status.id.is_none() && self.status.create_attempt.is_none();
+        if unborn && reason == Reason::ProviderConfigNotFound {
+            // Applied together, the two may come in any order.
+            let late = later(since, SHOWN_AFTER);
+            let stalled = conditions::get(&self.old.conditions, ConditionType::Stalled);
+            let said = stalled.is_some_and(|c| c.status == "True" && c.reason == reason.as_str());
+            if self.now() < late && !said {
+                self.again(late);
+                return Verdict::Reconciling(reason, text);
+            }
+            return Verdict::Stalled(reason, text);
+        }
         if conditions::get(&self.old.conditions, ConditionType::Ready).is_none() {
             return if HUMAN.contains(&reason) {
                 Verdict::Stalled(reason, text)

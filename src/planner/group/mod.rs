@@ -6,9 +6,11 @@ mod create;
 mod delete;
 mod draft;
 pub(super) mod member;
+mod members;
 mod operation;
 mod rollup;
 mod settle;
+mod wish;
 
 use std::sync::Arc;
 

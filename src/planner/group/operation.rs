@@ -35,14 +35,14 @@ pub(super) fn progress(
                 return Some(doing(d, op.kind));
             }
             d.memory.sent = None;
-            if op.kind == Kind::AddMember && !reached(&op) {
-                d.memory.failed_id = op.server.clone();
-            }
             match error.class {
                 _ if reached(&op) => {}
                 ErrorClass::NotFound => d.list_after = Some(at),
                 ErrorClass::Busy => d.delay(error.class, error.retry_after),
                 _ => d.failed(&error),
+            }
+            if op.kind == Kind::AddMember {
+                d.memory.failed_id.clone_from(&op.server);
             }
             d.status.operation = None;
             return None;

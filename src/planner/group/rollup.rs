@@ -1,15 +1,16 @@
 //! How the members are, all together: counts from the Servers' own statuses, placement from the cloud's list.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::draft::GroupDraft;
+use super::members;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server_group::{
     FOREIGN_SHOWN, GroupMemberStatus, MEMBERS_SHOWN, MemberPlacement, PlacementPolicy,
 };
 use crate::api::{Reason, Server};
 use crate::planner::AccountFacts;
-use crate::planner::model::{ErrorClass, ObservedGroup, ServerState};
+use crate::planner::model::{ObservedGroup, ServerState};
 
 fn power(server: &Server) -> Option<&str> {
     server.status.as_ref()?.power.as_ref()?.observed.as_deref()
@@ -31,6 +32,7 @@ pub(super) fn count(d: &mut GroupDraft<'_>) {
     let members: Vec<&Server> = d.members().collect();
     let count = |holds: &dyn Fn(&Server) -> bool| number(members.iter().filter(|s| holds(s)).count());
     let is = |state: ServerState| move |s: &Server| power(s) == Some(state.as_str());
+    d.status.selector = Some(format!("spec.groupRef.name={}", d.name()));
     d.status.servers = number(members.len());
     d.status.running = count(&is(ServerState::Running));
     d.status.stopped = count(&is(ServerState::Stopped));
@@ -69,35 +71,13 @@ pub(super) fn unplaced(d: &mut GroupDraft<'_>) {
 
 /// Compares the members of the cloud's group with the policy, and with ours.
 pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &ObservedGroup) {
-    let ours: BTreeSet<&str> = d
-        .input
-        .members
-        .iter()
-        .filter_map(|s| s.status.as_ref()?.id.as_deref())
-        .collect();
-    let uids: BTreeSet<&str> = d
-        .input
-        .members
-        .iter()
-        .filter_map(|s| s.metadata.uid.as_deref())
-        .collect();
-    // One that is in no list of servers yet, or carries the mark of a member, may be a member on its way.
-    let strange = |id: &str| {
-        let server = facts.listing.servers.get(id);
-        server.is_some_and(|s| {
-            s.marks
-                .as_ref()
-                .is_none_or(|m| m.installation != d.input.installation || !uids.contains(m.uid.as_str()))
-        })
-    };
-    let foreign: Vec<String> = seen
-        .members
-        .iter()
-        .filter(|m| !ours.contains(m.id.as_str()) && strange(&m.id))
-        .map(|m| m.id.clone())
-        .collect();
+    let foreign = members::strangers(d, facts, seen);
     d.status.foreign = number(foreign.len());
-    d.status.foreign_members = foreign.into_iter().take(FOREIGN_SHOWN).collect();
+    d.status.foreign_members = foreign
+        .into_iter()
+        .take(FOREIGN_SHOWN)
+        .map(str::to_owned)
+        .collect();
     if seen.policy == Some(PlacementPolicy::None) {
         for member in &mut d.status.members {
             member.placement = None;
@@ -105,72 +85,100 @@ pub(super) fn placed(d: &mut GroupDraft<'_>, facts: &AccountFacts, seen: &Observ
         conditions::remove(&mut d.status.conditions, ConditionType::PlacementSatisfied);
         return;
     }
-    let homeless = homeless(d, facts);
-    let (mut unmet, mut unknown) = (Vec::new(), 0);
-    for member in &mut d.status.members {
-        let Some(id) = member.id.as_deref() else {
-            member.placement = None;
-            continue;
-        };
-        // One that is being built has no place yet: that takes nothing from what is known of the others.
-        if member.power.as_deref() == Some(ServerState::Provisioning.as_str()) {
-            member.placement = None;
-            continue;
-        }
-        // One that never got a place.
-        let server = facts.listing.servers.get(id);
-        if server.is_some_and(|s| s.state == ServerState::Error && s.host.is_none()) {
-            member.placement = None;
-            continue;
-        }
-        let placement = judge(facts, seen, id);
-        member.placement = Some(placement);
-        match placement {
-            MemberPlacement::Met => {}
-            MemberPlacement::Unmet => unmet.push(member.name.clone()),
-            MemberPlacement::Unknown => unknown += 1,
-        }
+    let found: Vec<Found> = d.members().map(|s| Found::of(facts, seen, s)).collect();
+    // In the same order, only fewer.
+    for (member, found) in d.status.members.iter_mut().zip(&found) {
+        member.placement = found.placement();
     }
-    let (status, reason, text) = if !unmet.is_empty() {
-        let names = unmet.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        let text = format!("{} of the members are not placed so: {names}", unmet.len());
-        (ConditionStatus::False, Reason::PlacementUnmet, text)
-    } else if let Some((name, words)) = homeless.first() {
-        let text = format!("{} of the members have no place; {name}: {words}", homeless.len());
-        (ConditionStatus::False, Reason::PlacementUnmet, text)
-    } else if unknown > 0 {
-        let text = format!("the cloud does not say how {unknown} of the members are placed");
-        (ConditionStatus::Unknown, Reason::PlacementUnknown, text)
-    } else {
-        let reason = Reason::PlacementMet;
-        (ConditionStatus::True, reason, reason.meaning().to_owned())
-    };
+    let (status, reason, text) = said(&found);
     d.condition(ConditionType::PlacementSatisfied, status, reason, &text);
 }
 
-/// The members for which the cloud had no place, each with the cloud's words.
-fn homeless(d: &GroupDraft<'_>, facts: &AccountFacts) -> Vec<(String, String)> {
-    let words = |server: &Server| {
-        let status = server.status.as_ref()?;
-        let failed = status
-            .failure
-            .as_ref()
-            .filter(|f| f.class == ErrorClass::Capacity.as_str());
-        let told = failed.map(|f| f.message.clone());
-        match status.id.as_deref() {
-            None => told,
-            Some(id) => {
-                let seen = facts.listing.servers.get(id)?;
-                let nowhere = seen.state == ServerState::Error && seen.host.is_none();
-                let fault = seen.fault.as_ref().map(|f| f.message.clone());
-                fault.or(told).filter(|_| nowhere)
-            }
+/// What is known of one member's place.
+enum Found {
+    /// The cloud placed it.
+    Placed(String, MemberPlacement),
+    /// It has no place, and here is what the cloud said.
+    Refused(String, String),
+    /// It has no place yet.
+    Unplaced(String),
+}
+
+impl Found {
+    fn of(facts: &AccountFacts, seen: &ObservedGroup, server: &Server) -> Self {
+        let name = server.metadata.name.clone().unwrap_or_default();
+        let status = server.status.as_ref();
+        let failure = status.and_then(|s| s.failure.as_ref()).map(|f| f.message.clone());
+        let unplaced = |name| match failure {
+            Some(words) => Self::Refused(name, words),
+            None => Self::Unplaced(name),
+        };
+        let Some(id) = status.and_then(|s| s.id.as_deref()) else {
+            return unplaced(name);
+        };
+        if power(server) == Some(ServerState::Provisioning.as_str()) {
+            return unplaced(name);
         }
+        // One that never got a place says why itself.
+        let known = facts.listing.servers.get(id);
+        if let Some(s) = known.filter(|s| s.state == ServerState::Error && s.host.is_none()) {
+            return match &s.fault {
+                Some(fault) => Self::Refused(name, fault.message.clone()),
+                None => unplaced(name),
+            };
+        }
+        Self::Placed(name, judge(facts, seen, id))
+    }
+
+    fn placement(&self) -> Option<MemberPlacement> {
+        match self {
+            Self::Placed(_, placement) => Some(*placement),
+            Self::Refused(..) | Self::Unplaced(_) => None,
+        }
+    }
+}
+
+/// All of them together: what is certainly not so goes before what is not known.
+fn said(found: &[Found]) -> (ConditionStatus, Reason, String) {
+    let list = |names: Vec<&str>| {
+        let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        (names.len(), shown)
     };
-    let name = |server: &Server| server.metadata.name.clone().unwrap_or_default();
-    d.members()
-        .filter_map(|server| Some((name(server), bounded(&words(server)?, 300))))
-        .collect()
+    let refused = found.iter().find_map(|f| match f {
+        Found::Refused(name, words) => Some(format!("{name} has no place: {}", bounded(words, 500))),
+        _ => None,
+    });
+    if let Some(text) = refused {
+        return (ConditionStatus::False, Reason::PlacementUnmet, text);
+    }
+    let placed = |wanted: MemberPlacement| {
+        let names = found.iter().filter_map(|f| match f {
+            Found::Placed(name, placement) if *placement == wanted => Some(name.as_str()),
+            _ => None,
+        });
+        list(names.collect())
+    };
+    let (unmet, names) = placed(MemberPlacement::Unmet);
+    if unmet > 0 {
+        let text = format!("{unmet} of the members are not placed so: {names}");
+        return (ConditionStatus::False, Reason::PlacementUnmet, text);
+    }
+    let unplaced = found.iter().filter_map(|f| match f {
+        Found::Unplaced(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let (unplaced, names) = list(unplaced.collect());
+    if unplaced > 0 {
+        let text = format!("{unplaced} of the members have no place yet: {names}");
+        return (ConditionStatus::Unknown, Reason::PlacementUnknown, text);
+    }
+    let (unknown, names) = placed(MemberPlacement::Unknown);
+    if unknown > 0 {
+        let text = format!("the cloud does not say how {unknown} of the members are placed: {names}");
+        return (ConditionStatus::Unknown, Reason::PlacementUnknown, text);
+    }
+    let reason = Reason::PlacementMet;
+    (ConditionStatus::True, reason, reason.meaning().to_owned())
 }
 
 /// Whether a member is placed as the policy says: by the cloud's word, else by the hosts that its list shows.

@@ -22,6 +22,8 @@ pub struct GroupCapabilities {
     pub marks: bool,
     /// Whether the members on one host can be limited.
     pub max_per_host: bool,
+    /// The most members that a group takes, where there is a limit that the cloud does not answer for itself.
+    pub members_max: Option<usize>,
     /// How long a create call may still take effect after it was sent, in seconds.
     pub create_settle_seconds: u32,
 }
@@ -74,8 +76,13 @@ pub struct CreateGroup {
 /// A change of an existing group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupChange {
-    /// Name, policy, labels and marks become these; members stay.
-    Modify(Box<CreateGroup>),
+    /// Name, policy and marks become these, and these labels are set; members and everybody else's labels stay.
+    Modify {
+        /// The group as its owner wishes it, with the labels that are his.
+        wanted: Box<CreateGroup>,
+        /// The keys of labels that were his and are no longer wished for.
+        gone: Vec<String>,
+    },
     /// Our marks go.
     Unmark,
     /// A server joins.

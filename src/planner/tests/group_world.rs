@@ -27,6 +27,7 @@ pub(super) static FIXED: GroupCapabilities = GroupCapabilities {
     labels_mutable: false,
     marks: false,
     max_per_host: true,
+    members_max: None,
     create_settle_seconds: 60,
 };
 
@@ -64,14 +65,14 @@ pub(super) struct World {
     pub(super) gone: bool,
     /// Servers of which the cloud shows no host.
     pub(super) unplaced: Vec<String>,
-    /// Servers that no member stands for: id, and the uid in our mark.
-    pub(super) others: Vec<(String, String)>,
-    /// Servers that the cloud takes into no group.
-    pub(super) unfit: Vec<String>,
-    /// Why the account cannot be used, if so.
-    pub(super) unusable: Option<Reason>,
-    /// The warnings so far.
-    pub(super) warned: Vec<String>,
+    /// Servers of ours in the cloud that are none of the group's.
+    pub(super) by_hand: Vec<String>,
+    /// Servers that the cloud lets join no group.
+    pub(super) refuses: Vec<String>,
+    /// Why the account cannot be asked, and since when.
+    pub(super) unusable: Option<(Reason, Timestamp)>,
+    /// What people were told.
+    pub(super) told: Vec<Reason>,
 }
 
 impl World {
@@ -100,10 +101,10 @@ impl World {
             late: Vec::new(),
             gone: false,
             unplaced: Vec::new(),
-            others: Vec::new(),
-            unfit: Vec::new(),
+            by_hand: Vec::new(),
+            refuses: Vec::new(),
             unusable: None,
-            warned: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -144,13 +145,12 @@ impl World {
     }
 
     pub(super) fn listing(&self) -> Listing {
-        let of = |s: &Server| Some((s.status.as_ref()?.id.clone()?, s.metadata.uid.clone()?));
-        let all = self
-            .members
-            .iter()
-            .filter_map(of)
-            .chain(self.others.iter().cloned());
-        let servers = all.map(|(id, uid)| {
+        let members = self.members.iter().filter_map(|s| {
+            let id = s.status.as_ref().unwrap().id.clone()?;
+            Some((id, s.metadata.uid.clone().unwrap()))
+        });
+        let by_hand = self.by_hand.iter().map(|id| (id.clone(), "uid-x".to_owned()));
+        let servers = members.chain(by_hand).map(|(id, uid)| {
             let mut world = super::world::World::new(json!({}));
             let marks = super::world::marks(&uid, "inst", "ns/x");
             world.put(&id, ServerState::Running, marks);
@@ -187,11 +187,14 @@ impl World {
                 let can = self.can;
                 let group = self.cloud.get_mut(id).ok_or_else(|| none(id))?;
                 match change {
-                    GroupChange::Modify(wanted) => modify(group, wanted, can),
-                    GroupChange::Unmark => group.marks = None,
-                    GroupChange::Add { server } if self.unfit.contains(server) => {
-                        return Err(CloudError::new(ErrorClass::Transient, "it does not fit"));
+                    GroupChange::Modify { wanted, gone } => {
+                        let mut labels = group.labels.clone();
+                        labels.retain(|k, _| !gone.contains(k));
+                        modify(group, wanted, can);
+                        labels.extend(std::mem::take(&mut group.labels));
+                        group.labels = labels;
                     }
+                    GroupChange::Unmark => group.marks = None,
                     GroupChange::Add { server } => group.members.push(GroupMember {
                         id: server.clone(),
                         met: Some(true),
@@ -202,6 +205,16 @@ impl World {
                 Ok(Accepted::default())
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(&self, call: &CloudCall) -> Option<String> {
+        let CloudCall::ChangeGroup { change, .. } = call else {
+            return None;
+        };
+        match change {
+            GroupChange::Add { server } => self.refuses.iter().find(|s| *s == server).cloned(),
+            _ => None,
         }
     }
 
@@ -224,6 +237,10 @@ impl World {
             )
         };
         match self.fates.pop() {
+            None if self.refused(call).is_some() => {
+                let words = format!("no room for {}", self.refused(call).unwrap());
+                Outcome::Refused(self.now, CloudError::new(ErrorClass::Capacity, words))
+            }
             None => match self.apply(call) {
                 Ok(accepted) => Outcome::Accepted(self.now, accepted),
                 Err(error) => Outcome::Refused(self.now, error),
@@ -274,12 +291,12 @@ impl World {
         let input = GroupInput {
             group: &self.group,
             account: match self.unusable {
-                Some(reason) => AccountView::Unusable {
-                    reason,
-                    message: "no way in",
-                    since: time(0),
-                },
                 None => AccountView::Usable(&facts),
+                Some((reason, since)) => AccountView::Unusable {
+                    reason,
+                    message: "no",
+                    since,
+                },
             },
             memory: &self.memory,
             members: &members,
@@ -293,8 +310,12 @@ impl World {
         let made = plan_group(&input);
         assert_eq!(made, plan_group(&input), "a plan must depend on its input alone");
         let under_way = conditions::get(&made.status.conditions, ConditionType::Reconciling);
-        let woken =
-            made.busy || made.again_at.is_some() || made.list_after.is_some() || made.step != Step::Wait;
+        // Whoever waits for its account is woken by that.
+        let woken = self.unusable.is_some()
+            || made.busy
+            || made.again_at.is_some()
+            || made.list_after.is_some()
+            || made.step != Step::Wait;
         assert!(
             under_way.is_none_or(|c| c.status != "True") || woken,
             "under way, and nobody looks again"
@@ -306,10 +327,9 @@ impl World {
                 "a call without its record"
             );
         }
-        let warnings = made.events.iter().filter(|e| e.warning);
-        self.warned.extend(warnings.map(|e| e.reason.to_string()));
         self.group.status = Some(made.status);
         self.memory = made.memory;
+        self.told.extend(made.events.iter().map(|e| e.reason));
         match made.step {
             Step::Wait => {}
             Step::AddFinalizer => self.group.metadata.finalizers = Some(vec![keys::GROUP_FINALIZER.into()]),

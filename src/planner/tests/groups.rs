@@ -208,7 +208,7 @@ proptest! {
 }
 
 #[test]
-fn a_member_that_is_being_built_takes_nothing_from_the_others() {
+fn a_member_that_is_being_built_is_not_satisfied_yet() {
     let mut w = World::new(&MUTABLE, strict());
     w.member("a", "web");
     w.ready();
@@ -223,7 +223,10 @@ fn a_member_that_is_being_built_takes_nothing_from_the_others() {
     w.unplaced = vec!["srv-b".into()];
     for _ in 0..10 {
         w.tick();
-        assert_eq!(w.is(ConditionType::PlacementSatisfied), "True/PlacementMet");
+        assert_eq!(
+            w.is(ConditionType::PlacementSatisfied),
+            "Unknown/PlacementUnknown"
+        );
     }
     // Built, and the cloud still says nothing: now that is what is known.
     w.power("b", "Running");

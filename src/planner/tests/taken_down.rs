@@ -203,25 +203,34 @@ fn an_installation_that_is_given_up_holds_no_place() {
 #[test]
 fn power_that_nobody_wishes_for_is_put_back_at_its_own_pace() {
     let spec = |failure| json!({"powerState": "Unmanaged", "resize": {"when": "StopIfNeeded", "onFailure": failure}});
-    let failing = |failure| {
-        let mut w = settled(&PLAIN, spec(failure));
-        for _ in 0..50 {
-            w.fates.push(("Start", Fate::Refuse(ErrorClass::Capacity)));
-        }
-        w.edit(json!({"size": {"name": "huge"}}));
-        w.until(60, "stopped", |w| calls(w).contains(&"Start"));
-        w
-    };
-    let mut w = failing("Hold");
-    w.run(600);
-    let starts = calls(&w).iter().filter(|c| **c == "Start").count();
-    assert!((2..=6).contains(&starts), "{starts} starts in ten minutes");
-    let mut w = failing("Revert");
-    w.fates.clear();
-    w.until(300, "back", |w| {
-        w.state() == S::Running && w.ready() == "False/ResizeFailed"
-    });
-    assert_eq!(w.the().seen.size.name.as_deref(), Some("small"));
+    // Whether the cloud refuses the start, or accepts it and nothing comes of it.
+    for fate in [Fate::Refuse(ErrorClass::Capacity), Fate::NoEffect] {
+        let failing = |failure| {
+            let mut w = settled(&PLAIN, spec(failure));
+            for _ in 0..200 {
+                w.fates.push(("Start", fate.clone()));
+            }
+            w.edit(json!({"size": {"name": "huge"}}));
+            w.until(60, "stopped", |w| calls(w).contains(&"Start"));
+            w
+        };
+        let mut w = failing("Hold");
+        w.run(600);
+        let starts = calls(&w).iter().filter(|c| **c == "Start").count();
+        assert!(
+            (2..=8).contains(&starts),
+            "{starts} starts in ten minutes of {fate:?}"
+        );
+        let mut w = failing("Revert");
+        w.until(120, "given up", |w| {
+            w.knobs.hows.last().is_some_and(|h| h == "small")
+        });
+        w.fates.clear();
+        w.until(300, "back", |w| {
+            w.state() == S::Running && w.ready() == "False/ResizeFailed"
+        });
+        assert_eq!(w.the().seen.size.name.as_deref(), Some("small"));
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub(super) static CAPABILITIES: GroupCapabilities = GroupCapabilities {
     labels_mutable: false,
     marks: false,
     max_per_host: true,
+    members_max: None,
     create_settle_seconds: 120,
 };
 

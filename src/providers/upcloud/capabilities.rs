@@ -23,6 +23,7 @@ static GROUPS: GroupCapabilities = GroupCapabilities {
     labels_mutable: true,
     marks: true,
     max_per_host: false,
+    members_max: None,
     create_settle_seconds: 60,
 };
 

@@ -137,13 +137,14 @@ pub(super) async fn change(
 ) -> Result<Accepted, CloudError> {
     let path = format!("/server-group/{}", checked(id)?);
     let request = match change {
-        GroupChange::Modify(group) => {
-            let word = word_of(group)?;
-            let there = labels_of(service, &path).await?;
-            let wished = labels::with_wish(&there, &group.labels)?;
-            let all = labels::with_marks(&wished, &group.marks);
+        GroupChange::Modify { wanted, gone } => {
+            let word = word_of(wanted)?;
+            let mut there = labels_of(service, &path).await?;
+            there.retain(|key, _| !gone.contains(key));
+            let wished = labels::with_wish(&there, &wanted.labels)?;
+            let all = labels::with_marks(&wished, &wanted.marks);
             Request {
-                body: Some(body(&group.name, word, &all)),
+                body: Some(body(&wanted.name, word, &all)),
                 ..Request::change(Method::PATCH, path, ROUTE_ONE, send_before)
             }
         }

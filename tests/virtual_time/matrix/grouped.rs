@@ -1,18 +1,31 @@
 //! Scenarios of groups.
 
-use std::cell::Cell;
 use std::time::Duration;
 
+use evenkeel::api::server_group::PlacementPolicy;
 use evenkeel::api::{ConditionType, Server, ServerGroup};
+use evenkeel::sim::openstack::RequestRecord;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::clouds::{Mishap, SeenGroup};
+use super::clouds::{Cloud, Mishap, SeenGroup};
 use super::field::Field;
-use crate::scenarios::cluster::{id_of, ready};
-use crate::scenarios::groups::{counts, delete, gone, make, of, ready as group_ready, reason, says};
+use crate::scenarios::cluster::id_of;
+use crate::scenarios::groups::{counts, delete, gone, make, of, ready as group_ready, reason};
 
-pub async fn member(f: &Field, name: &str, more: Value) {
+/// A policy that the cloud does not have.
+pub fn lacking(cloud: &dyn Cloud) -> Option<PlacementPolicy> {
+    let has = |p: &PlacementPolicy| {
+        cloud
+            .capabilities()
+            .groups
+            .is_some_and(|can| can.policies.contains(p))
+    };
+    let mut all = PlacementPolicy::ALL.iter().copied();
+    all.find(|p| *p != PlacementPolicy::None && !has(p))
+}
+
+pub(super) async fn member(f: &Field, name: &str, more: Value) {
     let mut spec = json!({"groupRef": {"name": "g"}});
     for (key, value) in more.as_object().unwrap() {
         spec[key] = value.clone();
@@ -21,7 +34,7 @@ pub async fn member(f: &Field, name: &str, more: Value) {
 }
 
 /// A group of this policy with members that run.
-pub async fn group(f: &Field, policy: &str, members: &[&str]) {
+pub(super) async fn group(f: &Field, policy: &str, members: &[&str]) {
     make(f, "g", json!({"placement": {"policy": policy}})).await;
     for name in members {
         member(f, name, json!({})).await;
@@ -33,17 +46,17 @@ pub async fn group(f: &Field, policy: &str, members: &[&str]) {
 }
 
 /// The one group of the cloud.
-pub fn only(f: &Field) -> SeenGroup {
+pub(super) fn only(f: &Field) -> SeenGroup {
     let mut all = f.cloud.groups();
     assert_eq!(all.len(), 1, "{all:#?}");
     all.remove(0)
 }
 
-pub async fn edit(f: &Field, spec: Value) {
+pub(super) async fn edit(f: &Field, spec: Value) {
     f.patch::<ServerGroup>("g", json!({ "spec": spec })).await;
 }
 
-pub async fn wait(f: &Field, what: &str, wanted: impl Fn(&ServerGroup) -> bool) -> ServerGroup {
+pub(super) async fn wait(f: &Field, what: &str, wanted: impl Fn(&ServerGroup) -> bool) -> ServerGroup {
     f.wait_for::<ServerGroup>("g", what, wanted).await
 }
 
@@ -137,70 +150,6 @@ pub async fn one_power_wish_for_all_members(f: &mut Field) {
     assert_eq!(wish(f.ready_in("free", "Running").await), is("Unmanaged", "Spec"));
 }
 
-pub async fn one_member_is_restarted_at_a_time(f: &mut Field) {
-    make(f, "g", json!({"disruption": {"maxUnavailable": 1}})).await;
-    let names = ["a", "b", "c"];
-    for name in names {
-        member(f, name, json!({})).await;
-    }
-    for name in names {
-        f.ready_in(name, "Running").await;
-    }
-    for name in names {
-        f.edit(name, json!({"restart": {"token": "now"}})).await;
-    }
-    let restarting = |s: &Server| {
-        let restart = s.status.as_ref().and_then(|s| s.restart.as_ref());
-        restart.is_some_and(|r| r.token == "now" && r.outcome == "Restarting")
-    };
-    // Never more than one by what is said, nor by what the cloud does.
-    let most = Cell::new(0);
-    let watch = async {
-        loop {
-            let mut under_way = 0;
-            for name in names {
-                under_way += usize::from(restarting(&f.get(name).await));
-            }
-            let down = f.cloud.servers().iter().filter(|s| s.power != "Running").count();
-            most.set(most.get().max(down));
-            assert!(
-                under_way <= 1 && down <= 1,
-                "{under_way} are restarted at once, {down} are down"
-            );
-            sleep(Duration::from_millis(200)).await;
-        }
-    };
-    let done = async {
-        for name in names {
-            f.wait(name, "restarted", |s| {
-                let restart = s.status.as_ref().and_then(|s| s.restart.as_ref());
-                ready(s) && restart.is_some_and(|r| r.token == "now" && r.outcome == "Done")
-            })
-            .await;
-        }
-    };
-    tokio::select! { () = watch => {}, () = done => {} }
-    assert_eq!(most.get(), 1, "they were restarted indeed");
-}
-
-pub async fn a_lost_reply_makes_no_second_group(f: &mut Field) {
-    for mishap in [Mishap::LostReply, Mishap::LateApply, Mishap::Unavailable] {
-        f.cloud.next_group(mishap);
-        group(f, "SoftAntiAffinity", &["a", "b"]).await;
-        // What comes late is there by now.
-        sleep(Duration::from_secs(600)).await;
-        let mut ids = Vec::new();
-        for name in ["a", "b"] {
-            ids.push(id_of(&f.get(name).await).to_owned());
-        }
-        let mut members = only(f).members;
-        members.sort();
-        ids.sort();
-        assert_eq!(members, ids, "{mishap:?}");
-        all_gone(f, &["a", "b"]).await;
-    }
-}
-
 pub async fn a_group_is_left_and_taken_over(f: &mut Field) {
     group(f, "SoftAntiAffinity", &["a"]).await;
     edit(f, json!({"deletionPolicy": "Orphan"})).await;
@@ -208,12 +157,16 @@ pub async fn a_group_is_left_and_taken_over(f: &mut Field) {
     delete(f, "g").await;
     gone(f, "g").await;
     assert_eq!(only(f).members, left.members, "the group and its member stay");
-    assert_eq!(only(f).uid, None, "without our mark");
+    assert_eq!(only(f).uid, None, "our mark is off");
     let import = json!({"import": {"id": left.id}, "deletionPolicy": "Delete", "placement": {"policy": "SoftAntiAffinity"}});
     make(f, "g", import).await;
     let taken = group_ready(f, "g").await;
     assert_eq!(taken.status.unwrap().id.as_deref(), Some(left.id.as_str()));
     wait(f, "its member", |g| counts(g)[0] == 1).await;
+    assert_eq!(
+        only(f).uid.is_some(),
+        f.cloud.capabilities().groups.unwrap().marks
+    );
     assert_eq!(only(f).members, left.members);
     let none = json!({"import": {"id": "00000000-0000-4000-8000-000000004711"}, "deletionPolicy": "Delete"});
     make(f, "none", none).await;
@@ -224,112 +177,139 @@ pub async fn a_group_is_left_and_taken_over(f: &mut Field) {
     all_gone(f, &["a"]).await;
 }
 
-pub async fn a_member_joins_and_leaves_where_it_can(f: &mut Field) {
-    let can = f.cloud.capabilities().groups.unwrap();
-    group(f, "SoftAntiAffinity", &["a"]).await;
-    f.create("b", json!({})).await;
-    f.ready_in("b", "Running").await;
-    f.edit("b", json!({"groupRef": {"name": "g"}})).await;
-    if can.members_mutable {
-        wait(f, "both are members", |g| {
-            counts(g)[0] == 2 && says(g, ConditionType::Ready, "True", "AsDeclared")
-        })
-        .await;
-        f.ready_in("b", "Running").await;
-        assert_eq!(only(f).members.len(), 2);
-        f.edit("b", json!({"groupRef": null})).await;
-        wait(f, "one is left", |g| {
-            counts(g)[0] == 1 && says(g, ConditionType::Ready, "True", "AsDeclared")
-        })
-        .await;
-        f.ready_in("b", "Running").await;
-    } else {
-        f.reason("b", ConditionType::Stalled, "True", "Immutable").await;
-        f.edit("b", json!({"groupRef": null})).await;
-        f.ready_in("b", "Running").await;
-        f.edit("a", json!({"groupRef": null})).await;
-        f.reason("a", ConditionType::Stalled, "True", "Immutable").await;
-        f.edit("a", json!({"groupRef": {"name": "g"}})).await;
-        f.ready_in("a", "Running").await;
-    }
-    let a = id_of(&f.get("a").await).to_owned();
-    assert_eq!(only(f).members, [a]);
-}
-
-pub async fn a_member_goes_from_group_to_group(f: &mut Field) {
-    group(f, "SoftAntiAffinity", &["a"]).await;
-    make(f, "h", json!({"placement": {"policy": "SoftAntiAffinity"}})).await;
-    group_ready(f, "h").await;
-    let a = id_of(&f.get("a").await).to_owned();
-    f.edit("a", json!({"groupRef": {"name": "h"}})).await;
-    f.ready_in("a", "Running").await;
-    let members = |name: &str| {
-        let all = f.cloud.groups();
-        all.into_iter().find(|g| g.name == name).unwrap().members
+/// How many groups the cloud made since the requests were forgotten.
+fn made(f: &Field) -> usize {
+    let creates = |r: &&RequestRecord| {
+        r.applied && r.method == "POST" && matches!(r.route.as_str(), "/server-group" | "/os-server-groups")
     };
-    assert_eq!((members("g"), members("h")), (vec![], vec![a]));
-    f.remove("a").await;
-    for name in ["g", "h"] {
-        delete(f, name).await;
-        gone(f, name).await;
-    }
+    f.cloud.requests().iter().filter(creates).count()
 }
 
-pub async fn a_foreign_member_is_shown_and_left(f: &mut Field) {
-    group(f, "SoftAntiAffinity", &["a"]).await;
-    let theirs = f.cloud.by_hand("legacy");
-    f.until("it runs", |all| {
-        all.iter().any(|s| s.id == theirs && s.power == "Running")
-    })
-    .await;
-    f.cloud.join(&theirs, &only(f).id);
-    let shown = wait(f, "it is counted", |g| counts(g)[5] == 1).await;
-    assert_eq!(shown.status.unwrap().foreign_members, [theirs.as_str()]);
-    sleep(Duration::from_secs(3600)).await;
-    assert!(only(f).members.contains(&theirs));
-    f.remove("a").await;
-    assert_eq!(only(f).members, [theirs.as_str()]);
-    assert!(f.seen(&theirs).is_some());
+/// The ids of the servers of these objects, sorted.
+pub(super) async fn ids(f: &Field, names: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for name in names {
+        all.push(id_of(&f.get(name).await).to_owned());
+    }
+    all.sort();
+    all
+}
+
+/// Exactly one group was ever made, all of these are in it, and every server of the cloud is one of them.
+async fn one_group_of_all(f: &Field, names: &[&str], when: &str) {
+    let all = ids(f, names).await;
+    let mut members = only(f).members;
+    members.sort();
+    assert_eq!(members, all, "{when}");
+    assert_eq!(f.cloud.servers().len(), names.len(), "{when}");
+    assert_eq!(made(f), 1, "{when}: groups that were ever made");
+}
+
+const THREE: [&str; 3] = ["a", "b", "c"];
+
+pub async fn a_lost_reply_makes_no_second_group(f: &mut Field) {
+    for mishap in [Mishap::LostReply, Mishap::LateApply, Mishap::Unavailable] {
+        f.cloud.reset_requests();
+        f.cloud.next_group(mishap);
+        group(f, "SoftAntiAffinity", &THREE).await;
+        // What comes late is there by now.
+        sleep(Duration::from_secs(600)).await;
+        one_group_of_all(f, &THREE, &format!("{mishap:?}")).await;
+        all_gone(f, &THREE).await;
+    }
 }
 
 pub async fn killed_while_a_group_is_made_and_deleted(f: &mut Field) {
-    for seconds in [0, 1, 3, 10] {
+    for millis in [0, 300, 1000, 3000, 10000] {
+        let when = format!("killed after {millis} ms");
+        f.cloud.reset_requests();
         make(f, "g", json!({"placement": {"policy": "SoftAntiAffinity"}})).await;
-        member(f, "a", json!({})).await;
-        sleep(Duration::from_secs(seconds)).await;
+        for name in THREE {
+            member(f, name, json!({})).await;
+        }
+        sleep(Duration::from_millis(millis)).await;
         f.kill().await;
         sleep(Duration::from_secs(2)).await;
         f.run();
-        f.ready_in("a", "Running").await;
+        for name in THREE {
+            f.ready_in(name, "Running").await;
+        }
         group_ready(f, "g").await;
-        assert_eq!(only(f).members.len(), 1);
+        one_group_of_all(f, &THREE, &when).await;
         delete(f, "g").await;
-        f.delete("a").await;
-        sleep(Duration::from_secs(seconds)).await;
+        for name in THREE {
+            f.delete(name).await;
+        }
+        sleep(Duration::from_millis(millis)).await;
         f.kill().await;
         sleep(Duration::from_secs(2)).await;
         f.run();
-        f.gone("a").await;
+        for name in THREE {
+            f.gone(name).await;
+        }
         gone(f, "g").await;
-        assert_eq!(f.cloud.groups(), [], "killed after {seconds} s");
+        assert_eq!((f.cloud.groups(), made(f)), (vec![], 1), "{when}");
     }
 }
 
 pub async fn the_cloud_away_while_a_group_is_made_and_deleted(f: &mut Field) {
+    f.cloud.reset_requests();
     make(f, "g", json!({"placement": {"policy": "SoftAntiAffinity"}})).await;
-    member(f, "a", json!({})).await;
+    for name in THREE {
+        member(f, name, json!({})).await;
+    }
     f.cloud.outage(true);
     sleep(Duration::from_secs(60)).await;
     f.cloud.outage(false);
-    f.ready_in("a", "Running").await;
+    for name in THREE {
+        f.ready_in(name, "Running").await;
+    }
     group_ready(f, "g").await;
-    assert_eq!(only(f).members.len(), 1);
+    one_group_of_all(f, &THREE, "after the outage").await;
     delete(f, "g").await;
-    f.delete("a").await;
+    for name in THREE {
+        f.delete(name).await;
+    }
     f.cloud.outage(true);
     sleep(Duration::from_secs(60)).await;
     f.cloud.outage(false);
-    f.gone("a").await;
+    for name in THREE {
+        f.gone(name).await;
+    }
+    gone(f, "g").await;
+    assert_eq!((f.cloud.groups(), made(f)), (vec![], 1));
+}
+
+pub async fn groups_at_rest_cost_one_list_per_interval(f: &mut Field) {
+    group(f, "SoftAntiAffinity", &["a", "b"]).await;
+    sleep(Duration::from_secs(120)).await;
+    f.cloud.reset_requests();
+    sleep(Duration::from_secs(600)).await;
+    let asked = f.cloud.counts();
+    let lists = |route: &str| asked.get(route).copied().unwrap_or_default();
+    // A list of servers each 15 seconds, and one of groups beside it.
+    let (servers, groups) = match f.cloud.name() {
+        "openstack" => (lists("GET /servers/detail"), lists("GET /os-server-groups")),
+        _ => (lists("GET /server"), lists("GET /server-group")),
+    };
+    assert!((39..=41).contains(&servers), "{asked:?}");
+    assert!(groups >= 1 && groups <= servers, "{asked:?}");
+}
+
+pub async fn a_deletion_that_is_blocked_is_told_once_and_survives_a_kill(f: &mut Field) {
+    group(f, "SoftAntiAffinity", &["a", "b"]).await;
+    delete(f, "g").await;
+    reason(f, "g", ConditionType::DeletionBlocked, "True", "GroupHasMembers").await;
+    sleep(Duration::from_secs(300)).await;
+    f.kill().await;
+    f.run();
+    f.remove("a").await;
+    sleep(Duration::from_secs(300)).await;
+    let events = f.api.list("events");
+    let told = events.iter().filter(|e| e["reason"] == "GroupHasMembers").count();
+    assert_eq!(told, 1, "{events:#?}");
+    assert_eq!(f.cloud.groups().len(), 1);
+    f.remove("b").await;
     gone(f, "g").await;
     assert_eq!(f.cloud.groups(), []);
 }

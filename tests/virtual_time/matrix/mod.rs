@@ -4,11 +4,13 @@ mod changes;
 mod clouds;
 mod field;
 mod grouped;
+mod members;
 mod only_clouddc;
 mod only_upcloud;
 mod placement;
 mod scenarios;
 mod special;
+mod turns;
 
 use std::sync::Arc;
 
@@ -96,7 +98,7 @@ fn movable_members(cloud: &dyn Cloud) -> Result<(), &'static str> {
 }
 
 fn lacks_a_policy(cloud: &dyn Cloud) -> Result<(), &'static str> {
-    needs(placement::lacking(cloud).is_some(), "the cloud has every policy")
+    needs(grouped::lacking(cloud).is_some(), "the cloud has every policy")
 }
 
 fn password(cloud: &dyn Cloud) -> Result<(), &'static str> {
@@ -256,6 +258,10 @@ all! {
     counts_of_a_group_are_right_within_one_observation: nothing,
     one_power_wish_for_all_members: nothing,
     one_member_is_restarted_at_a_time: restart,
+    few_members_are_restarted_at_once: restart,
+    few_members_are_resized_at_once: resize,
+    groups_at_rest_cost_one_list_per_interval: groups,
+    a_deletion_that_is_blocked_is_told_once_and_survives_a_kill: groups,
     a_lost_reply_makes_no_second_group: groups,
     a_group_is_left_and_taken_over: groups,
     a_strict_group_without_room_is_cured_by_a_host: groups,
@@ -263,7 +269,7 @@ all! {
     a_policy_that_the_cloud_lacks_is_unsupported: lacks_a_policy,
     a_group_is_changed_where_it_can_be: groups,
     a_member_joins_and_leaves_where_it_can: groups,
-    a_member_goes_from_group_to_group: movable_members,
+    a_server_goes_from_group_to_group: movable_members,
     a_foreign_member_is_shown_and_left: groups,
     killed_while_a_group_is_made_and_deleted: groups,
     the_cloud_away_while_a_group_is_made_and_deleted: groups,

@@ -11,8 +11,10 @@ pub use super::changes::*;
 use super::clouds::Mishap;
 use super::field::Field;
 pub use super::grouped::*;
+pub use super::members::*;
 pub use super::placement::*;
 pub use super::special::*;
+pub use super::turns::*;
 use crate::scenarios::cluster::{condition, id_of, power_of, ready, words};
 use crate::world::NAMESPACE;
 

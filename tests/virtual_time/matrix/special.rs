@@ -13,7 +13,7 @@ use super::field::Field;
 use crate::scenarios::cluster::{condition, id_of, ready};
 
 /// Requests that change something, log-ins not.
-pub fn changes(f: &Field) -> Vec<String> {
+pub(super) fn changes(f: &Field) -> Vec<String> {
     let mut all = f.cloud.counts();
     all.retain(|key, _| !key.starts_with("GET ") && !key.contains("auth"));
     all.into_iter().map(|(key, n)| format!("{n} {key}")).collect()

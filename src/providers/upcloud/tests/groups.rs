@@ -159,7 +159,10 @@ async fn what_the_cloud_has_not_is_unsupported() {
         let p = provider(&fake);
         let calls = [
             CloudCall::CreateGroup(Box::new(wish.clone())),
-            change(GroupChange::Modify(Box::new(wish))),
+            change(GroupChange::Modify {
+                wanted: Box::new(wish),
+                gone: vec![],
+            }),
         ];
         for call in calls {
             assert_eq!(
@@ -176,7 +179,10 @@ async fn changes_leave_members_and_other_peoples_labels_alone() {
     let fake = Fake::always(ok(made()));
     let mut wish = group(PlacementPolicy::None);
     wish.labels = BTreeMap::from([("tier".to_owned(), "1".to_owned())]);
-    let call = change(GroupChange::Modify(Box::new(wish)));
+    let call = change(GroupChange::Modify {
+        wanted: Box::new(wish),
+        gone: vec!["old".to_owned()],
+    });
     provider(&fake).call(&call, bare()).await.unwrap();
     let path = format!("/1.3/server-group/{GROUP}");
     assert_eq!(fake.lines(), [format!("GET {path}"), format!("PATCH {path}")]);

@@ -184,11 +184,10 @@ fn call_for(section: &str) -> Option<CloudCall> {
             PlacementPolicy::SoftAntiAffinity,
             &[("foo", "bar")],
         ))),
-        "Modify server group" => change(GroupChange::Modify(Box::new(group(
-            "New fancy title for the group",
-            PlacementPolicy::None,
-            &[],
-        )))),
+        "Modify server group" => change(GroupChange::Modify {
+            gone: vec![],
+            wanted: Box::new(group("New fancy title for the group", PlacementPolicy::None, &[])),
+        }),
         "Delete server group" => change(GroupChange::Delete),
         "Add a new server to a server group" => change(GroupChange::Add {
             server: MEMBER.into(),

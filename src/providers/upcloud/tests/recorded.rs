@@ -278,7 +278,10 @@ async fn what_is_sent_has_the_recorded_keys_and_types() {
         hints: Vec::new(),
     };
     let hints = Operate::Attributes(vec![("avoid_host", "1".into()), ("host", "2".into())]);
-    let modify = crate::planner::model::GroupChange::Modify(group());
+    let modify = crate::planner::model::GroupChange::Modify {
+        wanted: group(),
+        gone: vec![],
+    };
     let cases = [
         ("POST /server", creates::everything(), "POST"),
         ("POST /server/{uuid}/start", operate(Kind::Start, hints), "POST"),

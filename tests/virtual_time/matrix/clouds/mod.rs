@@ -36,12 +36,12 @@ pub struct SeenGroup {
     pub id: String,
     /// Its name there.
     pub name: String,
-    /// The uid in our marks, where there are some.
-    pub uid: Option<String>,
     /// Its policy in the cloud's word.
     pub policy: String,
     /// The labels that are not our marks.
     pub labels: BTreeMap<String, String>,
+    /// The uid in our marks, where it carries some.
+    pub uid: Option<String>,
     /// The ids of its members.
     pub members: Vec<String>,
 }
@@ -179,12 +179,12 @@ pub trait Cloud: Send + Sync {
     fn next_group(&self, _mishap: Mishap) {
         unreachable!("of clouds that have groups");
     }
-    /// What it says where no host fits a strict group.
-    fn no_place(&self) -> &'static str {
-        unreachable!("of clouds that have groups");
-    }
     /// So many hosts take new servers.
     fn hosts(&self, _hosts: usize) {
+        unreachable!("of clouds that have groups");
+    }
+    /// What the cloud says where a strict group leaves no host.
+    fn crowded(&self) -> &'static str {
         unreachable!("of clouds that have groups");
     }
     /// Somebody's own server is a member of a group.

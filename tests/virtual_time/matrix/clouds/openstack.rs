@@ -146,9 +146,9 @@ impl Cloud for OpenStack {
         let seen = |g: evenkeel::sim::openstack::GroupView| SeenGroup {
             id: g.id,
             name: g.name,
-            uid: None,
             policy: g.policy,
             labels: BTreeMap::new(),
+            uid: None,
             members: g.members,
         };
         self.0.server_groups().into_iter().map(seen).collect()
@@ -159,7 +159,7 @@ impl Cloud for OpenStack {
         self.0.inject(rule.on("POST /os-server-groups").times(1));
     }
 
-    fn no_place(&self) -> &'static str {
+    fn crowded(&self) -> &'static str {
         "No valid host was found"
     }
 

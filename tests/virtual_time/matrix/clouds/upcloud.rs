@@ -168,8 +168,12 @@ impl Cloud for UpCloud {
         let seen = |g: evenkeel::sim::upcloud::GroupView| SeenGroup {
             id: g.id,
             name: g.title,
-            uid: g.labels.get("evenkeeluid").cloned(),
             policy: g.policy,
+            uid: g
+                .labels
+                .iter()
+                .find(|(key, _)| key == &"evenkeeluid")
+                .map(|(_, v)| v.clone()),
             labels: g
                 .labels
                 .into_iter()
@@ -185,7 +189,7 @@ impl Cloud for UpCloud {
         self.0.inject(rule.on("POST /server-group").times(1));
     }
 
-    fn no_place(&self) -> &'static str {
+    fn crowded(&self) -> &'static str {
         "Strict anti-affinity cannot currently be met"
     }
 
