@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::clouds::{Cloud, Mishap, SeenGroup};
 use super::field::Field;
 use crate::scenarios::cluster::id_of;
-use crate::scenarios::groups::{counts, delete, gone, make, of, ready as group_ready, reason, says};
+use crate::scenarios::groups::{counts, delete, gone, make, of, ready as group_ready, reason};
 
 /// A policy that the cloud does not have.
 pub fn lacking(cloud: &dyn Cloud) -> Option<PlacementPolicy> {
