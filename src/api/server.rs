@@ -422,8 +422,7 @@ pub struct OpenStackServer {
 #[x_kube(validation = Rule::new("!has(self.fixedIP) || has(self.network)")
     .message("fixedIP goes with network; a port has its address already"))]
 pub struct OpenStackNetwork {
-    /// A local name for this entry, 1 to 63 characters, by which several managers of the list tell entries apart;
-    /// the cloud never sees it.
+    /// A local name for this entry, 1 to 63 characters; the key of the list, which the cloud never sees.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// The network's name or id, 1 to 255 characters; a name must be unique in the account. Either this or port.

@@ -176,7 +176,10 @@ async fn what_the_cloud_has_not_is_unsupported() {
 
 #[tokio::test(start_paused = true)]
 async fn changes_leave_members_and_other_peoples_labels_alone() {
-    let fake = Fake::always(ok(made()));
+    let mut there = made();
+    let list = there["server_group"]["labels"]["label"].as_array_mut().unwrap();
+    list.push(json!({"key": "old", "value": "x"}));
+    let fake = Fake::always(ok(there));
     let mut wish = group(PlacementPolicy::None);
     wish.labels = BTreeMap::from([("tier".to_owned(), "1".to_owned())]);
     let call = change(GroupChange::Modify {
