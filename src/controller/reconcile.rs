@@ -228,10 +228,11 @@ fn claimed(shell: &Shell, config: &ObjectKey, uid: &str, server: &Server, id: &s
     };
     let own = Claim::of(server, id);
     let account = account_of(config)?;
-    let others = shell.servers.all();
+    let others = shell
+        .servers
+        .matching(|other| other.metadata.uid.as_deref() != Some(uid) && Claim::of(other, id).is_some());
     let first = others
         .iter()
-        .filter(|(_, other)| other.metadata.uid.as_deref() != Some(uid))
         .filter_map(|(key, other)| Some((Claim::of(other, id)?, key, other)))
         .filter(|(claim, ..)| own.is_none_or(|own| *claim < own))
         .filter(|(_, key, other)| {

@@ -106,10 +106,17 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
 
     /// Every readable object.
     pub(crate) fn all(&self) -> Vec<(ObjectKey, Arc<K>)> {
+        self.matching(|_| true)
+    }
+
+    /// Every readable object that is so. Asked for each of them under the lock: it has to be quick.
+    pub(crate) fn matching(&self, wanted: impl Fn(&K) -> bool) -> Vec<(ObjectKey, Arc<K>)> {
         let inner = lock(&self.inner);
         let living = inner.objects.iter().filter(|(_, e)| !e.gone);
-        living
-            .filter_map(|(k, e)| Some((k.clone(), e.object.clone()?)))
+        let readable = living.filter_map(|(k, e)| Some((k, e.object.as_ref()?)));
+        readable
+            .filter(|(_, object)| wanted(object))
+            .map(|(k, object)| (k.clone(), Arc::clone(object)))
             .collect()
     }
 
