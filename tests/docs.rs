@@ -30,7 +30,8 @@ fn has_test(file: &str, name: &str) -> bool {
         .any(|l| l.contains("test]") || l.contains("test("));
     // Scenarios are played by name on two stages.
     let played = file.starts_with("tests/") && text.matches(name).count() > 1;
-    marked || played || read("tests/scenarios/mod.rs").contains(&format!("::{name},"))
+    let row = read("tests/virtual_time/matrix/mod.rs").contains(&format!("    {name}: "));
+    marked || played || row || read("tests/scenarios/mod.rs").contains(&format!("::{name},"))
 }
 
 /// `file: name` in backticks.
@@ -40,8 +41,8 @@ fn named_tests(text: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn every_test_of_the_threat_model_exists() {
-    let page = read("docs/security.md") + &read("docs/availability.md");
+fn every_test_that_a_page_names_exists() {
+    let page = read("docs/security.md") + &read("docs/availability.md") + &read("docs/conventions.md");
     let mut seen = BTreeSet::new();
     for (file, name) in named_tests(&page) {
         let file = format!("{file}.rs");
@@ -77,6 +78,40 @@ fn every_threat_has_a_test_or_says_that_it_is_not_prevented() {
         "## Malicious names",
     ] {
         assert!(page.contains(section), "{section}");
+    }
+}
+
+#[test]
+fn every_convention_has_a_test_or_a_reason() {
+    let page = read("docs/conventions.md");
+    let row = |l: &&str| l.starts_with("| ") && !l.starts_with("| |") && !l.starts_with("| ---");
+    let mut kinds = BTreeSet::new();
+    for row in page.lines().filter(row) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let id = cells[0];
+        assert!(
+            cells.len() >= 3 && id.len() >= 2,
+            "a row of id, convention, way and test: {row}"
+        );
+        kinds.insert((id[..1].to_owned(), id[1..].parse::<u32>().unwrap()));
+        let tests = named_tests(cells.last().unwrap());
+        assert!(!tests.is_empty() || row.contains("**Not done**"), "{row}");
+    }
+    // None is left out.
+    for (letter, last) in [
+        ("G", 8),
+        ("A", 9),
+        ("F", 2),
+        ("K", 2),
+        ("H", 9),
+        ("C", 14),
+        ("M", 7),
+        ("L", 3),
+        ("S", 17),
+    ] {
+        for n in 1..=last {
+            assert!(kinds.contains(&(letter.to_owned(), n)), "{letter}{n} is missing");
+        }
     }
 }
 

@@ -157,4 +157,18 @@ mod tests {
         assert_eq!(message.chars().count(), MAX_MESSAGE);
         assert!(message.starts_with(" [2J x"), "{message}");
     }
+
+    #[test]
+    fn the_time_of_a_transition_moves_with_the_status_alone() {
+        let (mut all, kind) = (Vec::new(), ConditionType::Ready);
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let mut say = |status, reason, text, seconds| {
+            set(&mut all, kind, status, reason, text, Some(seconds), at(seconds));
+            get(&all, kind).unwrap().last_transition_time.0
+        };
+        assert_eq!(say(ConditionStatus::False, Reason::Creating, "a", 1), at(1));
+        assert_eq!(say(ConditionStatus::False, Reason::Starting, "b", 2), at(1));
+        assert_eq!(say(ConditionStatus::True, Reason::AsDeclared, "c", 3), at(3));
+        assert_eq!(say(ConditionStatus::True, Reason::AsDeclared, "c", 4), at(3));
+    }
 }

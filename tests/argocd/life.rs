@@ -388,8 +388,8 @@ fn in_state(life: &Life, name: &str, state: &str) -> bool {
 }
 
 fn git_reaches_the_cloud(life: &Life) {
-    // Long enough for Argo CD to notice on a busy machine.
-    let slow = json!({"hypervisor": [{"call": "power_off", "server": "web-1", "delayMs": 10_000}]});
+    // Long enough for Argo CD to notice, which gathers changes for seconds, on a busy machine too.
+    let slow = json!({"hypervisor": [{"call": "power_off", "server": "web-1", "delayMs": 30_000}]});
     life.ask_cloud("POST", "faults", &slow.to_string());
     life.push(wish_power("Stopped"));
     for shop in SHOPS {

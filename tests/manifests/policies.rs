@@ -114,6 +114,18 @@ fn the_definitions_are_not_deleted_by_accident() {
         out.out,
         out.err
     );
+    // Nor does the way of removing the whole installation take its id along.
+    let namespace = ["delete", "namespace", "evenkeel-system", "--dry-run=server"];
+    let out = cluster.kubectl(&namespace);
+    assert!(
+        !out.ok && out.err.contains("the id of this installation would go"),
+        "{}{}",
+        out.out,
+        out.err
+    );
+    let other = cluster.namespace("other");
+    let plain = ["delete", "namespace", &other.name, "--dry-run=server"];
+    cluster.kubectl(&plain).ok().unwrap();
     // Others are none of its business, and who insists may.
     let other = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

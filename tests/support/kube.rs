@@ -70,14 +70,18 @@ impl Cluster {
     fn with_definitions(self) -> Result<Self, String> {
         let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
         self.kubectl(&["apply", "-f", &crds.to_string_lossy()]).ok()?;
-        self.kubectl(&[
-            "wait",
-            "--for=condition=Established",
+        // `kubectl wait` refuses an object that has no status yet.
+        let all = [
+            "get",
             "crd",
-            "--all",
-            "--timeout=30s",
-        ])
-        .ok()?;
+            "-o",
+            "jsonpath={.items[*].status.conditions[?(@.type=='Established')].status}",
+        ];
+        eventually("established definitions", Duration::from_secs(30), || {
+            let established = self.kubectl(&all).ok().ok()?;
+            let established: Vec<&str> = established.split_whitespace().collect();
+            (established.len() == 3 && established.iter().all(|s| *s == "True")).then_some(())
+        });
         Ok(self)
     }
 

@@ -10,7 +10,14 @@ kube() { kubectl --kubeconfig "$admin" "$@"; }
 kubectl kustomize "$root/deploy/default" |
   awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: (Deployment|ValidatingAdmissionPolicyBinding)\n/' |
   kube apply -f - >/dev/null
-kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev --timeout=30s >/dev/null
+# `kubectl wait` refuses an object that has no status yet.
+for _ in $(seq 10); do
+  established=0
+  kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev \
+    --timeout=30s >/dev/null 2>&1 && { established=1; break; }
+  sleep 1
+done
+[ "$established" = 1 ] || { echo "the definitions are not established" >&2; exit 1; }
 token=$(kube -n evenkeel-system create token evenkeel --duration 8h)
 (umask 077 && kube config view --raw --flatten --minify >"$out")
 kubectl --kubeconfig "$out" config set-credentials evenkeel --token "$token" >/dev/null
