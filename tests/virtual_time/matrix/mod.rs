@@ -2,6 +2,7 @@
 
 mod changes;
 mod clouds;
+mod contract;
 mod field;
 mod grouped;
 mod members;
@@ -145,6 +146,10 @@ fn hosts(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(cloud.avoid("1").is_some(), "nobody says where a server runs")
 }
 
+fn many_servers(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(cloud.sizes().is_some(), "there are not so many machines")
+}
+
 fn told(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(cloud.tells().is_some(), "the cloud tells no password")
 }
@@ -233,6 +238,10 @@ all! {
     a_creation_that_is_not_answered_is_tried_again: nothing,
     the_cloud_away_for_a_minute_in_every_operation: nothing,
     killed_in_every_operation: nothing,
+    replies_that_cannot_be_read_lose_nothing: nothing,
+    a_reply_to_a_creation_that_cannot_be_read_makes_no_second_server: nothing,
+    a_list_of_many_pages_is_complete: many_servers,
+    what_somebody_deleted_is_let_go_without_a_word: nothing,
     a_restart_is_one_request_and_no_drift: restart,
     a_running_server_grows_without_a_stop: live_resize,
     a_size_that_does_not_start_goes_back: cold_resize,

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 pub use super::changes::*;
 use super::clouds::Mishap;
+pub use super::contract::*;
 use super::field::Field;
 pub use super::grouped::*;
 pub use super::members::*;

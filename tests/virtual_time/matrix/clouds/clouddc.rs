@@ -114,6 +114,14 @@ impl Cloud for CloudDc {
         self.0.outage(down.then_some(Outage::Refused));
     }
 
+    fn inject(&self, rule: FaultRule) {
+        self.0.inject(rule);
+    }
+
+    fn clear_faults(&self) {
+        self.0.clear_faults();
+    }
+
     fn no_room(&self, full: bool) {
         for n in 0..MACHINES {
             let name = format!("{OTHERS}{n}");

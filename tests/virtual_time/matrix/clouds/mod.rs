@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use evenkeel::planner::model::Capabilities;
 use evenkeel::providers::transport::Connect;
-use evenkeel::sim::openstack::{FaultEffect, RequestRecord};
+use evenkeel::sim::openstack::{FaultEffect, FaultRule, RequestRecord};
 use serde_json::Value;
 
 /// A server as the cloud itself has it.
@@ -117,6 +117,10 @@ pub trait Cloud: Send + Sync {
     fn by_hand(&self, name: &str) -> String;
     /// Nobody answers, or everybody again.
     fn outage(&self, down: bool);
+    /// Requests meet a fault from now on.
+    fn inject(&self, rule: FaultRule);
+    /// They meet none any more.
+    fn clear_faults(&self);
     /// There is no room for new servers, or there is again.
     fn no_room(&self, full: bool);
     /// The next creation goes wrong.

@@ -98,6 +98,14 @@ impl Cloud for OpenStack {
         self.0.outage(down.then_some(Outage::Refused));
     }
 
+    fn inject(&self, rule: FaultRule) {
+        self.0.inject(rule);
+    }
+
+    fn clear_faults(&self) {
+        self.0.clear_faults();
+    }
+
     fn no_room(&self, full: bool) {
         self.0.clear_faults();
         if full {

@@ -102,6 +102,14 @@ impl Cloud for UpCloud {
         self.0.outage(down.then_some(Outage::Refused));
     }
 
+    fn inject(&self, rule: FaultRule) {
+        self.0.inject(rule);
+    }
+
+    fn clear_faults(&self) {
+        self.0.clear_faults();
+    }
+
     fn no_room(&self, full: bool) {
         self.0.set_hosts(if full { 0 } else { 3 });
     }
