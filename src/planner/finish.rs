@@ -126,7 +126,7 @@ pub(super) fn turned_bad(old: &[Condition], new: &[Condition]) -> Vec<(Reason, &
         let now = holds(new, *kind)?;
         let before = holds(old, *kind).is_some_and(|c| c.reason == now.reason);
         let reason = Reason::ALL.iter().find(|r| r.as_str() == now.reason)?;
-        (!before).then(|| (*reason, *action, now.message))
+        (!before).then_some((*reason, *action, now.message))
     };
     TOLD.iter().filter_map(turned).collect()
 }

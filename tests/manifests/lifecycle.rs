@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel::sim::openstack::{self, OpenStackSim};
 use evenkeel::sim::upcloud::{self, UpCloudSim};
@@ -268,9 +268,14 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
         "--set",
         VALUES,
     ];
+    let begun = Instant::now();
     story.helm(&mut kubelet, &install);
     story.accounts();
     kubelet.until("every object to be Ready", || story.settled());
+    eprintln!(
+        "from helm install to three servers that are Ready: {:.1} s",
+        begun.elapsed().as_secs_f32()
+    );
     let before = story.facts();
     assert_eq!((before.objects.len(), before.servers.len()), (6, 3), "{before:?}");
     let deployed = |what: &str| {
