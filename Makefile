@@ -34,7 +34,7 @@ test: provision ## everything, on the real parts too
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
 
-test-gitops: ## only what the real Argo CD and kstatus make of our objects
+test-gitops: ## what the real Argo CD and kstatus make of our objects, with the life of a shop under Argo CD
 	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \
 	  $(CARGO) test --locked $(FEATURES) --test argocd
 
