@@ -86,7 +86,6 @@ pub(super) fn refused(
     if transitions::is_power(op.kind) {
         // The record stays open, and with it the deadline of the first try.
         d.busy = error.class == ErrorClass::Busy;
-        d.takes.disruption = false;
         return Progress::Open(if d.now() >= op.deadline {
             timeout(op)
         } else {

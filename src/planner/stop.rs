@@ -29,17 +29,16 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// The purpose, its argument, and what is said of power meanwhile.
-    const ALL: &[(Self, Option<&str>, Reason)] = &[
-        (Self::Settings, Some("settings"), Reason::Modifying),
-        (Self::Rebuild, Some("rebuild"), Reason::Rebuilding),
-        (Self::Restart, Some("restart"), Reason::Restarting),
-        (Self::Resize, None, Reason::Resizing),
-    ];
+    const ALL: &[Self] = &[Self::Settings, Self::Rebuild, Self::Restart, Self::Resize];
 
-    fn row(self) -> &'static (Self, Option<&'static str>, Reason) {
-        let mut rows = Self::ALL.iter();
-        rows.find(|r| r.0 == self).unwrap_or(&Self::ALL[0])
+    /// Its argument, and what is said of power meanwhile.
+    const fn row(self) -> (Option<&'static str>, Reason) {
+        match self {
+            Self::Settings => (Some("settings"), Reason::Modifying),
+            Self::Rebuild => (Some("rebuild"), Reason::Rebuilding),
+            Self::Restart => (Some("restart"), Reason::Restarting),
+            Self::Resize => (None, Reason::Resizing),
+        }
     }
 
     /// What an open stop is for; `None`: for the power wish.
@@ -47,11 +46,11 @@ impl Purpose {
         if op.kind != OperationKind::Stop {
             return None;
         }
-        let argument = op.argument.as_deref();
-        let named = Self::ALL.iter().find(|r| r.1.is_some() && r.1 == argument);
-        named
-            .map(|r| r.0)
-            .or_else(|| (argument.is_none() && resize::stopping(d)).then_some(Self::Resize))
+        let Some(argument) = op.argument.as_deref() else {
+            return resize::stopping(d).then_some(Self::Resize);
+        };
+        let mut all = Self::ALL.iter().copied();
+        all.find(|p| p.row().0 == Some(argument))
     }
 }
 
@@ -60,7 +59,7 @@ pub(super) fn for_a_change(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     seen.state == ServerState::Stopped
         && conditions::get(&d.old.conditions, ConditionType::PowerSynced).is_some_and(|c| {
             c.status == ConditionStatus::False.as_str()
-                && Purpose::ALL.iter().any(|r| r.2.as_str() == c.reason)
+                && Purpose::ALL.iter().any(|p| p.row().1.as_str() == c.reason)
         })
 }
 
@@ -75,7 +74,7 @@ pub(super) fn first(
     if let Some(verdict) = present::no_place(d, facts) {
         return Err(verdict);
     }
-    let (_, argument, reason) = purpose.row();
+    let (argument, reason) = purpose.row();
     let timeout = d.spec.power_off.timeout.as_secs();
     if !send(
         d,
@@ -89,7 +88,7 @@ pub(super) fn first(
     }
     d.takes.disruption = true;
     // That it stands still is no drift.
-    power::synced(d, ConditionStatus::False, *reason, "");
+    power::synced(d, ConditionStatus::False, reason, "");
     Ok(())
 }
 
@@ -105,10 +104,8 @@ pub(super) fn escalate(
         _ => d.spec.power_off.mode,
     };
     let timeout = d.spec.power_off.timeout.as_secs();
-    if kind(mode, timeout, facts.capabilities).is_none_or(|(_, escalates)| !escalates) {
-        return None;
-    }
-    if d.gagged(facts).is_some() {
+    let escalates = kind(mode, timeout, facts.capabilities).is_some_and(|(_, escalates)| escalates);
+    if !escalates || d.gagged(facts).is_some() {
         return None;
     }
     if let Some(verdict) = present::not_now(d, facts, seen, op.kind, "the server does not stop") {

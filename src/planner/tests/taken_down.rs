@@ -100,6 +100,21 @@ fn whatever_takes_a_server_down_waits_for_a_place_in_its_account() {
 }
 
 #[test]
+fn a_start_that_is_refused_gives_no_place_away() {
+    let spec = json!({"hostname": "a", "resize": {"when": "StopIfNeeded"}});
+    let mut w = settled(&STOPPED_ONLY, spec);
+    w.fates.push(("Start", Fate::Refuse(ErrorClass::Transient)));
+    w.edit(json!({"hostname": "b"}));
+    w.until(60, "begun", |w| !w.calls.is_empty());
+    for _ in 0..120 {
+        w.tick();
+        assert!(w.state() == S::Running || w.knobs.takes_place, "{:?}", w.calls);
+    }
+    assert_eq!(calls(&w), ["Stop", "Modify", "Start", "Start"]);
+    assert!(at_rest(&w) && !w.knobs.takes_place);
+}
+
+#[test]
 fn what_a_busy_cloud_goes_on_refusing_is_told_and_the_server_comes_back() {
     let changes: [(&str, &'static str, Value, Value, &str); 2] = [
         (
