@@ -17,6 +17,10 @@ choice! {
         Reconciling,
         /// A person is needed.
         Stalled,
+        /// A deed was done.
+        Complete,
+        /// A deed was not done, failed, or cannot be known to have been done.
+        Failed,
         /// The power state is as declared.
         PowerSynced,
         /// The size is as declared.

@@ -10,13 +10,14 @@ use super::server::{
     ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
     RebuildWhen, ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
+use super::server_action::{Deed, DeedOutcome, ResetTo};
 use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
 use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::upcloud::{
     UpCloudAddressFamily, UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel,
     UpCloudRemoteAccess, UpCloudTier, UpCloudVideoModel,
 };
-use super::{ProviderConfig, Server, ServerGroup};
+use super::{ProviderConfig, Server, ServerAction, ServerGroup};
 
 /// What a server is made from: free to be corrected until one is asked for, fixed from then on. Rules on the
 /// whole object, since those on its spec do not see its status.
@@ -116,6 +117,10 @@ pub fn all() -> Result<Vec<(&'static str, CustomResourceDefinition)>, CrdError> 
             finish(ProviderConfig::crd(), &[])?,
         ),
         ("evenkeel.dev_servergroups.yaml", finish(ServerGroup::crd(), &[])?),
+        (
+            "evenkeel.dev_serveractions.yaml",
+            finish(ServerAction::crd(), &[])?,
+        ),
     ])
 }
 
@@ -221,6 +226,8 @@ fn words() -> Vec<(Value, String)> {
     }
     explain![
         CatalogInterface,
+        Deed,
+        DeedOutcome,
         DeletionAddresses,
         DeletionBackups,
         DeletionDisks,
@@ -240,6 +247,7 @@ fn words() -> Vec<(Value, String)> {
         PowerWish,
         ProviderConfigKind,
         RebuildWhen,
+        ResetTo,
         ResizeConfirm,
         ResizeOnFailure,
         ResizePhase,

@@ -8,6 +8,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const FINALIZER: &str = "evenkeel.dev/cloud-server";
 /// Keeps a `ServerGroup` until its group in the cloud is confirmed gone.
 pub const GROUP_FINALIZER: &str = "evenkeel.dev/cloud-group";
+/// Keeps a `ServerAction` until it is known what became of it.
+pub const ACTION_FINALIZER: &str = "evenkeel.dev/deed";
 /// Present with any value but `"false"`: read only; nothing is written to the cloud for this object.
 pub const PAUSED: &str = "evenkeel.dev/paused";
 /// A new token asks for a fresh look now; echoed in `status.lastHandledReconcileAt`.

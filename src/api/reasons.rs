@@ -68,6 +68,10 @@ reasons! {
     WaitingForTurn: "As many servers of the account are taken down as may be at once; this one waits for its turn." =>
         "Wait, or raise spec.maxConcurrentDisruptions of the ProviderConfig.",
     WaitingForCloud: "The cloud is busy with this server." => "",
+    Acting: "The deed of a ServerAction is under way." => "",
+    WaitingForServer: "The deed waits for its Server: to exist, to have a server in the cloud, or to be at rest." =>
+        "Look at the Server; what is not begun by the deadline is given up.",
+    WaitingForAction: "An earlier ServerAction of the same Server comes first." => "",
     Recovering: "Something failed and is being tried again." => "Nothing; the message has the cloud's words.",
     CreateFailed: "The creation failed and is tried again." =>
         "Cure the cause that the message names (quota, capacity, image); no edit is needed.",
@@ -75,9 +79,9 @@ reasons! {
     PendingPowerOff: "The new size waits for the server to be stopped (resize.when: WhenStopped)." =>
         "Stop the server, or set spec.resize.when to StopIfNeeded.",
     PendingApproval: "The new size waits for a word of yours (resize.when: Manual)." =>
-        "Set spec.resize.when to WhenStopped or StopIfNeeded to let it be carried out.",
+        "Make a ServerAction with resize: {}, or set spec.resize.when to WhenStopped or StopIfNeeded.",
     AwaitingConfirm: "The cloud waits for the new size to be confirmed or reverted." =>
-        "Confirm or revert it in the cloud; setting spec.size back reverts it.",
+        "Make a ServerAction with confirmResize: {} or revertResize: {}; setting spec.size back reverts it too.",
     Soaking: "The new size is being watched before it is confirmed." => "",
     ResizeFailed: "The size could not be changed; the last good one is kept." =>
         "Choose another size, or set the annotation evenkeel.dev/retry to a new value.",
@@ -159,6 +163,22 @@ reasons! {
         "Delete the Servers that the message names, or set spec.deletionPolicy to Orphan.",
     Orphaned: "The server stays in the cloud, without our marks." => "",
     Abandoned: "The object goes without the cloud being asked; the server is left." => "Delete the server in the cloud.",
+    // Deeds.
+    Succeeded: "The deed was done." => "",
+    DeedFailed: "The cloud accepted the deed, and it failed." =>
+        "Read the cloud's words in the message; make another ServerAction to try again.",
+    DeedRefused: "The cloud refused the deed; nothing was done." =>
+        "Correct what the message names, and make another ServerAction.",
+    NotAllowed: "The deed cannot be done to the server as it is; the cloud was not asked." =>
+        "Bring the server into one of the states that the message names, and make another ServerAction.",
+    OutcomeUnknown: "Whether the deed was done cannot be known; it is not repeated." =>
+        "Look at the server in the cloud; make another ServerAction to do it again.",
+    AlreadyRun: "A ServerAction of this name and spec was carried out before; it is not done again." =>
+        "Look at status.actions of the Server for what came of it; give the ServerAction another name to do it again.",
+    DeadlineExceeded: "The deed was not done within spec.deadline." =>
+        "Read in the message what it waited for; make another ServerAction.",
+    ServerDeleted: "The Server is being deleted, or is gone." => "",
+    ServerMismatch: "The Server has another uid than spec.serverRef.uid." => "Make another ServerAction for the Server that is there.",
     // Events.
     PlacementMet: "Every member is placed as the policy says." => "",
     PlacementUnmet: "A member is not placed as the policy says." => "Make room, and move the server that the message names.",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::applied::*;
 use super::choice::choice;
+pub use super::server_action_status::ActionRecord;
 
 /// What is known about the server, and what is being done to it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -91,6 +92,11 @@ pub struct ServerStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub parts: Vec<PartStatus>,
+    /// The ServerActions of this server, newest last: the 20 that ended last, and the one whose turn it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 24))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
+    pub actions: Vec<ActionRecord>,
     /// The last handled value of the annotation evenkeel.dev/reconcile-requested-at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -249,13 +255,32 @@ choice! {
         DeletePart,
         /// Takes our marks off a disk.
         UnmarkPart,
+        /// Makes an image of it.
+        CreateImage,
+        /// Makes a backup image, and deletes the oldest ones.
+        CreateBackup,
+        /// Sets the administrator's password.
+        ChangePassword,
+        /// Makes the guest write a crash dump.
+        CrashDump,
+        /// Moves it to another host, with a stop.
+        ColdMigrate,
+        /// Moves it to another host while it runs.
+        LiveMigrate,
+        /// Makes it anew on another host.
+        Evacuate,
+        /// Sets the state that the cloud shows.
+        ResetState,
     }
 }
 
 impl OperationKind {
     /// Whether it takes a running guest down for a while.
     pub const fn disrupts(self) -> bool {
-        matches!(self, Self::Restart | Self::Resize | Self::Rebuild)
+        matches!(
+            self,
+            Self::Restart | Self::Resize | Self::Rebuild | Self::ColdMigrate | Self::Evacuate
+        )
     }
 }
 
@@ -288,6 +313,14 @@ pub struct Operation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub argument: Option<String>,
+    /// The uid of the ServerAction that it is done for.
+    #[serde(default, rename = "actionUID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub action_uid: Option<String>,
+    /// The cloud's id of the request that it accepted: by it the end is found out.
+    #[serde(default, rename = "requestID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub request_id: Option<String>,
 }
 
 /// An open attempt to create a server.

@@ -18,7 +18,9 @@ use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
 use crate::planner::memory::{Outcome, Sent, Told};
-use crate::planner::model::{Accepted, CloudCall, CloudError, ErrorClass};
+use crate::planner::model::{
+    Accepted, CloudCall, CloudError, Ended, ErrorClass, ObservedServer, Operate, Trace,
+};
 use crate::providers::{CallWith, Provider};
 
 /// A call that begins later than this after the write of its record began is not sent.
@@ -47,15 +49,15 @@ pub(crate) struct Asker {
     pub(crate) provider: Arc<dyn Provider>,
 }
 
-/// Asks for one server by its id.
-pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String) {
+/// Asks for one server by its id, and how a request ended.
+pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String, trace: Option<Trace>) {
     if !shell.objects.begin_look(&asker.uid) {
         return;
     }
     let task = Arc::clone(shell);
     let looking = async move {
         let (asked_at, began) = (task.ctx.clock.now(), Instant::now());
-        let asked = timeout(LOOK_DEADLINE, asker.provider.get(&id));
+        let asked = timeout(LOOK_DEADLINE, both(&*asker.provider, &id, trace.as_ref()));
         let Some(asked) = task
             .end
             .run_until_cancelled(AssertUnwindSafe(asked).catch_unwind())
@@ -63,8 +65,12 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String) {
         else {
             return;
         };
+        let mut ended = None;
         let answer = match asked {
-            Ok(Ok(answer)) => answer.map(Arc::new),
+            Ok(Ok((answer, end))) => {
+                ended = trace.map(|t| t.request_id).zip(end);
+                answer.map(Arc::new)
+            }
             Ok(Err(_)) => Err(CloudError::new(ErrorClass::Transient, "no answer in time")),
             Err(_) => Err(CloudError::new(
                 ErrorClass::Transient,
@@ -72,11 +78,38 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String) {
             )),
         };
         note(&task, &asker, "Get", began, answer.as_ref().err());
-        task.objects
-            .deliver(&asker.uid, Reply::Looked { id, asked_at, answer });
+        task.objects.deliver(
+            &asker.uid,
+            Reply::Looked {
+                id,
+                asked_at,
+                answer,
+                ended,
+            },
+        );
         task.queue.wake(&asker.key, Urgency::User);
     };
     shell.looks.spawn(looking.in_current_span());
+}
+
+/// The server, and how the request ended; none while that cannot be known.
+async fn both(
+    provider: &dyn Provider,
+    id: &str,
+    trace: Option<&Trace>,
+) -> (Result<ObservedServer, CloudError>, Option<Ended>) {
+    let ended = match trace {
+        None => None,
+        Some(trace) => match provider.ended(id, trace).await {
+            Ok(ended) => Some(ended),
+            Err(error) => {
+                tracing::info!(request = trace.request_id, %error, "the end of a request cannot be asked for");
+                None
+            }
+        },
+    };
+    // The server last: what is seen of it is not older than what is known of the request.
+    (provider.get(id).await, ended)
 }
 
 /// Makes a call whose record's write began at `recorded`.
@@ -168,6 +201,10 @@ async fn send(
 fn password_ref(shell: &Shell, asker: &Asker, call: &CloudCall) -> Option<SecretKeyRef> {
     match call {
         CloudCall::Create(request) => request.spec.admin_password_secret_ref.clone(),
+        CloudCall::Operate {
+            how: Operate::Deed(deed),
+            ..
+        } => deed.change_password.as_ref().map(|c| c.secret_ref.clone()),
         call if call.takes_admin_password() => {
             let server = shell.servers.get(&asker.key)?;
             server.spec.admin_password_secret_ref.clone()

@@ -9,7 +9,7 @@ use super::Shell;
 use super::accounts::ConfigState;
 use super::objects::Peek;
 use crate::api::conditions::{self, ConditionType};
-use crate::observer::ObjectKey;
+use crate::observer::{ObjectKey, ObjectKind};
 use crate::planner::memory::{Memory, Outcome};
 use crate::planner::{Step, Takes};
 
@@ -39,7 +39,7 @@ impl Planned {
             Step::Wait => ("Wait", None),
             Step::AddFinalizer => ("AddFinalizer", None),
             Step::RemoveFinalizer => ("RemoveFinalizer", None),
-            Step::Look { id } => ("Look", Some(id.clone())),
+            Step::Look { id, .. } => ("Look", Some(id.clone())),
             Step::Call { key, .. } => ("Call", Some(key.clone())),
         };
         Self {
@@ -56,7 +56,14 @@ impl Planned {
 
 /// One object; none if there is no such object.
 pub(super) fn explain(shell: &Shell, key: &ObjectKey) -> Option<Value> {
-    let (meta, config, status) = if key.group {
+    let (meta, config, status) = if key.object == ObjectKind::ServerAction {
+        let action = shell.actions.get(key)?;
+        let status = action.status.as_ref().map(|s| s.conditions.clone());
+        let server = ObjectKey::new(key.namespace.clone(), action.spec.server_ref.name.clone());
+        let server = shell.servers.get(&server);
+        let config = server.map(|s| s.spec.provider_config_ref.name.clone());
+        (action.metadata.clone(), config.unwrap_or_default(), status)
+    } else if key.object == ObjectKind::ServerGroup {
         let group = shell.groups.get(key)?;
         let status = group.status.as_ref().map(|s| s.conditions.clone());
         let config = group.spec.provider_config_ref.name.clone();

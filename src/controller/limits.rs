@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::observer::ObjectKey;
+use crate::observer::{ObjectKey, ObjectKind};
 use crate::planner::Takes;
 
 /// So many waiting objects are woken for each place that becomes free.
@@ -81,7 +81,7 @@ impl Limits {
         but: Option<&ObjectKey>,
     ) -> Vec<ObjectKey> {
         let left = self.0.iter().filter(|(key, state)| {
-            key.group
+            key.object == ObjectKind::ServerGroup
                 && but != Some(*key)
                 && (state.takes.contains_key(uid) || state.refused.contains_key(object))
         });

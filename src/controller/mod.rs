@@ -1,7 +1,9 @@
 //! The Kubernetes shell: watches, queue, finalizers, statuses, events. It decides nothing.
 
 mod accounts;
+mod actions;
 mod call;
+mod changed;
 mod config;
 mod config_status;
 mod context;
@@ -37,10 +39,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::Instrument as _;
 
-use crate::api::{ProviderConfig, Server, ServerGroup};
+use crate::api::{ProviderConfig, Server, ServerAction, ServerGroup};
 use crate::observer::metrics::labels::{Kind, KindEnded};
 use crate::observer::sync::{Jitter, hash, lock};
-use crate::observer::{ObjectKey, Setup, Wake};
+use crate::observer::{ObjectKey, ObjectKind, Setup, Wake};
 use crate::planner::Takes;
 use crate::providers::transport::budgets::Budgets;
 use accounts::{Accounts, Settings};
@@ -50,7 +52,7 @@ use limits::Limits;
 use objects::Objects;
 use queue::{Queue, Urgency};
 pub(crate) use reconcile::Error;
-use store::{Change, Store, What};
+use store::Store;
 
 /// So many objects have their turn at once. No turn waits for a cloud.
 const WORKERS: usize = 16;
@@ -65,6 +67,7 @@ pub(crate) struct Shell {
     servers: Arc<Store<Server>>,
     configs: Arc<Store<ProviderConfig>>,
     groups: Arc<Store<ServerGroup>>,
+    actions: Arc<Store<ServerAction>>,
     queue: Arc<Queue>,
     objects: Objects,
     accounts: Accounts,
@@ -89,6 +92,7 @@ pub async fn run(ctx: Context, shutdown: CancellationToken) {
         shell.servers.synced(),
         shell.configs.synced(),
         shell.groups.synced(),
+        shell.actions.synced(),
     ];
     let ready = async {
         for synced in &mut synced {
@@ -143,7 +147,8 @@ impl Shell {
         let scopes = scopes(&ctx.namespaces);
         let servers = Arc::new(Store::new(scopes.clone()));
         let configs = Arc::new(Store::new(scopes.clone()));
-        let groups = Arc::new(Store::new(scopes));
+        let groups = Arc::new(Store::new(scopes.clone()));
+        let actions = Arc::new(Store::new(scopes));
         let (events, publisher) = Events::new(ctx.client.clone(), &ctx.process, ctx.metrics.clone());
         let queue = Arc::new(Queue::new(
             ctx.metrics.queue_depth.clone(),
@@ -164,14 +169,16 @@ impl Shell {
             pace,
         });
         let (a, b, c) = (Arc::clone(&servers), Arc::clone(&configs), Arc::clone(&groups));
+        let d: Arc<Store<ServerAction>> = Arc::clone(&actions);
         ctx.readiness.ask(move || {
             let all = a.not_ready().into_iter().chain(b.not_ready());
-            all.chain(c.not_ready()).collect()
+            all.chain(c.not_ready()).chain(d.not_ready()).collect()
         });
         let shell = Arc::new(Self {
             servers,
             configs,
             groups,
+            actions,
             queue,
             objects: Objects::default(),
             accounts: Accounts::new(observe, ctx.seed),
@@ -199,73 +206,6 @@ impl Shell {
         (shell, publisher)
     }
 
-    fn watch(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
-        let mut tasks = Vec::new();
-        let restarts = &self.ctx.metrics.watch_restarts;
-        for scope in scopes(&self.ctx.namespaces) {
-            let (client, shell) = (self.ctx.watch_client.clone(), Arc::clone(self));
-            let servers = watching::watch(
-                client.clone(),
-                scope.clone(),
-                Arc::clone(&self.servers),
-                move |change| {
-                    shell.server_changed(change);
-                },
-                restarts.clone(),
-            );
-            let shell = Arc::clone(self);
-            let configs = watching::watch(
-                client.clone(),
-                scope.clone(),
-                Arc::clone(&self.configs),
-                move |change| {
-                    shell.config_changed(&change);
-                },
-                restarts.clone(),
-            );
-            let shell = Arc::clone(self);
-            let changed = move |change| groups::changed(&shell, change);
-            let groups = Arc::clone(&self.groups);
-            let groups = watching::watch(client, scope, groups, changed, restarts.clone());
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(groups)));
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(servers)));
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(configs)));
-        }
-        tasks
-    }
-
-    fn server_changed(&self, change: Change) {
-        groups::wake_all(self, &change.key.namespace);
-        match change.what {
-            What::Wish => self.queue.wake(&change.key, Urgency::User),
-            What::Other => self.queue.wake(&change.key, Urgency::Background),
-            What::Gone => self.forget(&change.key, &change.uid, None),
-            What::Unreadable(words) => {
-                tracing::warn!(object = %change.key, error = %words, "a Server cannot be read and is left alone");
-                self.events.unreadable::<Server>(change.key, change.uid, &words);
-            }
-        }
-    }
-
-    fn config_changed(self: &Arc<Self>, change: &Change) {
-        if !*self.ctx.ownership.acting().borrow() {
-            return;
-        }
-        match change.what {
-            What::Wish => {
-                self.tend(&change.key);
-                self.wake_servers_of(&change.key);
-            }
-            What::Other | What::Gone => {
-                self.accounts.poke(&change.key);
-                self.wake_servers_of(&change.key);
-            }
-            What::Unreadable(ref words) => {
-                tracing::warn!(config = %change.key, error = %words, "a ProviderConfig cannot be read");
-            }
-        }
-    }
-
     fn tend(self: &Arc<Self>, key: &ObjectKey) {
         let Some(config) = self.configs.get(key) else {
             return;
@@ -286,6 +226,9 @@ impl Shell {
             self.queue.wake(&key, Urgency::Background);
         }
         for (key, _) in self.groups.all() {
+            self.queue.wake(&key, Urgency::Background);
+        }
+        for (key, _) in self.actions.all() {
             self.queue.wake(&key, Urgency::Background);
         }
         for (key, _) in self.configs.all() {
@@ -333,10 +276,10 @@ impl Shell {
     async fn turn(self: &Arc<Self>, key: &ObjectKey) -> (Option<Instant>, Option<Instant>) {
         let began = Instant::now();
         let turn = async {
-            if key.group {
-                reconcile_group::reconcile(self, key).await
-            } else {
-                reconcile::reconcile(self, key).await
+            match key.object {
+                ObjectKind::Server => reconcile::reconcile(self, key).await,
+                ObjectKind::ServerGroup => reconcile_group::reconcile(self, key).await,
+                ObjectKind::ServerAction => actions::reconcile(self, key).await,
             }
         };
         let (uid, generation) = self.identity(key);
@@ -370,10 +313,10 @@ impl Shell {
 
     /// The uid and the generation of an object; empty if it is gone.
     fn identity(&self, key: &ObjectKey) -> (String, Option<i64>) {
-        let meta = if key.group {
-            self.groups.get(key).map(|g| g.metadata.clone())
-        } else {
-            self.servers.get(key).map(|s| s.metadata.clone())
+        let meta = match key.object {
+            ObjectKind::Server => self.servers.get(key).map(|s| s.metadata.clone()),
+            ObjectKind::ServerGroup => self.groups.get(key).map(|g| g.metadata.clone()),
+            ObjectKind::ServerAction => self.actions.get(key).map(|a| a.metadata.clone()),
         };
         let meta = meta.unwrap_or_default();
         (meta.uid.unwrap_or_default(), meta.generation)

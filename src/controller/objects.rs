@@ -9,7 +9,7 @@ use super::explain::Planned;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
 use crate::planner::memory::{Look, Memory, Outcome, Sent, Told};
-use crate::planner::model::{CloudError, ErrorClass, ObservedServer};
+use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer};
 
 /// Something that came back from a cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub(crate) enum Reply {
         asked_at: Timestamp,
         /// The answer.
         answer: Result<Arc<ObservedServer>, CloudError>,
+        /// A request, and how it ended.
+        ended: Option<(String, Ended)>,
     },
 }
 
@@ -175,7 +177,12 @@ fn absorb(memory: &mut Memory, reply: Reply) {
                 memory.sent = Some(sent);
             }
         }
-        Reply::Looked { id, asked_at, answer } => {
+        Reply::Looked {
+            id,
+            asked_at,
+            answer,
+            ended,
+        } => {
             let before = memory
                 .look
                 .take()
@@ -187,6 +194,7 @@ fn absorb(memory: &mut Memory, reply: Reply) {
                 found: None,
                 absences: 0,
                 error: None,
+                ended,
             };
             match answer {
                 Ok(server) => look.found = Some(server),
@@ -208,6 +216,7 @@ mod tests {
             id: id.into(),
             asked_at: Timestamp::UNIX_EPOCH,
             answer,
+            ended: None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
 use super::explain::Planned;
 use super::write::{self, Written, differs};
-use super::{Shell, accounts, groups, tally};
+use super::{Shell, accounts, actions, groups, tally};
 use crate::api::server_status::OperationKind;
 use crate::api::{Server, ServerStatus, keys};
 use crate::observer::sync::lock;
@@ -115,6 +115,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
                 shell.servers.put((*written).clone());
                 tally::written(&shell.ctx.metrics, &*current, &*written, now);
                 groups::tell(shell, key, &current, &written);
+                actions::tell(shell, key, &current, &written);
                 current = Arc::new(*written);
             }
             Written::Conflict => return write::refresh(shell, &shell.servers, key, &uid).await,
@@ -174,6 +175,7 @@ fn decide(
 ) -> Plan {
     let lives = |uid: &str| shell.servers.lives(uid);
     let claimed = |id: &str| claimed(shell, config, uid, server, id);
+    let actions = actions::of(shell, key);
     // Held over the plan, so that two objects cannot both take the last free place.
     let mut limits = lock(&shell.limits);
     let mut free = (true, true);
@@ -198,6 +200,7 @@ fn decide(
         server,
         account,
         group: sight.as_ref().map(|s| s.view(&down)),
+        actions: &actions,
         memory,
         process: &shell.ctx.process,
         installation: &shell.ctx.installation,
@@ -330,8 +333,8 @@ async fn finish(
                 Written::Gone => Ok(gone(shell, key, uid, config)),
             }
         }
-        (Step::Look { id }, Some(usable)) => {
-            call::look(shell, asker(usable), id);
+        (Step::Look { id, trace }, Some(usable)) => {
+            call::look(shell, asker(usable), id, trace);
             end("step")
         }
         (Step::Call { key: name, call }, Some(usable)) => {

@@ -8,9 +8,8 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
-use crate::api::ServerGroup;
-use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
+use crate::observer::{ObjectKey, ObjectKind};
 
 /// How many resourceVersions of one object are remembered as superseded.
 const REMEMBERED: usize = 8;
@@ -322,9 +321,17 @@ fn identity<K: Resource<DynamicType = ()>>(object: &K) -> Option<(ObjectKey, Str
     let key = ObjectKey {
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone()?,
-        group: K::plural(&()) == ServerGroup::plural(&()),
+        object: kind_of::<K>(),
     };
     Some((key, meta.uid.clone()?))
+}
+
+fn kind_of<K: Resource<DynamicType = ()>>() -> ObjectKind {
+    match &*K::kind(&()) {
+        "ServerGroup" => ObjectKind::ServerGroup,
+        "ServerAction" => ObjectKind::ServerAction,
+        _ => ObjectKind::Server,
+    }
 }
 
 /// Whether two versions differ in nothing that a user writes.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use super::Shell;
 use super::accounts::ConfigState;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
-use crate::api::{ProviderConfig, Reason, Server, ServerGroup};
+use crate::api::{ProviderConfig, Reason, Server, ServerAction, ServerGroup};
 use crate::observer::metrics::labels::{Config, Kind, KindReason, OperationEnded, Power, ReadyReason};
 use crate::observer::metrics::{Metrics, State};
 use crate::planner::EventDraft;
@@ -46,6 +46,17 @@ macro_rules! from_declared {
     )*};
 }
 from_declared!(Server, ServerGroup);
+
+impl<'a> From<&'a ServerAction> for Facts<'a> {
+    fn from(action: &'a ServerAction) -> Self {
+        Self {
+            kind: "ServerAction",
+            created: created(&action.metadata),
+            conditions: action.status.as_ref().map_or(&[], |s| &s.conditions),
+            ..Self::default()
+        }
+    }
+}
 
 impl<'a> From<&'a ProviderConfig> for Facts<'a> {
     fn from(config: &'a ProviderConfig) -> Self {
@@ -174,6 +185,9 @@ pub(super) fn state(shell: &Shell) -> Option<State> {
     for (_, group) in shell.groups.all() {
         add(&mut state, &Facts::from(&*group), now);
     }
+    for (_, action) in shell.actions.all() {
+        count(&mut state, &Facts::from(&*action));
+    }
     for (_, config) in shell.configs.all() {
         add(&mut state, &Facts::from(&*config), now);
     }
@@ -194,7 +208,8 @@ pub(super) fn state(shell: &Shell) -> Option<State> {
     Some(state)
 }
 
-fn add(state: &mut State, facts: &Facts<'_>, now: Timestamp) {
+/// Counts an object by how it is. A deed that failed is over: nothing waits for it, and nothing is stuck.
+fn count(state: &mut State, facts: &Facts<'_>) -> String {
     let kind = facts.kind;
     let ready = conditions::get(facts.conditions, ConditionType::Ready);
     let (word, reason) = ready.map_or(("Unknown", "None".to_owned()), |c| {
@@ -211,6 +226,12 @@ fn add(state: &mut State, facts: &Facts<'_>, now: Timestamp) {
         reason: reason.clone(),
     };
     *state.objects.entry(labels).or_default() += 1;
+    reason
+}
+
+fn add(state: &mut State, facts: &Facts<'_>, now: Timestamp) {
+    let kind = facts.kind;
+    let reason = count(state, facts);
     if let Some(since) = facts.not_ready_since() {
         let age = now.duration_since(since).as_secs_f64().max(0.0);
         let oldest = state.oldest.entry(KindReason { kind, reason }).or_default();

@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::Shell;
@@ -101,11 +101,21 @@ pub(super) async fn finalizers<K: Kind>(
     object: &K,
     finalizers: Vec<String>,
 ) -> Result<Written<K>, Error> {
+    metadata(shell, key, object, json!({"finalizers": finalizers})).await
+}
+
+/// Replaces lists in the metadata of an object.
+pub(super) async fn metadata<K: Kind>(
+    shell: &Shell,
+    key: &ObjectKey,
+    object: &K,
+    mut patch: Value,
+) -> Result<Written<K>, Error> {
     let api: Api<K> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
     let meta = object.meta();
-    let patch = json!({"metadata": {
-        "uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": finalizers,
-    }});
+    patch["uid"] = json!(meta.uid);
+    patch["resourceVersion"] = json!(meta.resource_version);
+    let patch = json!({ "metadata": patch });
     let params = PatchParams {
         field_manager: Some(keys::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()

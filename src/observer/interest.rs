@@ -7,6 +7,17 @@ use jiff::Timestamp;
 
 use crate::planner::model::{ObservedGroup, ObservedServer};
 
+/// What kind of object a key names: objects of different kinds may have the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A Server; or a ProviderConfig, which is never asked for its kind.
+    Server,
+    /// A ServerGroup.
+    ServerGroup,
+    /// A ServerAction.
+    ServerAction,
+}
+
 /// Names an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
@@ -14,29 +25,41 @@ pub struct ObjectKey {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Whether it is a ServerGroup: a Server may have the same name.
-    pub group: bool,
+    /// Its kind.
+    pub object: ObjectKind,
 }
 
 impl ObjectKey {
-    /// Names an object that is no ServerGroup.
+    /// Names a Server, or a ProviderConfig.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
             name: name.into(),
-            group: false,
+            object: ObjectKind::Server,
         }
     }
 
     /// The kind of object that this names; a ProviderConfig is never asked.
     pub const fn kind(&self) -> &'static str {
-        if self.group { "ServerGroup" } else { "Server" }
+        match self.object {
+            ObjectKind::Server => "Server",
+            ObjectKind::ServerGroup => "ServerGroup",
+            ObjectKind::ServerAction => "ServerAction",
+        }
     }
 
     /// Names a ServerGroup.
     pub fn of_group(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
-            group: true,
+            object: ObjectKind::ServerGroup,
+            ..Self::new(namespace, name)
+        }
+    }
+
+    /// Names a ServerAction.
+    pub fn of_action(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            object: ObjectKind::ServerAction,
             ..Self::new(namespace, name)
         }
     }
@@ -82,7 +105,7 @@ impl Interests {
         for id in &interest.ids {
             self.by_id.entry(id.clone()).or_default().insert(uid.to_owned());
         }
-        if !interest.key.group {
+        if interest.key.object == ObjectKind::Server {
             self.by_object.insert(interest.key.to_string(), uid.to_owned());
         }
         if interest.groups {
@@ -156,7 +179,10 @@ impl Interests {
 
     fn ids(&self, of: impl Fn(&Interest) -> bool) -> impl Iterator<Item = &str> {
         // A group's id is in no list of servers.
-        let chosen = self.by_uid.values().filter(move |i| !i.key.group && of(i));
+        let chosen = self
+            .by_uid
+            .values()
+            .filter(move |i| i.key.object == ObjectKind::Server && of(i));
         chosen.flat_map(|i| i.ids.iter().map(String::as_str))
     }
 

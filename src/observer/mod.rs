@@ -26,7 +26,7 @@ use crate::planner::model::{CloudError, ErrorClass, Listing};
 use crate::providers::Provider;
 use crate::providers::transport::endpoint::REFUSED;
 use clock::Clock;
-pub use interest::{Interest, ObjectKey};
+pub use interest::{Interest, ObjectKey, ObjectKind};
 use metrics::CloudMetrics;
 use state::State;
 use sync::lock;

@@ -53,6 +53,8 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     soft_stop_limit: None,
     restart_modes: &[],
     silent_restart: false,
+    hard_restart: &[],
+    request_log: false,
     live_resize: false,
     resize_stops_by_itself: true,
     resize_confirm: true,
@@ -128,7 +130,7 @@ impl Provider for FakeCloud {
         Box::pin(async {
             Ok(Accepted {
                 id: Some("new".into()),
-                request_id: None,
+                ..Accepted::default()
             }
             .into())
         })

@@ -40,7 +40,10 @@ pub(super) fn ask(d: &mut Draft<'_>, id: &str) -> Option<String> {
 
 fn ask_at(d: &mut Draft<'_>, id: &str, next: Timestamp) {
     if next <= d.now() {
-        d.step = Step::Look { id: id.to_owned() };
+        d.step = Step::Look {
+            id: id.to_owned(),
+            trace: None,
+        };
     } else {
         d.again(next);
     }

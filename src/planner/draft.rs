@@ -293,6 +293,8 @@ impl<'a> Draft<'a> {
             attempt,
             restore_to: previous.as_ref().and_then(|o| o.restore_to.clone()),
             argument,
+            action_uid: None,
+            request_id: None,
         };
         let key = key_of(&operation);
         self.status.operation = Some(operation);

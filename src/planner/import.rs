@@ -79,7 +79,10 @@ fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
         Some(look) if look.absences > 0 => {
             let next = super::draft::later(look.asked_at, 60);
             if next <= d.now() {
-                d.step = Step::Look { id: id.to_owned() };
+                d.step = Step::Look {
+                    id: id.to_owned(),
+                    trace: None,
+                };
             } else {
                 d.again(next);
             }

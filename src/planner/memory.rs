@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::backoff;
 use super::draft::later;
-use super::model::{Accepted, CloudError, ErrorClass, ObservedServer};
+use super::model::{Accepted, CloudError, Ended, ErrorClass, ObservedServer};
 
 /// Process-local memory of one object. The shell keeps it by uid and hands it to every plan.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,6 +107,8 @@ pub struct Look {
     pub absences: u32,
     /// The refusal, if it could not be asked.
     pub error: Option<CloudError>,
+    /// A request, and how it ended, where that was asked too.
+    pub ended: Option<(String, Ended)>,
 }
 
 /// A foreign create attempt, timed by this process's own clock.

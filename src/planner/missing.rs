@@ -40,7 +40,10 @@ pub(super) fn look(d: &mut Draft<'_>, id: &str) {
         None => d.now(),
     };
     if next <= d.now() {
-        d.step = Step::Look { id: id.to_owned() };
+        d.step = Step::Look {
+            id: id.to_owned(),
+            trace: None,
+        };
     } else {
         d.again(next);
     }

@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod claims;
 mod create;
 mod credentials;
+pub mod deeds;
 mod delete;
 mod details;
 mod draft;
@@ -36,11 +37,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::api::{Reason, Server, ServerStatus, conditions, keys};
+use crate::api::{Reason, Server, ServerAction, ServerStatus, conditions, keys};
 use draft::{Draft, Verdict};
 use group::GroupView;
 use memory::{Backoff, Memory};
-use model::{Capabilities, CloudCall, Listing};
+use model::{Capabilities, CloudCall, Listing, Trace};
 
 /// Everything a decision rests on.
 pub struct Input<'a> {
@@ -50,6 +51,8 @@ pub struct Input<'a> {
     pub account: AccountView<'a>,
     /// Its group, if it names one.
     pub group: Option<GroupView<'a>>,
+    /// The ServerActions that name it, in the order in which they were made.
+    pub actions: &'a [Arc<ServerAction>],
     /// What this process remembers of it.
     pub memory: &'a Memory,
     /// Names this process; changes with every start.
@@ -141,10 +144,12 @@ pub enum Step {
     AddFinalizer,
     /// Take our finalizer away, with the resourceVersion that was read.
     RemoveFinalizer,
-    /// Ask for one server by its id; the answer goes into `Memory.look`.
+    /// Ask for one server by its id, and how a request ended; the answers go into `Memory.look`.
     Look {
         /// The cloud's id.
         id: String,
+        /// The request.
+        trace: Option<Trace>,
     },
     /// Make one call, at most five seconds after the write of its record began; else drop it and report a
     /// `Refused` that was never sent. The outcome goes into `Memory.sent` under the same key.

@@ -3,17 +3,20 @@
 mod group;
 mod listing;
 mod part;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::choice::choice;
 use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
+use crate::api::server_action::{Deed, ServerActionSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
 
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;
 pub use part::{ADMIN_PASSWORD, FailedStep, Part, PartKind, WantedAttribute};
+pub use trace::{Ended, Trace};
 
 choice! {
     /// What a server is, in words that fit every cloud.
@@ -238,6 +241,10 @@ pub struct Capabilities {
     pub restart_modes: &'static [PowerOffMode],
     /// Whether a restart shows nothing at first: the server reads `Running` until its guest goes down.
     pub silent_restart: bool,
+    /// The states in which a hard restart is accepted, where they are others than those of a restart; else none.
+    pub hard_restart: &'static [ServerState],
+    /// Whether the cloud keeps a log by which the end of a request is found out (see [`Trace`]).
+    pub request_log: bool,
     /// Whether the size of a running guest can be changed without stopping it.
     pub live_resize: bool,
     /// Whether the cloud stops and starts the guest by itself when a running server is resized.
@@ -343,7 +350,10 @@ impl CloudCall {
             Self::Operate { kind, how, .. } => match how {
                 Operate::Attributes(all) => all.iter().any(|(name, _)| *name == ADMIN_PASSWORD),
                 // A system that is installed, or installed anew, is given its password.
-                _ => matches!(kind, OperationKind::Rebuild | OperationKind::Retry),
+                _ => matches!(
+                    kind,
+                    OperationKind::Rebuild | OperationKind::Retry | OperationKind::ChangePassword
+                ),
             },
             Self::CreateGroup(_) | Self::ChangeGroup { .. } => false,
         }
@@ -374,6 +384,8 @@ pub enum Operate {
     Marks(Marks),
     /// Settings to change, or hints for a start: names and values in the cloud's words.
     Attributes(Vec<(&'static str, String)>),
+    /// What a ServerAction says.
+    Deed(Box<ServerActionSpec>),
     /// A part to delete: its kind and id.
     Part(PartKind, String),
     /// A part, by its kind and id, that these marks are taken off.
@@ -390,6 +402,7 @@ impl std::fmt::Display for Operate {
             Self::Image(image) => f.write_str(&image.text()),
             Self::Marks(_) => f.write_str("marks"),
             Self::Attributes(_) => f.write_str("settings"),
+            Self::Deed(spec) => f.write_str(spec.deed().map_or("deed", Deed::as_str)),
             Self::Part(kind, _) | Self::PartMarks(kind, ..) => kind.fmt(f),
         }
     }
@@ -402,6 +415,8 @@ pub struct Accepted {
     pub id: Option<String>,
     /// The cloud's id of the request.
     pub request_id: Option<String>,
+    /// The id of what it makes beside the server: an image.
+    pub result: Option<String>,
 }
 
 /// A refusal, in a cloud's own words and in ours.

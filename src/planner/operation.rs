@@ -6,13 +6,13 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, without_effect};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, ServerState};
-use super::{create, power, rebuild, refusal, resize, restart, settings, stop, transitions};
+use super::{create, deeds, power, rebuild, refusal, resize, restart, settings, stop, transitions};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
 
 /// Seconds within which an accepted call must show in a list.
-const VISIBLE_WITHIN: i64 = 3;
+pub(super) const VISIBLE_WITHIN: i64 = 3;
 /// Seconds after which a call of which nothing is known counts as lost.
 const LOST_AFTER: i64 = 15;
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
@@ -50,15 +50,22 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
     let Some(op) = d.status.operation.clone() else {
         return Progress::Closed;
     };
-    let outcome = d.outcome(&key_of(&op)).cloned();
+    let progress = look_at(d, facts, &op, seen);
+    // While it is open, its trouble says nothing of the other aspect.
+    if matches!(progress, Progress::Open(_)) {
+        d.said.push(if transitions::is_power(op.kind) {
+            ConditionType::SizeSynced
+        } else {
+            ConditionType::PowerSynced
+        });
+    }
+    progress
+}
+
+fn look_at(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+    let outcome = d.outcome(&key_of(op)).cloned();
     d.busy = true;
-    d.takes.disruption = takes_down(d, &op) || stop::for_a_change(d, seen);
-    // Its trouble says nothing of the other aspect.
-    d.said.push(if transitions::is_power(op.kind) {
-        ConditionType::SizeSynced
-    } else {
-        ConditionType::PowerSynced
-    });
+    d.takes.disruption = takes_down(d, op) || stop::for_a_change(d, seen);
     let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
     let asked = d
         .memory
@@ -66,25 +73,28 @@ pub(super) fn progress(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedS
         .as_ref()
         .filter(|l| l.id == seen.id)
         .map_or(asked, |l| l.asked_at.max(asked));
+    if op.action_uid.is_some() {
+        return deeds::progress(d, facts, op, seen, outcome, asked);
+    }
     match outcome {
         Some(Outcome::InFlight) => Progress::Open(saying(d, op.kind)),
-        Some(Outcome::Refused(at, error)) => refusal::refused(d, facts, &op, seen, at, asked, &error),
+        Some(Outcome::Refused(at, error)) => refusal::refused(d, facts, op, seen, at, asked, &error),
         Some(Outcome::Accepted(at, _)) => {
             if asked <= at {
                 return Progress::Open(saying(d, op.kind));
             }
-            judge(d, facts, &op, seen, asked > later(at, VISIBLE_WITHIN))
+            judge(d, facts, op, seen, asked > later(at, VISIBLE_WITHIN))
         }
         None if d.memory.backoff.is_some() && transitions::is_power(op.kind) => {
-            between_tries(d, facts, &op, seen)
+            between_tries(d, facts, op, seen)
         }
         // Recorded by a process that is gone, or of which the answer was lost with it.
         None => judge(
             d,
             facts,
-            &op,
+            op,
             seen,
-            asked > later(op.started_at, lost_after(facts, &op)),
+            asked > later(op.started_at, lost_after(facts, op)),
         ),
     }
 }
@@ -190,7 +200,15 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::Rebuild
         | OperationKind::Cancel
         | OperationKind::DeletePart
-        | OperationKind::UnmarkPart => false,
+        | OperationKind::UnmarkPart
+        | OperationKind::CreateImage
+        | OperationKind::CreateBackup
+        | OperationKind::ChangePassword
+        | OperationKind::CrashDump
+        | OperationKind::ColdMigrate
+        | OperationKind::LiveMigrate
+        | OperationKind::Evacuate
+        | OperationKind::ResetState => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation

@@ -295,6 +295,14 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Cancel => Reason::Cancelling,
         OperationKind::Retry => Reason::RetryingStep,
         OperationKind::DeletePart => Reason::RemovingParts,
+        OperationKind::CreateImage
+        | OperationKind::CreateBackup
+        | OperationKind::ChangePassword
+        | OperationKind::CrashDump
+        | OperationKind::ColdMigrate
+        | OperationKind::LiveMigrate
+        | OperationKind::Evacuate
+        | OperationKind::ResetState => Reason::Acting,
     }
 }
 

@@ -5,8 +5,8 @@ use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
-    AccountFacts, account, create, details, group, import, missing, operation, power, rebuild, refusal,
-    resize, restart, retry, settings, stop,
+    AccountFacts, account, create, deeds, details, group, import, missing, operation, power, rebuild,
+    refusal, resize, restart, retry, settings, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -37,8 +37,13 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         return verdict;
     }
     match operation::progress(d, facts, &seen) {
-        Progress::Open(verdict) => return verdict,
+        Progress::Open(verdict) => {
+            return deeds::overrule(d, facts, id, &seen).unwrap_or(verdict);
+        }
         Progress::Closed => {}
+    }
+    if let Some(verdict) = deeds::next(d, facts, id, &seen) {
+        return verdict;
     }
     if let Some(verdict) = unsettled(d, facts, id, &seen) {
         return verdict;

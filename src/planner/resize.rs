@@ -7,7 +7,7 @@ use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, account, group, power, present, stop};
+use super::{AccountFacts, account, deeds, group, power, present, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
@@ -121,7 +121,11 @@ pub(super) fn adjust(
     let by_itself = facts.capabilities.resize_stops_by_itself;
     // What is being stopped gets its size when it stands still.
     let hot = running && !stop::open(d) && hot::possible(d, facts.capabilities, &size, seen);
-    let go = match d.spec.resize.when {
+    let when = match d.spec.resize.when {
+        ResizeWhen::Manual if deeds::approved(d) => ResizeWhen::StopIfNeeded,
+        when => when,
+    };
+    let go = match when {
         _ if d.spec.management_policy != ManagementPolicy::Full => Err(waits(Reason::Observing)),
         ResizeWhen::Manual => Err(waits(Reason::PendingApproval)),
         _ if stopped => Ok(false),
@@ -272,14 +276,13 @@ pub(super) fn advance(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) 
             d.status.size_requested = Some(to.clone());
             d.status.resize = Some(ResizeStatus {
                 phase: Some(ResizePhase::Restoring),
-                ..resize
+                ..resize.clone()
             });
-            d.event(
-                false,
-                Reason::Resized,
-                "Resize",
-                format!("server {} has size {to}", seen.id),
-            );
+            // A migration comes from no other size.
+            if resize.from.is_some() {
+                let text = format!("server {} has size {to}", seen.id);
+                d.event(false, Reason::Resized, "Resize", text);
+            }
         }
         OperationKind::Resize | OperationKind::ConfirmResize if !awaits(seen) => give_up(d, &to),
         OperationKind::RevertResize => {

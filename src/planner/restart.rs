@@ -119,6 +119,39 @@ fn patience(mode: PowerOffMode, timeout: u32) -> u32 {
     stop::CUT.saturating_add(if asks { timeout } else { 0 })
 }
 
+/// What a cloud that shows nothing of a restart leaves open.
+pub(super) enum Quiet {
+    /// Nothing.
+    Shown,
+    /// The guest may still go down, until then.
+    Until(Timestamp),
+    /// It was only asked, and had its time.
+    Ignored,
+}
+
+/// How a restart for a deed stands, where the cloud shows nothing of it.
+pub(super) fn quiet(d: &Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Quiet {
+    let silent = facts.capabilities.silent_restart
+        && seen.state == ServerState::Running
+        && !went_down(d, op.started_at);
+    if !silent {
+        return Quiet::Shown;
+    }
+    let mut all = d.input.actions.iter();
+    let action = all.find(|a| a.metadata.uid == op.action_uid);
+    let mode = action.and_then(|a| a.spec.reboot.as_ref()).map(|r| r.mode);
+    let mode = mode.unwrap_or_default();
+    let until = later(
+        op.started_at,
+        i64::from(patience(mode, d.spec.power_off.timeout.as_secs())),
+    );
+    if d.now() >= until && mode == PowerOffMode::Soft {
+        Quiet::Ignored
+    } else {
+        Quiet::Until(until)
+    }
+}
+
 /// Until when a running server may still go down for a restart, where the cloud shows nothing before that.
 pub(super) fn silent_until(
     d: &Draft<'_>,

@@ -3,6 +3,8 @@
 mod answers;
 pub mod clouddc;
 pub mod openstack;
+#[cfg(test)]
+mod page;
 pub mod registry;
 pub mod transport;
 pub mod upcloud;
@@ -12,7 +14,9 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::planner::model::{Accepted, Capabilities, CloudCall, CloudError, ObservedGroup, ObservedServer};
+use crate::planner::model::{
+    Accepted, Capabilities, CloudCall, CloudError, Ended, ObservedGroup, ObservedServer, Trace,
+};
 
 /// The account behind a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,12 @@ pub trait Provider: Send + Sync {
     /// was done.
     fn call<'a>(&'a self, call: &'a CloudCall, with: CallWith<'a>)
     -> BoxFuture<'a, Result<Done, CloudError>>;
+
+    /// How a request ended that the cloud accepted for the server with this id. Not asked where
+    /// [`Capabilities::request_log`] is false.
+    fn ended<'a>(&'a self, _id: &'a str, _trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
+        Box::pin(std::future::ready(Ok(Ended::Untold)))
+    }
 
     /// Every group of the account. Complete, or an error. Not asked where [`Capabilities::groups`] is none.
     fn list_groups(&self) -> BoxFuture<'_, Result<Vec<ObservedGroup>, CloudError>> {

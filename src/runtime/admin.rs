@@ -114,13 +114,14 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn state(State(admin): State<Arc<Admin>>, uri: Uri) -> Response {
-    const USAGE: &str = "/debug/state?kind=Server|ServerGroup&namespace=..&name=..\n";
+    const USAGE: &str = "/debug/state?kind=Server|ServerGroup|ServerAction&namespace=..&name=..\n";
     let pairs = uri.query().unwrap_or_default().split('&');
     let pairs: Vec<(&str, &str)> = pairs.filter_map(|p| p.split_once('=')).collect();
     let given = |key: &str| pairs.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
     let key = match (given("kind"), given("namespace"), given("name")) {
         (Some("Server"), Some(namespace), Some(name)) => ObjectKey::new(namespace, name),
         (Some("ServerGroup"), Some(namespace), Some(name)) => ObjectKey::of_group(namespace, name),
+        (Some("ServerAction"), Some(namespace), Some(name)) => ObjectKey::of_action(namespace, name),
         _ => return (StatusCode::BAD_REQUEST, USAGE).into_response(),
     };
     match admin.readiness.explain(&key) {

@@ -15,7 +15,7 @@ use crate::api::keys;
 /// One question may take so long.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The kinds, as the API names them.
-const KINDS: &[&str] = &["servers", "servergroups", "providerconfigs"];
+const KINDS: &[&str] = &["servers", "servergroups", "serveractions", "providerconfigs"];
 
 /// Where a right is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +70,18 @@ const RIGHTS: &[Right] = &[
     right(
         Place::Served,
         keys::GROUP,
+        "serveractions",
+        &["get", "list", "watch", "patch", "delete"],
+    ),
+    right(
+        Place::Served,
+        keys::GROUP,
         "providerconfigs",
         &["get", "list", "watch"],
     ),
     right(Place::Served, keys::GROUP, "servers/status", &["update"]),
     right(Place::Served, keys::GROUP, "servergroups/status", &["update"]),
+    right(Place::Served, keys::GROUP, "serveractions/status", &["update"]),
     right(Place::Served, keys::GROUP, "providerconfigs/status", &["update"]),
     right(Place::Served, "", "secrets", &["get"]),
     Right {

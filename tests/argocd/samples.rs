@@ -9,8 +9,8 @@ use evenkeel::api::{ConditionType, ProviderConfig, Server, ServerGroup, keys};
 use k8s_openapi::api::core::v1::Secret;
 
 use crate::objects::played;
-use crate::scenarios::groups;
 use crate::scenarios::stage::Stage;
+use crate::scenarios::{deeds, groups};
 use crate::{actions, scripts, tools, verdicts};
 
 /// Kind, name of the object, file, and what tells the moment.
@@ -56,6 +56,16 @@ const SAMPLES: &[Sample] = &[
     ("ServerGroup", "group", "paused", |o| {
         says(o, "Paused", "True", "Paused")
     }),
+    ("ServerAction", "snap", "unseen", fresh),
+    ("ServerAction", "snap", "acting", |o| {
+        says(o, "Reconciling", "True", "Acting")
+    }),
+    ("ServerAction", "snap", "complete", |o| {
+        says(o, "Complete", "True", "Succeeded")
+    }),
+    ("ServerAction", "nothing", "not-allowed", |o| {
+        says(o, "Stalled", "True", "NotAllowed")
+    }),
     ("ProviderConfig", "cloud", "unseen", fresh),
     ("ProviderConfig", "cloud", "reachable", |o| {
         says(o, "Ready", "True", "Reachable")
@@ -71,6 +81,10 @@ const SAMPLES: &[Sample] = &[
 async fn story(s: &Stage) {
     s.create("web", json!({})).await;
     s.ready("web").await;
+    deeds::ask(s, "snap", "web", json!({"createImage": {"name": "before"}})).await;
+    deeds::ended(s, "snap").await;
+    deeds::ask(s, "nothing", "web", json!({"confirmResize": {}})).await;
+    deeds::ended(s, "nothing").await;
     s.edit("web", json!({"powerState": "Stopped"})).await;
     s.ready_in("web", "Stopped").await;
     s.world.outage(true).await;

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod common;
+pub mod deeds;
 pub mod groups;
 pub mod nova;
 pub mod outside;
@@ -19,6 +20,8 @@ macro_rules! for_each_scenario {
             outside::a_deletion_from_outside_under_every_policy,
             common::create_to_ready,
             common::stop_and_start,
+            deeds::every_deed_is_done_once,
+            deeds::what_only_administrators_may_do,
             power::every_power_state_leads_to_every_other_one,
             common::a_stop_that_never_ends_is_a_stop_timeout,
             common::resize_while_running,

@@ -138,6 +138,15 @@ impl Nova {
         all
     }
 
+    /// What Nova's log of a server says was asked of it, the oldest first.
+    pub async fn actions(&self, id: &str) -> Vec<String> {
+        let path = format!("/servers/{id}/os-instance-actions");
+        let (status, reply) = self.compute("GET", &path, &Value::Null).await;
+        assert_eq!(status, 200, "{reply}");
+        let all = reply["instanceActions"].as_array().unwrap().iter().rev();
+        all.map(|a| a["action"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// One server.
     pub async fn show(&self, id: &str) -> Option<Value> {
         let (status, mut reply) = self.compute("GET", &format!("/servers/{id}"), &Value::Null).await;

@@ -80,7 +80,9 @@ impl Cluster {
         eventually("established definitions", Duration::from_secs(30), || {
             let established = self.kubectl(&all).ok().ok()?;
             let established: Vec<&str> = established.split_whitespace().collect();
-            (established.len() == 3 && established.iter().all(|s| *s == "True")).then_some(())
+            (established.len() == evenkeel::api::crds::all().map_or(0, |all| all.len())
+                && established.iter().all(|s| *s == "True"))
+            .then_some(())
         });
         Ok(self)
     }

@@ -83,14 +83,18 @@ capabilities:
 {{- /* What the controller does where it serves; the subcommand `doctor` asks for the same. */ -}}
 {{- define "evenkeel.rules" -}}
 - apiGroups: [evenkeel.dev]
-  resources: [servers, servergroups, providerconfigs]
+  resources: [servers, servergroups, serveractions, providerconfigs]
   verbs: [get, list, watch]
-# Finalizers.
+# Finalizers; of a ServerAction also the Server that owns it.
 - apiGroups: [evenkeel.dev]
-  resources: [servers, servergroups]
+  resources: [servers, servergroups, serveractions]
   verbs: [patch]
+# Those whose spec.ttlAfterFinished is over.
 - apiGroups: [evenkeel.dev]
-  resources: [servers/status, servergroups/status, providerconfigs/status]
+  resources: [serveractions]
+  verbs: [delete]
+- apiGroups: [evenkeel.dev]
+  resources: [servers/status, servergroups/status, serveractions/status, providerconfigs/status]
   verbs: [update]
 # Only those that an object names; there is no list of them and no watch.
 - apiGroups: [""]

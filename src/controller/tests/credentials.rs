@@ -53,7 +53,7 @@ impl Provider for Teller {
             Ok(Done {
                 accepted: Accepted {
                     id: Some("new".into()),
-                    request_id: None,
+                    ..Accepted::default()
                 },
                 credentials: Some(Credentials {
                     username: Some("root".into()),

@@ -36,7 +36,10 @@ pub const PREFIX: &str = "evenkeel";
 
 /// Every label, and what its values are taken from. None of them grows with the number of servers.
 pub const LABELS: &[(&str, &str)] = &[
-    ("kind", "`Server`, `ServerGroup` or `ProviderConfig`"),
+    (
+        "kind",
+        "`Server`, `ServerGroup`, `ServerAction` or `ProviderConfig`",
+    ),
     ("result", "one of a few words, listed with the metric"),
     ("provider", "a cloud that this program can speak to"),
     (

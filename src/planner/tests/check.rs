@@ -14,7 +14,7 @@ impl World {
     /// What must hold of every plan.
     pub(super) fn check(&self, made: &Plan, listing: &Listing) {
         if let Step::Call {
-            call: CloudCall::Operate { id, kind, .. },
+            call: CloudCall::Operate { id, kind, how },
             ..
         } = &made.step
             && *kind != OperationKind::DeletePart
@@ -31,10 +31,13 @@ impl World {
             let protects =
                 self.server.metadata.deletion_timestamp.is_some() && self.server.spec.deletion_protection;
             assert!(!protects, "{kind} on a protected server");
-            assert!(self.can.allows(*kind, state), "{kind} was sent in {state}");
+            assert!(self.accepts(*kind, how, state), "{kind} was sent in {state}");
             let delete = matches!(
                 kind,
-                OperationKind::Delete | OperationKind::DeleteFailed | OperationKind::Cancel
+                OperationKind::Delete
+                    | OperationKind::DeleteFailed
+                    | OperationKind::Cancel
+                    | OperationKind::ResetState
             );
             assert!(!seen.busy || delete, "{kind} was sent to a busy server");
             assert!(

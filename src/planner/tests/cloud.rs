@@ -76,7 +76,7 @@ const STOPPED_TO_DELETE: &[(OperationKind, &[ServerState])] = &[
     (OperationKind::DeleteFailed, &[Stopped, Error, Unknown]),
 ];
 
-const NOVA_LIKE: Capabilities = Capabilities {
+pub(super) const NOVA_LIKE: Capabilities = Capabilities {
     power_states: &[
         PowerWish::Running,
         PowerWish::Stopped,
@@ -88,6 +88,8 @@ const NOVA_LIKE: Capabilities = Capabilities {
     soft_stop_limit: None,
     restart_modes: PowerOffMode::ALL,
     silent_restart: false,
+    hard_restart: &[],
+    request_log: false,
     live_resize: false,
     resize_stops_by_itself: true,
     resize_confirm: true,
@@ -136,8 +138,9 @@ pub(super) static MACHINES: Capabilities = Capabilities {
 };
 
 impl World {
-    pub(super) fn look(&mut self, id: &str) {
+    pub(super) fn look(&mut self, id: &str, trace: Option<Trace>) {
         self.knobs.looks += 1;
+        let ended = trace.map(|t| (t.request_id, self.knobs.log.clone().unwrap_or(Ended::Done)));
         let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
         let before = self
             .memory
@@ -152,6 +155,7 @@ impl World {
             found,
             absences,
             error: None,
+            ended,
         });
     }
 
@@ -208,30 +212,47 @@ impl World {
             return Outcome::Refused(self.now, refusal);
         }
         let id = self.apply(call, matches!(fate, Some(Fate::Break)));
+        let (request, result) = self.knobs.requested(call);
         if matches!(fate, Some(Fate::LoseReply)) {
             return lost_reply;
         }
-        Outcome::Accepted(self.now, Accepted { id, request_id: None })
+        Outcome::Accepted(
+            self.now,
+            Accepted {
+                id,
+                request_id: request,
+                result,
+            },
+        )
     }
 
     /// The cloud's own view, which may be newer than the list that a plan rests on.
     fn judge(&self, call: &CloudCall) -> Option<CloudError> {
-        let CloudCall::Operate { id, kind, .. } = call else {
+        let CloudCall::Operate { id, kind, how } = call else {
             return None;
         };
         let delete = matches!(
             kind,
-            OperationKind::Delete | OperationKind::DeleteFailed | OperationKind::Cancel
+            OperationKind::Delete
+                | OperationKind::DeleteFailed
+                | OperationKind::Cancel
+                | OperationKind::ResetState
         );
         match self.cloud.get(id) {
             // It outlives the server.
             _ if *kind == OperationKind::DeletePart => None,
             None => Some(CloudError::new(ErrorClass::NotFound, "no such server")),
-            Some(f) if (f.seen.busy && !delete) || !self.can.allows(*kind, f.seen.state) => Some(
+            Some(f) if (f.seen.busy && !delete) || !self.accepts(*kind, how, f.seen.state) => Some(
                 CloudError::new(ErrorClass::Busy, format!("not in {}", f.seen.state)),
             ),
             Some(_) => None,
         }
+    }
+
+    /// Whether the cloud accepts a call in a state.
+    pub(super) fn accepts(&self, kind: OperationKind, how: &Operate, state: ServerState) -> bool {
+        let hard = matches!(how, Operate::Restart { mode, .. } if *mode == PowerOffMode::Hard);
+        self.can.allows(kind, state) || (hard && self.can.hard_restart.contains(&state))
     }
 
     /// A call that was under way for long: the cloud judges it by the state of that moment.
@@ -346,6 +367,7 @@ impl World {
                     OperationKind::Cancel => (Maintenance, Stopped),
                     OperationKind::Retry => super::clouds::retried(&fake.seen),
                     OperationKind::DeletePart => return None,
+                    kind => super::deeds::done(&mut fake.seen, *kind, how),
                 };
                 fake.seen.state = now;
                 fake.seen.busy = now != AwaitingResizeConfirmation;

@@ -16,6 +16,8 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
     soft_stop_limit: Some(600),
     restart_modes: PowerOffMode::ALL,
     silent_restart: true,
+    hard_restart: &[],
+    request_log: false,
     live_resize: true,
     resize_stops_by_itself: false,
     resize_confirm: false,
@@ -49,6 +51,8 @@ pub(super) static METAL: Capabilities = Capabilities {
     soft_stop_limit: None,
     restart_modes: &[PowerOffMode::SoftThenHard],
     silent_restart: false,
+    hard_restart: &[],
+    request_log: false,
     live_resize: false,
     resize_stops_by_itself: false,
     resize_confirm: false,
@@ -128,6 +132,10 @@ pub(super) struct Knobs {
     pub(super) takes_place: bool,
     /// A restarted guest goes down only after so many seconds; until then nothing shows.
     pub(super) goes_down_after: Option<i64>,
+    /// What the log of requests says of every request, if not that it was done.
+    pub(super) log: Option<Ended>,
+    /// So many requests were accepted.
+    pub(super) requests: u32,
     /// Another object that comes first, should no mark say whose the server is.
     pub(super) claimed: Option<String>,
 }
@@ -145,6 +153,17 @@ impl Knobs {
             image_id: None,
             ..seen.clone()
         }
+    }
+
+    /// The id of a request that was accepted, and of the image that it makes.
+    pub(super) fn requested(&mut self, call: &CloudCall) -> (Option<String>, Option<String>) {
+        let CloudCall::Operate { kind, .. } = call else {
+            return (None, None);
+        };
+        self.requests += 1;
+        let makes = matches!(kind, OperationKind::CreateImage | OperationKind::CreateBackup);
+        let image = makes.then(|| format!("image-{}", self.requests));
+        (Some(format!("req-{}", self.requests)), image)
     }
 
     pub(super) fn heard(&mut self, call: &CloudCall) {

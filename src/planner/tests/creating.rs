@@ -57,7 +57,10 @@ fn nothing_else_is_called_before_the_reply_to_the_create_is_there() {
     w.run(10);
     assert!(w.calls.is_empty());
     let id = w.id().map(str::to_owned);
-    let accepted = Accepted { id, request_id: None };
+    let accepted = Accepted {
+        id,
+        ..Accepted::default()
+    };
     w.memory.sent = sent(crate::planner::memory::Outcome::Accepted(w.now, accepted));
     w.until(30, "stopped", |w| w.state() == S::Stopped);
     assert_eq!(w.calls, ["Stop"]);

@@ -176,7 +176,7 @@ impl World {
                 self.most = self.most.max(self.cloud.len());
                 Ok(Accepted {
                     id: Some(id),
-                    request_id: None,
+                    ..Accepted::default()
                 })
             }
             CloudCall::ChangeGroup { id, change } => {
@@ -342,7 +342,7 @@ impl World {
                     told: Told::Nothing,
                 });
             }
-            Step::Look { id } => panic!("looked at {id}"),
+            Step::Look { id, .. } => panic!("looked at {id}"),
         }
         self.now = later(self.now, 1);
     }

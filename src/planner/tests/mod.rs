@@ -5,6 +5,8 @@ mod claiming;
 mod cloud;
 mod clouds;
 mod creating;
+mod deeds;
+mod deeds_ended;
 mod doubting;
 mod ending;
 mod group_world;

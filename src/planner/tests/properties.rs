@@ -253,3 +253,22 @@ proptest! {
         prop_assert_eq!(made.status, status, "a wake was lost");
     }
 }
+
+/// An operation that ends keeps the other aspect quiet in no plan: found by chance.
+#[test]
+fn what_an_operation_kept_quiet_is_said_as_it_ends() {
+    let mut w = world(json!({"onMissing": "Fail"}), Some("Full"), true);
+    let deeds = [
+        Deed::Fate("Start", Fate::Refuse(ErrorClass::NeedsStop)),
+        Deed::Run(2),
+        Deed::Outage(1),
+        Deed::Outside(S::Unknown),
+        Deed::Power("Stopped"),
+    ];
+    deeds.iter().for_each(|deed| carry_out(&mut w, deed));
+    calm(&mut w);
+    w.run(3700);
+    let status = w.server.status.clone().unwrap();
+    w.sleep = None;
+    assert_eq!(w.plan().status, status, "a wake was lost");
+}

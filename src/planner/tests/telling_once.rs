@@ -108,7 +108,10 @@ fn a_server_that_is_seen_before_the_reply_waits_for_it() {
             w.restart_process();
         } else {
             let id = w.id().map(str::to_owned);
-            let accepted = Accepted { id, request_id: None };
+            let accepted = Accepted {
+                id,
+                ..Accepted::default()
+            };
             w.memory.sent = sent(Outcome::Accepted(w.now, accepted), Told::Kept);
         }
         w.run(2);

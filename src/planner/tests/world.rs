@@ -9,7 +9,7 @@ use serde_json::json;
 use super::cloud::CAPABILITIES;
 use super::sleep::Sleep;
 use crate::api::conditions;
-use crate::api::{ConditionType, Reason, Server, ServerGroup};
+use crate::api::{ConditionType, Reason, Server, ServerAction, ServerGroup};
 use crate::planner::draft::later;
 use crate::planner::group::GroupView;
 use crate::planner::memory::{Memory, Sent, Told};
@@ -82,6 +82,8 @@ pub(super) struct World {
     pub(super) rival: Memory,
     /// Its group, and whether that lets one more of its members be down.
     pub(super) group: Option<(ServerGroup, bool)>,
+    /// The ServerActions that name it, oldest first.
+    pub(super) actions: Vec<Arc<ServerAction>>,
     /// Plans only when something wakes it, as the real queue does; else every second.
     pub(super) sleep: Option<Sleep>,
 }
@@ -121,6 +123,7 @@ impl World {
             unusable: None,
             rival: Memory::default(),
             group: None,
+            actions: Vec::new(),
             sleep: None,
         }
     }
@@ -297,6 +300,7 @@ impl World {
                 None => AccountView::Usable(&facts),
             },
             group,
+            actions: &self.actions,
             memory: &self.memory,
             process: &process,
             installation: "inst",
@@ -362,7 +366,7 @@ impl World {
                     .push(crate::api::keys::FINALIZER.into());
             }
             Step::RemoveFinalizer => self.gone = true,
-            Step::Look { id } => self.look(&id),
+            Step::Look { id, trace } => self.look(&id, trace),
             Step::Call { key, call } => {
                 let outcome = self.call(&call);
                 let told = match call {

@@ -20,6 +20,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     soft_stop_limit: None,
     restart_modes: &[PowerOffMode::SoftThenHard],
     silent_restart: false,
+    hard_restart: &[],
+    request_log: false,
     live_resize: false,
     resize_stops_by_itself: false,
     resize_confirm: false,

@@ -420,6 +420,7 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
         request_id: reply.request_id().map(str::to_owned),
+        ..Accepted::default()
     }
 }
 

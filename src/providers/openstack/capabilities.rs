@@ -33,6 +33,26 @@ const DELETABLE: &[ServerState] = &[
     Unknown,
 ];
 
+/// What an administrator looks at before he says that it is otherwise.
+const RESETTABLE: &[ServerState] = &[
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Shelved,
+    Rescued,
+    Starting,
+    Stopping,
+    Rebooting,
+    Resizing,
+    AwaitingResizeConfirmation,
+    RevertingResize,
+    Rebuilding,
+    SettingPassword,
+    Maintenance,
+    Error,
+];
+
 /// What Nova can do.
 pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[
@@ -48,6 +68,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // A soft reboot becomes a hard one by itself when the guest does not answer.
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
     silent_restart: false,
+    hard_restart: &[Running, Stopped, Paused, Suspended, Error],
+    request_log: true,
     live_resize: false,
     resize_stops_by_itself: true,
     resize_confirm: true,
@@ -70,6 +92,20 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::CreateImage, &[Running, Stopped, Paused, Suspended]),
+        (
+            OperationKind::CreateBackup,
+            &[Running, Stopped, Paused, Suspended],
+        ),
+        (OperationKind::ChangePassword, &[Running]),
+        (
+            OperationKind::CrashDump,
+            &[Running, Paused, Rescued, AwaitingResizeConfirmation, Error],
+        ),
+        (OperationKind::ColdMigrate, &[Running, Stopped]),
+        (OperationKind::LiveMigrate, &[Running, Paused]),
+        (OperationKind::Evacuate, &[Running, Stopped, Error]),
+        (OperationKind::ResetState, RESETTABLE),
         (OperationKind::Delete, DELETABLE),
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Mark, MARKABLE),
@@ -95,6 +131,14 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Shelve, 1800),
         (OperationKind::Unshelve, 1800),
         (OperationKind::Unrescue, 300),
+        (OperationKind::CreateImage, 7200),
+        (OperationKind::CreateBackup, 7200),
+        (OperationKind::ChangePassword, 120),
+        (OperationKind::CrashDump, 300),
+        (OperationKind::ColdMigrate, 3600),
+        (OperationKind::LiveMigrate, 7200),
+        (OperationKind::Evacuate, 3600),
+        (OperationKind::ResetState, 60),
         (OperationKind::Delete, 600),
         (OperationKind::DeleteFailed, 600),
         (OperationKind::Mark, 60),

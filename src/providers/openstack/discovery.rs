@@ -25,6 +25,8 @@ pub(super) enum Need {
     Hostname,
     /// Reading and making groups of servers.
     Groups,
+    /// Reading what became of a request.
+    ActionLog,
 }
 
 /// The lowest microversion that will do, the one that is best, and what the floor is for.
@@ -49,6 +51,13 @@ const TABLE: &[(Need, Microversion, Microversion, &str)] = &[
         Microversion(2, 64),
         Microversion(2, 79),
         "groups of servers",
+    ),
+    // 2.84 tells the owner what went wrong.
+    (
+        Need::ActionLog,
+        Microversion(2, 69),
+        Microversion(2, 84),
+        "the log of a server",
     ),
 ];
 

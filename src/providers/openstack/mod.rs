@@ -7,6 +7,7 @@ mod catalog;
 mod clouds;
 mod convert;
 mod create;
+mod deeds;
 mod discovery;
 mod errors;
 mod groups;
@@ -39,8 +40,8 @@ use super::{Account, CallWith, Done, Provider};
 use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
-    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedGroup,
-    ObservedServer, Operate, StopKind,
+    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, Ended, ErrorClass, Marks, ObservedGroup,
+    ObservedServer, Operate, StopKind, Trace,
 };
 
 /// One project of an OpenStack cloud.
@@ -246,7 +247,7 @@ impl OpenStack {
         {
             return Ok(Accepted {
                 id: Some(id.to_owned()),
-                request_id: None,
+                ..Accepted::default()
             });
         }
         let ours = uid.or(marks.map(|m| &m.uid)).map(|uid| tag(uid));
@@ -268,7 +269,7 @@ impl OpenStack {
             }));
         let mut last = Accepted {
             id: Some(id.to_owned()),
-            request_id: None,
+            ..Accepted::default()
         };
         for (path, route) in paths {
             match self
@@ -326,6 +327,14 @@ impl Provider for OpenStack {
         Box::pin(async move {
             let accepted = match call {
                 CloudCall::Create(request) => self.create(request, with.user_data, with.send_before).await?,
+                CloudCall::Operate {
+                    id,
+                    kind,
+                    how: Operate::Deed(spec),
+                } => {
+                    let password = with.admin_password;
+                    deeds::call(&self.services, id, *kind, spec, password, with.send_before).await?
+                }
                 CloudCall::Operate { id, kind, how } => {
                     self.operate(id, *kind, how, with.send_before).await?
                 }
@@ -338,6 +347,10 @@ impl Provider for OpenStack {
             };
             Ok(accepted.into())
         })
+    }
+
+    fn ended<'a>(&'a self, id: &'a str, trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
+        Box::pin(deeds::ended(&self.services, id, trace))
     }
 
     fn list_groups(&self) -> BoxFuture<'_, Result<Vec<ObservedGroup>, CloudError>> {
@@ -366,6 +379,7 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
         request_id,
+        result: None,
     }
 }
 

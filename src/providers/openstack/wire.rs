@@ -162,6 +162,12 @@ pub(super) struct ImageList {
     pub(super) images: Vec<Identified>,
 }
 
+/// `GET /v2/images/{id}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct ImageState {
+    pub(super) status: String,
+}
+
 /// `GET /v2.0/networks`.
 #[derive(Debug, Deserialize)]
 pub(super) struct NetworkList {

@@ -35,6 +35,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
     silent_restart: true,
     // Upward, where the account and the host allow it; what they refuse needs a stop.
+    hard_restart: &[],
+    request_log: false,
     live_resize: true,
     resize_stops_by_itself: false,
     resize_confirm: false,

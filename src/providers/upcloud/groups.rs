@@ -125,6 +125,7 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
         request_id: super::request_id(reply),
+        ..Accepted::default()
     }
 }
 

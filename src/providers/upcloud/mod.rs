@@ -104,6 +104,7 @@ impl UpCloud {
             accepted: Accepted {
                 id: Some(made.uuid),
                 request_id: request_id(&reply),
+                ..Accepted::default()
             },
             credentials: made.password.map(|password| Credentials {
                 username: Some(username),

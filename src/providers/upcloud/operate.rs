@@ -119,7 +119,7 @@ pub(super) async fn operate(
 fn nothing_to_do(id: &str) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
-        request_id: None,
+        ..Accepted::default()
     }
 }
 
@@ -127,6 +127,7 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
         request_id: request_id(reply),
+        ..Accepted::default()
     }
 }
 

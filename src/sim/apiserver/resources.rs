@@ -62,6 +62,7 @@ pub const RESOURCES: &[Resource] = &[
     custom("servers", "Server"),
     custom("providerconfigs", "ProviderConfig"),
     custom("servergroups", "ServerGroup"),
+    custom("serveractions", "ServerAction"),
     builtin("", "secrets", "Secret", true, false),
     builtin("", "configmaps", "ConfigMap", true, false),
     builtin("", "namespaces", "Namespace", false, true),

@@ -20,6 +20,12 @@ pub(super) enum Course {
     Shelve,
     Unshelve,
     Snapshot,
+    /// One call of the hypervisor, and all is as it was; a failure says so in the log alone.
+    Inside(&'static str),
+    /// A resize to the same size on another host.
+    Migrate,
+    LiveMigrate,
+    Evacuate,
 }
 
 pub(super) struct Row {
@@ -189,4 +195,62 @@ pub(super) const ROWS: &[Row] = &[
         202,
         Course::Snapshot,
     ),
+    row(
+        "createBackup",
+        "createBackup",
+        &[Active, Stopped, Paused, Suspended],
+        "image_backup",
+        202,
+        Course::Snapshot,
+    ),
+    row(
+        "changePassword",
+        "changePassword",
+        &[Active],
+        "updating_password",
+        202,
+        Course::Inside("set_admin_password"),
+    ),
+    row(
+        "trigger_crash_dump",
+        "trigger_crash_dump",
+        &[Active, Paused, Rescued, Resized, Error],
+        "",
+        202,
+        Course::Inside("inject_nmi"),
+    ),
+    row(
+        "migrate",
+        "migrate",
+        &[Active, Stopped],
+        "resize_prep",
+        202,
+        Course::Migrate,
+    ),
+    row(
+        "os-migrateLive",
+        "live-migration",
+        &[Active, Paused],
+        "migrating",
+        202,
+        Course::LiveMigrate,
+    ),
+    row(
+        "evacuate",
+        "evacuate",
+        &[Active, Stopped, Error],
+        "rebuilding",
+        200,
+        Course::Evacuate,
+    ),
 ];
+
+/// What only administrators may do, and the policy that says so.
+pub(super) const ADMINS: &[(&str, &str)] = &[
+    ("migrate", "os-migrate-server:migrate"),
+    ("os-migrateLive", "os-migrate-server:migrate_live"),
+    ("evacuate", "os-evacuate"),
+];
+
+/// The order on a server, in its metadata, that makes its host count as down: only then it is evacuated.
+pub(super) const HOST_DOWN: &str = "fake.host.down";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::action_table::{Course, HARD_FROM, HARD_TASKS, ROWS, Row};
+use super::action_table::{ADMINS, Course, HARD_FROM, HARD_TASKS, HOST_DOWN, ROWS, Row};
 use super::keystone::Who;
 use super::nova::Microversion;
 use super::server::{Action, Lock, Server, Vm};
@@ -97,7 +97,19 @@ impl World {
             }
             _ => false,
         };
+        if let Some((_, policy)) = ADMINS.iter().find(|a| a.0 == row.key && !who.admin) {
+            let text = format!("Policy doesn't allow os_compute_api:{policy} to be performed.");
+            return Err(nova_error(403, text));
+        }
+        check_arguments(row.key, args)?;
         check_lock(server, who)?;
+        if row.key == "evacuate" && !server.metadata.contains_key(HOST_DOWN) {
+            let host = server.host.as_deref().unwrap_or_default();
+            return Err(nova_error(
+                400,
+                format!("Compute service of {host} is still in use."),
+            ));
+        }
         if server.confirming && matches!(row.key, "confirmResize" | "revertResize") {
             return Err(nova_error(400, "Instance has not been resized."));
         }
@@ -140,10 +152,18 @@ impl World {
             Course::Shelve => self.plan_shelve(id, request),
             Course::Unshelve => self.plan_unshelve(id, request),
             Course::Snapshot => return Ok(self.plan_snapshot(id, request, args, version)),
+            Course::Inside(call) => self.plan_inside(id, request, call),
+            Course::Migrate => {
+                if let Some(flavor) = self.servers.get(id).map(|s| s.flavor.clone()) {
+                    self.plan_resize(id, request, &flavor);
+                }
+            }
+            Course::LiveMigrate => self.plan_live_migration(id, request),
+            Course::Evacuate => self.plan_evacuation(id, request),
         }
         let password = self.core.hex();
         Ok(match row.key {
-            "rescue" => Reply::ok(json!({"adminPass": &password[..12]})),
+            "rescue" | "evacuate" => Reply::ok(json!({"adminPass": &password[..12]})),
             "rebuild" => self.servers.get(id).map_or_else(
                 || Reply::empty(202),
                 |server| {
@@ -233,7 +253,12 @@ impl World {
             name,
             status: "saving",
             project,
+            backup: args
+                .get("backup_type")
+                .and_then(Value::as_str)
+                .map(|kind| (id.to_owned(), kind.to_owned())),
         });
+        let rotation = args.get("rotation").and_then(Value::as_u64);
         let mut track = Track::new(self, id, request);
         track.hop();
         let failed = track.call("snapshot").is_some();
@@ -241,7 +266,7 @@ impl World {
         if failed {
             self.images.retain(|i| i.id != image);
         } else {
-            track.step(Effect::ImageDone(image.clone())).done();
+            track.step(Effect::ImageDone(image.clone(), rotation)).done();
         }
         if version.minor >= 45 {
             Reply::new(202, json!({"image_id": image}))
@@ -327,6 +352,29 @@ impl World {
         let mut track = Track::new(self, id, request);
         track.wait(after).step(Effect::Task(Some("powering-off")));
         track.hop().step(Effect::State(Stopped, None, SHUTDOWN)).done();
+    }
+}
+
+/// What the schemas of the actions refuse.
+fn check_arguments(key: &str, args: &Value) -> Result<(), Reply> {
+    let refused = |field: &str, what: &str| {
+        let text = format!("Invalid input for field/attribute {field}. Value: {args}. {what}");
+        Err(nova_error(400, text))
+    };
+    match key {
+        "createBackup" => {
+            for field in ["name", "backup_type", "rotation"] {
+                if args.get(field).is_none() {
+                    return refused(key, &format!("'{field}' is a required property"));
+                }
+            }
+            Ok(())
+        }
+        "createImage" if args.get("name").is_none() => refused(key, "'name' is a required property"),
+        "changePassword" if args.get("adminPass").and_then(Value::as_str).is_none() => {
+            refused(key, "'adminPass' is a required property")
+        }
+        _ => Ok(()),
     }
 }
 

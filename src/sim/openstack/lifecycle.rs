@@ -5,7 +5,8 @@ use super::timeline::{Effect, RUNNING, SHUTDOWN, Track};
 use super::world::World;
 
 use Effect::{
-    Adopt, FailUnplaced, Finish, Forget, Launched, Network, Place, PlaceResize, Restore, State, Task, Unplace,
+    Adopt, FailUnplaced, Finish, Forget, Launched, Moved, Network, Place, PlaceResize, Restore, State, Task,
+    Unplace,
 };
 
 impl World {
@@ -188,6 +189,50 @@ impl World {
             .step(Unplace)
             .step(State(Vm::ShelvedOffloaded, None, SHUTDOWN))
             .done();
+    }
+
+    /// Something inside of the guest.
+    pub(super) fn plan_inside(&mut self, id: &str, request: &str, call: &str) {
+        let mut track = Track::new(self, id, request);
+        track.hop();
+        let failed = track.call(call).is_some();
+        track.step(Task(None)).step(Finish { failed });
+    }
+
+    /// To another host while the guest runs.
+    pub(super) fn plan_live_migration(&mut self, id: &str, request: &str) {
+        let Some(server) = self.servers.get(id) else {
+            return;
+        };
+        let (vm, power, flavor) = (server.vm, server.power, server.flavor.clone());
+        let mut track = Track::new(self, id, request);
+        track.hop().step(PlaceResize(flavor)).hop();
+        if track.call("live_migration").is_some() {
+            track.step(Task(None)).step(Finish { failed: true });
+            return;
+        }
+        track.step(Moved).step(State(vm, None, power)).done();
+    }
+
+    /// Made anew on another host.
+    pub(super) fn plan_evacuation(&mut self, id: &str, request: &str) {
+        let Some(server) = self.servers.get(id) else {
+            return;
+        };
+        let stopped = server.vm == Vm::Stopped;
+        let flavor = server.flavor.clone();
+        let mut track = Track::new(self, id, request);
+        track.hop().step(PlaceResize(flavor)).hop();
+        track.step(Moved).step(Task(Some("rebuild_spawning")));
+        if let Some((_, message)) = track.call("spawn") {
+            return track.fail(500, message);
+        }
+        let (vm, power) = if stopped {
+            (Vm::Stopped, SHUTDOWN)
+        } else {
+            (Vm::Active, RUNNING)
+        };
+        track.step(State(vm, None, power)).done();
     }
 
     pub(super) fn plan_unshelve(&mut self, id: &str, request: &str) {

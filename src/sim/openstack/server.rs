@@ -45,11 +45,13 @@ const TASKS: &[(&str, &[Vm], &str)] = &[
     ("rebuild", &[Vm::Active, Vm::Stopped, Vm::Error], "REBUILD"),
     ("resize_reverting", &[Vm::Resized], "REVERT_RESIZE"),
     ("resize_", &[Vm::Active, Vm::Stopped], "RESIZE"),
+    ("migrating", &[Vm::Active, Vm::Paused], "MIGRATING"),
+    ("updating_password", &[Vm::Active], "PASSWORD"),
 ];
 
 /// Every status that a list can be filtered by.
 pub(super) fn is_status(word: &str) -> bool {
-    const MORE: &[&str] = &["MIGRATING", "PASSWORD", "SOFT_DELETED", "UNKNOWN"];
+    const MORE: &[&str] = &["SOFT_DELETED", "UNKNOWN"];
     let word = word.to_ascii_uppercase();
     WORDS.iter().any(|(_, _, s)| *s == word)
         || TASKS.iter().any(|(_, _, s)| *s == word)

@@ -37,6 +37,8 @@ pub(super) enum Effect {
     Launched,
     /// The server leaves its host.
     Unplace,
+    /// The host that was chosen is taken.
+    Moved,
     /// The flavor and host that were chosen for a resize are taken.
     Adopt(Flavor),
     /// The flavor and host from before a resize are taken back.
@@ -51,8 +53,8 @@ pub(super) enum Effect {
     Finish {
         failed: bool,
     },
-    /// An image is complete.
-    ImageDone(String),
+    /// An image is complete; of a backup, only so many of its type are kept.
+    ImageDone(String, Option<u64>),
     /// The guest is off and its host knows: DELETED.
     Terminate,
     /// It is no longer shown.
@@ -261,10 +263,24 @@ impl World {
                 });
             }
             Effect::Finish { failed } => finish(&mut server.actions, &entry.request, *failed, time),
-            Effect::ImageDone(id) => {
+            Effect::ImageDone(id, rotation) => {
+                let mut backup = None;
                 if let Some(image) = self.images.iter_mut().find(|i| i.id == *id) {
                     image.status = "active";
+                    backup.clone_from(&image.backup);
                 }
+                if let (Some(_), Some(keep)) = (&backup, rotation) {
+                    let all = self.images.iter().filter(|i| i.backup == backup).count();
+                    let mut surplus = all.saturating_sub(usize::try_from(*keep).unwrap_or(usize::MAX));
+                    self.images.retain(|i| {
+                        let drops = surplus > 0 && i.backup == backup;
+                        surplus -= usize::from(drops);
+                        !drops
+                    });
+                }
+            }
+            Effect::Moved => {
+                server.host = server.next_host.take();
             }
             Effect::Terminate => {
                 server.before_end = Some((server.vm, server.task, server.power));

@@ -19,6 +19,8 @@ pub(super) struct Image {
     pub(super) name: String,
     pub(super) status: &'static str,
     pub(super) project: Option<String>,
+    /// Of a backup: the server, and the type.
+    pub(super) backup: Option<(String, String)>,
 }
 
 /// A network of one project.
@@ -85,6 +87,7 @@ impl World {
                 name: name.into(),
                 status: "active",
                 project: None,
+                backup: None,
             });
         }
         for (name, project, prefix) in [("demo-net", "demo", "10.0"), ("alt-net", "alt", "10.1")] {

@@ -13,7 +13,7 @@ kubectl kustomize "$root/deploy/default" |
 # `kubectl wait` refuses an object that has no status yet.
 for _ in $(seq 10); do
   established=0
-  kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev \
+  kube wait --for=condition=Established crd/servers.evenkeel.dev crd/providerconfigs.evenkeel.dev crd/servergroups.evenkeel.dev crd/serveractions.evenkeel.dev \
     --timeout=30s >/dev/null 2>&1 && { established=1; break; }
   sleep 1
 done

@@ -28,7 +28,8 @@ async fn a_create_says_everything_in_one_request() {
         accepted,
         Accepted {
             id: Some("new-1".into()),
-            request_id: Some("req-7".into())
+            request_id: Some("req-7".into()),
+            ..Accepted::default()
         }
     );
     let seen = fake.last("POST /v2.1/servers");

@@ -15,7 +15,7 @@ async fn creation_fills_in_what_the_server_owns() {
     let made = api.create(&PostParams::default(), &server("a")).await.unwrap();
     assert_eq!(
         made.metadata.uid.as_deref(),
-        Some("00000000-0000-4000-8000-000000000004")
+        Some("00000000-0000-4000-8000-000000000005")
     );
     assert_eq!(made.metadata.generation, Some(1));
     assert_eq!(

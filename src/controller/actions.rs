@@ -1,0 +1,194 @@
+//! ServerActions: one turn of one, and who is told of whom. The deed itself is done by the turn of its Server.
+
+use std::sync::Arc;
+
+use kube::api::{DeleteParams, Preconditions};
+use kube::{Api, Resource};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::queue::Urgency;
+use super::reconcile::{End, Error, Next, REQUEST, ROUNDS};
+use super::store::{Change, What};
+use super::write::{self, Written, differs};
+use super::{Shell, tally};
+use crate::api::server_action::ActionRecord;
+use crate::api::{Server, ServerAction, keys};
+use crate::observer::ObjectKey;
+use crate::planner::deeds::object::{ActionStep, is_over, plan_action};
+
+/// The Server that a ServerAction names.
+fn server_of(key: &ObjectKey, action: &ServerAction) -> ObjectKey {
+    ObjectKey::new(key.namespace.clone(), action.spec.server_ref.name.clone())
+}
+
+/// The ServerActions that name a Server and have not said what became of them, in the order in which they were made.
+pub(super) fn of(shell: &Shell, server: &ObjectKey) -> Vec<Arc<ServerAction>> {
+    let mut all = unfinished(shell, server);
+    all.sort_by_cached_key(|(key, action)| {
+        let made = action.metadata.creation_timestamp.as_ref().map(|t| t.0);
+        (made, key.name.clone())
+    });
+    all.into_iter().map(|(_, action)| action).collect()
+}
+
+fn unfinished(shell: &Shell, server: &ObjectKey) -> Vec<(ObjectKey, Arc<ServerAction>)> {
+    let mut all = shell.actions.in_namespace(&server.namespace);
+    all.retain(|(_, action)| action.spec.server_ref.name == server.name && !is_over(action));
+    all
+}
+
+/// The ServerActions of a Server look at it.
+pub(super) fn wake_of(shell: &Shell, server: &ObjectKey) {
+    for (key, _) in unfinished(shell, server) {
+        shell.queue.wake(&key, Urgency::Background);
+    }
+}
+
+/// A Server's status was written: its ServerActions are told, if it says something of one.
+pub(super) fn tell(shell: &Shell, key: &ObjectKey, before: &Server, after: &Server) {
+    let records = |s: &Server| {
+        s.status
+            .as_ref()
+            .map_or_else(Vec::<ActionRecord>::new, |s| s.actions.clone())
+    };
+    if records(before) != records(after) {
+        wake_of(shell, key);
+    }
+}
+
+/// The watch has shown something new of a ServerAction.
+pub(super) fn changed(shell: &Arc<Shell>, change: Change) {
+    let key = change.key;
+    let server = shell.actions.get(&key).map(|action| server_of(&key, &action));
+    match change.what {
+        What::Wish | What::Other => {
+            shell.queue.wake(&key, Urgency::User);
+        }
+        What::Gone => {
+            shell.forget(&key, &change.uid, None);
+            // Its Server forgets it, and turns to the next one.
+            let records = |s: &Server| {
+                s.status
+                    .as_ref()
+                    .map_or(&[][..], |s| &s.actions)
+                    .iter()
+                    .any(|r| r.uid == change.uid)
+            };
+            let all = shell.servers.in_namespace(&key.namespace).into_iter();
+            for (server, _) in all.filter(|(_, server)| records(server)) {
+                shell.queue.wake(&server, Urgency::Background);
+            }
+        }
+        What::Unreadable(words) => {
+            tracing::warn!(object = %key, error = %words, "a ServerAction cannot be read and is left alone");
+            shell.events.unreadable::<ServerAction>(key, change.uid, &words);
+        }
+    }
+    if let Some(server) = server {
+        shell.queue.wake(&server, Urgency::User);
+    }
+}
+
+/// One turn of a ServerAction.
+///
+/// # Errors
+/// The Kubernetes API could not be used.
+pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End, Error> {
+    for _ in 0..ROUNDS {
+        let Some(action) = shell.actions.get(key) else {
+            return Ok(End {
+                outcome: "gone",
+                again: None,
+            });
+        };
+        if let Next::End(end) = round(shell, key, action).await? {
+            return Ok(end);
+        }
+    }
+    Err(Error::Contended)
+}
+
+async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -> Result<Next, Error> {
+    let uid = action.metadata.uid.clone().unwrap_or_default();
+    let server = server_of(key, &action);
+    let now = shell.ctx.clock.now();
+    let known = shell.servers.get(&server);
+    let plan = plan_action(&action, known.as_deref(), now);
+    let mut current = action;
+    if differs(current.status.as_ref(), &plan.status) {
+        let wanted = ServerAction {
+            status: Some(plan.status),
+            ..(*current).clone()
+        };
+        match write::status(shell, key, &wanted).await? {
+            Written::Yes(written) => {
+                tally::written(&shell.ctx.metrics, &*current, &*written, now);
+                shell.actions.put((*written).clone());
+                current = Arc::new(*written);
+                // The next one has its turn.
+                shell.queue.wake(&server, Urgency::Background);
+                wake_of(shell, &server);
+            }
+            Written::Conflict => return write::refresh(shell, &shell.actions, key, &uid).await,
+            Written::Gone => return Ok(gone(shell, key, &uid)),
+        }
+    }
+    let again = plan.again_at.map(|t| shell.ctx.clock.instant(t));
+    let end = |outcome| Ok(Next::End(End { outcome, again }));
+    let finalizers = current.metadata.finalizers.iter().flatten().cloned();
+    let mut rest: Vec<String> = finalizers.filter(|f| f != keys::ACTION_FINALIZER).collect();
+    let patch = match plan.step {
+        ActionStep::Wait => return end("rest"),
+        ActionStep::Delete => {
+            let api: Api<ServerAction> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+            let only = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            let answer = timeout(REQUEST, api.delete(&key.name, &only))
+                .await
+                .map_err(|_| Error::Timeout)?;
+            return match answer {
+                Err(kube::Error::Api(s)) if s.is_not_found() || s.is_conflict() => end("step"),
+                other => other.map_err(Error::from).and_then(|_| end("step")),
+            };
+        }
+        ActionStep::Take(name, server_uid) => {
+            rest.push(keys::ACTION_FINALIZER.to_owned());
+            let mut owners = current.metadata.owner_references.clone().unwrap_or_default();
+            owners.retain(|o| o.uid != server_uid);
+            let mut owners: Vec<_> = owners.iter().map(|o| json!(o)).collect();
+            owners.push(json!({
+                "apiVersion": Server::api_version(&()), "kind": Server::kind(&()), "name": name, "uid": server_uid,
+            }));
+            json!({"finalizers": rest, "ownerReferences": owners})
+        }
+        ActionStep::Release => json!({"finalizers": rest}),
+    };
+    let last = rest.is_empty() && current.metadata.deletion_timestamp.is_some();
+    match write::metadata(shell, key, &*current, patch).await? {
+        Written::Yes(written) => {
+            shell.actions.put(*written);
+            if last {
+                return Ok(gone(shell, key, &uid));
+            }
+            shell.queue.wake(&server, Urgency::User);
+            Ok(Next::Round)
+        }
+        Written::Conflict => write::refresh(shell, &shell.actions, key, &uid).await,
+        Written::Gone => Ok(gone(shell, key, &uid)),
+    }
+}
+
+fn gone(shell: &Shell, key: &ObjectKey, uid: &str) -> Next {
+    shell.actions.gone(key, uid);
+    shell.forget(key, uid, None);
+    Next::End(End {
+        outcome: "gone",
+        again: None,
+    })
+}

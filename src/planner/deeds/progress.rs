@@ -1,0 +1,287 @@
+//! A deed that was begun: is it done, still under way, refused, or lost?
+
+use jiff::Timestamp;
+
+use super::resize::forget_migration;
+use super::{record_of, saying};
+use crate::api::Reason;
+use crate::api::conditions::{bounded, clean, to_seconds};
+use crate::api::server_action::{ActionRecord, DeedOutcome};
+use crate::api::server_status::{ImageStatus, Operation, OperationKind};
+use crate::planner::draft::{Draft, Verdict, later};
+use crate::planner::memory::Outcome;
+use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace};
+use crate::planner::operation::{Progress, VISIBLE_WITHIN, close, lost_after};
+use crate::planner::{AccountFacts, Step, resize, restart};
+
+/// Refusals that end a deed, and their reason. What is not here is tried again until its deadline.
+const FINAL: &[(ErrorClass, Reason)] = &[
+    (ErrorClass::Forbidden, Reason::Forbidden),
+    (ErrorClass::Quota, Reason::QuotaExceeded),
+    (ErrorClass::Capacity, Reason::NoCapacity),
+    (ErrorClass::InvalidSpec, Reason::DeedRefused),
+    (ErrorClass::NeedsStop, Reason::DeedRefused),
+    (ErrorClass::NotFound, Reason::DeedRefused),
+    (ErrorClass::Unsupported, Reason::Unsupported),
+];
+
+/// Seconds between two questions about the end of a request.
+const ASK_AGAIN: i64 = 2;
+
+/// Judges the open operation of a deed.
+pub(in crate::planner) fn progress(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+    outcome: Option<Outcome>,
+    asked: Timestamp,
+) -> Progress {
+    let lost = asked > later(op.started_at, lost_after(facts, op));
+    match outcome {
+        Some(Outcome::InFlight) => goes_on(d, op),
+        Some(Outcome::Refused(at, error)) => refused(d, facts, op, seen, at, asked, &error),
+        Some(Outcome::Accepted(at, accepted)) => {
+            if op.request_id.is_none()
+                && let Some(open) = &mut d.status.operation
+            {
+                // Written down, so that another process can find out what became of it.
+                open.request_id.clone_from(&accepted.request_id);
+                if let Some(record) = record(d, op) {
+                    record.result = accepted.result;
+                    record.request_id = accepted.request_id;
+                }
+            }
+            judge(d, facts, op, seen, at, asked)
+        }
+        // Another process sent it, and its answer is known.
+        None if op.request_id.is_some() => judge(d, facts, op, seen, op.started_at, asked),
+        None if seen.busy || seen.state.is_transitional() || !lost => waits(d, op),
+        None => unknown(d, facts, op, seen),
+    }
+}
+
+fn refused(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+    at: Timestamp,
+    asked: Timestamp,
+    error: &CloudError,
+) -> Progress {
+    if error.maybe_applied || error.class == ErrorClass::Ambiguous {
+        let settled = !seen.busy && !seen.state.is_transitional();
+        if settled && asked > later(at, VISIBLE_WITHIN) {
+            return unknown(d, facts, op, seen);
+        }
+        return waits(d, op);
+    }
+    undo(d, op);
+    let secret = error.code.as_deref() == Some(Reason::SecretRefused.as_str());
+    let last = FINAL.iter().find(|row| row.0 == error.class && !secret);
+    if let Some((_, reason)) = last {
+        return end(d, op, DeedOutcome::Failed, *reason, &error.message);
+    }
+    // It was certainly not done, and is tried again.
+    d.delay(error.class, error.retry_after);
+    d.backing_off();
+    let reason = match error.class {
+        ErrorClass::Locked => Reason::Locked,
+        ErrorClass::RateLimited => Reason::RateLimited,
+        ErrorClass::Busy => Reason::WaitingForServer,
+        _ if secret => Reason::SecretRefused,
+        _ => Reason::Recovering,
+    };
+    if let Some(record) = record(d, op) {
+        record.outcome = DeedOutcome::Waiting;
+        record.started_at = None;
+        reason.as_str().clone_into(&mut record.reason);
+        record.message = bounded(&clean(&error.message), super::LENGTH);
+    }
+    close(d)
+}
+
+/// The cloud accepted it: whether it is over, and how it ended.
+fn judge(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    seen: &ObservedServer,
+    at: Timestamp,
+    asked: Timestamp,
+) -> Progress {
+    if asked <= at {
+        return goes_on(d, op);
+    }
+    let late = asked > later(at, VISIBLE_WITHIN);
+    let confirms = op.kind == OperationKind::ConfirmResize;
+    let unseen = confirms && seen.state == ServerState::AwaitingResizeConfirmation;
+    if seen.busy || seen.state.is_transitional() || !late {
+        return waits(d, op);
+    }
+    if let Some(words) = seen.failure_of(op.kind).map(str::to_owned) {
+        return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
+    }
+    let request = d.status.operation.as_ref().and_then(|o| o.request_id.clone());
+    if let Some(request_id) = request.filter(|_| facts.capabilities.request_log) {
+        match told(d, op, request_id, seen) {
+            Some(Ended::Done) => {}
+            Some(Ended::Failed(words)) => {
+                let words = match &seen.fault {
+                    Some(fault) if seen.state == ServerState::Error => fault.message.clone(),
+                    _ => words,
+                };
+                return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
+            }
+            Some(Ended::Untold) if unseen => return waits(d, op),
+            Some(Ended::Untold) => {}
+            Some(Ended::UnderWay) | None => return waits(d, op),
+        }
+    } else if unseen {
+        return waits(d, op);
+    }
+    if seen.state == ServerState::Error && op.kind != OperationKind::ResetState {
+        let words = seen.fault.as_ref().map_or_else(
+            || "the server is in an error state".to_owned(),
+            |f| f.message.clone(),
+        );
+        return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
+    }
+    if op.kind == OperationKind::Restart {
+        match restart::quiet(d, facts, op, seen) {
+            restart::Quiet::Until(until) if d.now() < until => {
+                d.again(until);
+                return waits(d, op);
+            }
+            restart::Quiet::Ignored => return unknown(d, facts, op, seen),
+            _ => {}
+        }
+    }
+    succeed(d, op, seen)
+}
+
+/// What the cloud's log says of the request, once it was asked after the server had come to rest.
+fn told(d: &mut Draft<'_>, op: &Operation, request_id: String, seen: &ObservedServer) -> Option<Ended> {
+    let answer = d.memory.look.as_ref().filter(|l| l.id == seen.id);
+    let answer = answer.and_then(|l| {
+        l.ended
+            .clone()
+            .map(|(request, ended)| (request, ended, l.asked_at))
+    });
+    let fresh = answer.filter(|(request, ..)| *request == request_id);
+    match fresh {
+        Some((_, Ended::UnderWay, at)) if d.now() < later(at, ASK_AGAIN) => {
+            d.again(later(at, ASK_AGAIN));
+            return Some(Ended::UnderWay);
+        }
+        Some((_, Ended::UnderWay, _)) | None => {}
+        Some((_, ended, _)) => return Some(ended),
+    }
+    let result = record_of(&d.status, op.action_uid.as_deref().unwrap_or_default());
+    let result = result.and_then(|r| r.result.clone());
+    d.step = Step::Look {
+        id: seen.id.clone(),
+        trace: Some(Trace {
+            kind: op.kind,
+            request_id,
+            result,
+        }),
+    };
+    None
+}
+
+fn succeed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
+    match op.kind {
+        OperationKind::ConfirmResize | OperationKind::RevertResize => resize::advance(d, op, seen),
+        OperationKind::ColdMigrate if seen.state != ServerState::AwaitingResizeConfirmation => {
+            forget_migration(d);
+        }
+        OperationKind::Rebuild => {
+            let known = d.status.image.take().unwrap_or_default();
+            d.status.image = Some(ImageStatus {
+                requested: op.argument.clone().or(known.requested),
+                id: seen.image_id.clone().or(known.id),
+                refused: None,
+            });
+        }
+        _ => {}
+    }
+    d.memory.backoff = None;
+    let done = Reason::Succeeded;
+    end(d, op, DeedOutcome::Succeeded, done, done.meaning())
+}
+
+/// Nobody can know whether it was done, unless the server shows it.
+fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+    let waits_for_a_word = seen.state == ServerState::AwaitingResizeConfirmation;
+    let shown = match op.kind {
+        OperationKind::ConfirmResize | OperationKind::RevertResize => !waits_for_a_word,
+        OperationKind::ColdMigrate => waits_for_a_word && facts.capabilities.resize_confirm,
+        _ => false,
+    };
+    if shown {
+        return succeed(d, op, seen);
+    }
+    undo(d, op);
+    let reason = Reason::OutcomeUnknown;
+    end(d, op, DeedOutcome::Unknown, reason, reason.meaning())
+}
+
+/// What was written down for the case that it is done.
+fn undo(d: &mut Draft<'_>, op: &Operation) {
+    if op.kind == OperationKind::ColdMigrate {
+        forget_migration(d);
+    }
+}
+
+fn end(d: &mut Draft<'_>, op: &Operation, outcome: DeedOutcome, reason: Reason, message: &str) -> Progress {
+    if outcome == DeedOutcome::Failed && reason == Reason::DeedFailed {
+        undo(d, op);
+    }
+    let now = to_seconds(d.now());
+    let mut told = None;
+    if let Some(record) = record(d, op) {
+        record.outcome = outcome;
+        reason.as_str().clone_into(&mut record.reason);
+        record.message = bounded(&clean(message), super::LENGTH);
+        record.finished_at = Some(now);
+        told = Some((record.name.clone(), record.deed));
+    }
+    if let Some((name, deed)) = told {
+        let warning = outcome != DeedOutcome::Succeeded;
+        d.event(
+            warning,
+            reason,
+            "Act",
+            format!("ServerAction {name}: {deed}: {message}"),
+        );
+    }
+    close(d)
+}
+
+fn record<'s>(d: &'s mut Draft<'_>, op: &Operation) -> Option<&'s mut ActionRecord> {
+    let uid = op.action_uid.as_deref()?;
+    d.status.actions.iter_mut().find(|r| r.uid == uid)
+}
+
+/// It goes on; past its time that is said, and looked at again.
+fn waits(d: &mut Draft<'_>, op: &Operation) -> Progress {
+    let overdue = d.now() >= op.deadline;
+    if !overdue {
+        d.again(op.deadline);
+        return goes_on(d, op);
+    }
+    d.again(d.after(30));
+    let text = format!(
+        "{} was due by {} and the cloud has not ended it; it is looked at again and again",
+        op.kind, op.deadline
+    );
+    Progress::Open(Verdict::Stalled(Reason::OperationTimeout, text))
+}
+
+fn goes_on(d: &Draft<'_>, op: &Operation) -> Progress {
+    let known = record_of(&d.status, op.action_uid.as_deref().unwrap_or_default());
+    let said = known.map(|r| saying(&r.name, r.deed));
+    Progress::Open(said.unwrap_or(Verdict::Keep))
+}
