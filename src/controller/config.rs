@@ -239,22 +239,20 @@ impl Tender {
         };
         let name = (cloud.secret)(&config.spec).unwrap_or_default();
         let Some(secret) = self.secret(name).await? else {
-            self.missing(name, "");
             return Ok(());
         };
         let ca = match &config.spec.ca_secret_ref {
             None => None,
-            Some(reference) => match self
-                .secret(&reference.name)
-                .await?
-                .and_then(|mut d| d.remove(CA_KEY))
-            {
-                Some(pem) => Some(pem),
-                None => {
-                    self.missing(&reference.name, " or lacks the key ca.crt");
+            Some(reference) => {
+                let Some(mut data) = self.secret(&reference.name).await? else {
                     return Ok(());
-                }
-            },
+                };
+                let Some(pem) = data.remove(CA_KEY) else {
+                    self.missing(&reference.name, "lacks the key ca.crt");
+                    return Ok(());
+                };
+                Some(pem)
+            }
         };
         let fingerprint = fingerprint(config, &secret, ca.as_deref());
         if self.made.as_ref().is_some_and(|(known, _)| *known == fingerprint) {
@@ -300,25 +298,35 @@ impl Tender {
         Ok(())
     }
 
-    async fn secret(&self, name: &str) -> Result<Option<Data>, Error> {
+    /// Reads a Secret. One that does not exist, or may not be read, is said so, and none is returned.
+    async fn secret(&mut self, name: &str) -> Result<Option<Data>, Error> {
         let api: Api<Secret> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
-        let secret = timeout(REQUEST, api.get_opt(name))
-            .await
-            .map_err(|_| Error::Timeout)??;
-        Ok(secret.map(|s| {
-            s.data
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(k, v)| (k, v.0))
-                .collect()
-        }))
+        match timeout(REQUEST, api.get_opt(name)).await {
+            Ok(Ok(Some(secret))) => {
+                let data = secret.data.unwrap_or_default().into_iter();
+                Ok(Some(data.map(|(k, v)| (k, v.0)).collect()))
+            }
+            Ok(Ok(None)) => {
+                self.missing(name, "does not exist");
+                Ok(None)
+            }
+            Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
+                self.missing(
+                    name,
+                    &format!("may not be read by the controller: {}", status.message),
+                );
+                Ok(None)
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Error::Timeout),
+        }
     }
 
     /// A Secret is missing: whoever took it away wants it to be used no more. Deletions go on with what was good.
-    fn missing(&mut self, name: &str, more: &str) {
-        let words = format!("the Secret {name} does not exist{more}");
+    fn missing(&mut self, name: &str, why: &str) {
+        let words = format!("the Secret {name} {why}");
         if self.account.is_some() {
-            tracing::warn!(config = %self.key, secret = name, "a Secret is missing; nothing but deletions goes on");
+            tracing::warn!(config = %self.key, "{words}; nothing but deletions goes on");
             self.retire(Reason::CredentialsMissing, &words);
             return;
         }

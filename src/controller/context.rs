@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kube::Client;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::ownership::Ownership;
 use crate::observer::ObjectKey;
@@ -47,6 +48,7 @@ pub struct Context {
 #[derive(Default)]
 pub struct Readiness {
     missing: Mutex<Option<Ask>>,
+    synced: CancellationToken,
     explain: Mutex<Option<Explain>>,
 }
 
@@ -69,6 +71,15 @@ impl Readiness {
             || vec!["the controller has not started yet".to_owned()],
             |ask| ask(),
         )
+    }
+
+    pub(crate) fn set_synced(&self) {
+        self.synced.cancel();
+    }
+
+    /// Waits until every object was listed once: before that nobody may stand for leader.
+    pub async fn synced(&self) {
+        self.synced.cancelled().await;
     }
 
     /// Why the planner does what it does for one object, as JSON without secrets; none if there is no such object.

@@ -100,6 +100,7 @@ pub async fn run(ctx: Context, shutdown: CancellationToken) {
         () = shutdown.cancelled() => return,
     }
     tracing::info!("every object was listed");
+    shell.ctx.readiness.set_synced();
     loop {
         tokio::select! {
             () = until(&mut acting, true) => {}
@@ -281,6 +282,7 @@ impl Shell {
     /// Begins to act: with nothing remembered but what the objects say.
     fn start(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
         self.stop();
+        self.ctx.metrics.leader.set(1);
         for (key, server) in self.servers.all() {
             self.seed_limits(&key, &server);
             self.queue.wake(&key, Urgency::Background);
@@ -314,6 +316,7 @@ impl Shell {
     }
 
     fn stop(&self) {
+        self.ctx.metrics.leader.set(0);
         self.accounts.clear();
         self.queue.clear();
         self.objects.clear();

@@ -193,6 +193,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\nevenkeel_leader 1\n"), "{text}");
+        for kind in ["Server", "ServerGroup"] {
+            let first = format!("evenkeel_reconcile_total{{kind=\"{kind}\",result=\"panic\"}} 0");
+            assert!(
+                text.contains(&first),
+                "a first panic has to be an increase: {text}"
+            );
+        }
         assert_eq!(ask(&admin, "/healthz").await.0, StatusCode::OK);
         tokio::time::advance(PULSE_LOST + Duration::from_secs(1)).await;
         assert_eq!(ask(&admin, "/healthz").await.0, StatusCode::SERVICE_UNAVAILABLE);

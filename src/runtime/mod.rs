@@ -102,8 +102,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let record = Arc::new(KubeRecord::new(clients.requests.clone(), &namespace, LEASE));
     let stop = CancellationToken::new();
     let election = lease::elect(record, process.clone(), clock, Arc::clone(&claim), stop.clone());
+    let election = stand(Arc::clone(&readiness), stop.clone(), election);
     let mut election = AbortOnDropHandle::new(tokio::spawn(election));
-    let _gauge = AbortOnDropHandle::new(tokio::spawn(show_lease(Arc::clone(&claim), metrics.clone())));
 
     let context = Context {
         watch_client: clients.watches,
@@ -151,13 +151,10 @@ async fn installation_name(
     shutdown.run_until_cancelled(known).await
 }
 
-async fn show_lease(claim: Arc<Claim>, metrics: Metrics) {
-    let mut held = claim.held();
-    loop {
-        metrics.leader.set(i64::from(*held.borrow_and_update()));
-        if held.changed().await.is_err() {
-            return;
-        }
+/// Stands for leader as soon as every object was listed: one that cannot list would keep the lease from others.
+async fn stand(readiness: Arc<Readiness>, stop: CancellationToken, election: impl Future<Output = ()>) {
+    if stop.run_until_cancelled(readiness.synced()).await.is_some() {
+        election.await;
     }
 }
 
@@ -191,6 +188,27 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_stands_for_leader_before_everything_was_listed() {
+        let (readiness, stop) = (Arc::new(Readiness::default()), CancellationToken::new());
+        let stood = Arc::new(AtomicBool::new(false));
+        let election = || {
+            let stood = Arc::clone(&stood);
+            async move { stood.store(true, Ordering::SeqCst) }
+        };
+        let waiting = stand(Arc::clone(&readiness), stop.clone(), election());
+        assert!(timeout(Duration::from_secs(3600), waiting).await.is_err());
+        // One that is told to go before that ends without the lease.
+        let gone = CancellationToken::new();
+        gone.cancel();
+        stand(Arc::clone(&readiness), gone, election()).await;
+        assert!(!stood.load(Ordering::SeqCst));
+        readiness.set_synced();
+        stand(readiness, stop, election()).await;
+        assert!(stood.load(Ordering::SeqCst));
+    }
 
     #[tokio::test]
     async fn what_the_planner_thinks_is_not_shown_beyond_this_machine() {
