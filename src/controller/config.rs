@@ -53,6 +53,8 @@ struct Tender {
     state: ConfigState,
     read_at: Option<Instant>,
     read_generation: Option<i64>,
+    /// When to read again what could not be read.
+    read_again: Option<Instant>,
     /// The outage for which the Secrets were read again.
     reread_for: Option<Timestamp>,
     retry_at: Option<Instant>,
@@ -73,6 +75,7 @@ pub(crate) async fn tend(shell: Arc<Shell>, key: ObjectKey, poke: Arc<Notify>) {
         state: ConfigState::Unusable(outage(since, Reason::Connecting, "the account is being reached")),
         read_at: None,
         read_generation: None,
+        read_again: None,
         reread_for: None,
         retry_at: None,
         failures: 0,
@@ -130,7 +133,7 @@ impl Tender {
         let before = self.state.clone();
         if let Err(error) = self.advance(&config).await {
             tracing::warn!(config = %self.key, %error, "a ProviderConfig could not be tended and is tried again");
-            self.retry_at = Some(Instant::now() + self.backoff());
+            self.read_again = Some(Instant::now() + self.backoff());
         }
         self.tell(&before);
         if let Err(error) = self.publish(&config).await {
@@ -139,7 +142,7 @@ impl Tender {
         }
         let read = self.read_at.map_or_else(Instant::now, |at| at + REREAD);
         Some(
-            [self.retry_at, self.counts_due]
+            [self.retry_at, self.read_again, self.counts_due]
                 .into_iter()
                 .flatten()
                 .fold(read, Instant::min),
@@ -196,7 +199,7 @@ impl Tender {
     async fn advance(&mut self, config: &ProviderConfig) -> Result<(), Error> {
         let now = Instant::now();
         if self.should_read(config, now) {
-            self.read_at = Some(now);
+            (self.read_at, self.read_again) = (Some(now), None);
             self.read_generation = config.metadata.generation;
             self.read(config).await?;
         }
@@ -209,7 +212,9 @@ impl Tender {
 
     fn should_read(&mut self, config: &ProviderConfig, now: Instant) -> bool {
         let suspected = self.shell.accounts.take_suspicion(&self.key) | self.refused_list();
-        let Some(last) = self.read_at else { return true };
+        let Some(last) = self.read_at.filter(|_| self.read_again.is_none_or(|at| now < at)) else {
+            return true;
+        };
         if self.read_generation != config.metadata.generation || last + REREAD <= now {
             return true;
         }

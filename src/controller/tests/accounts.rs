@@ -99,6 +99,17 @@ async fn a_secret_that_may_not_be_read_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_read_for_a_moment_is_read_again_soon_and_not_without_a_pause() {
+    let world = World::with_config();
+    let broken = Rule::new(Fault::Status(500)).verb(Verb::Get).on("secrets");
+    world.kube.fault(broken.times(3));
+    let began = Instant::now();
+    let _running = world.start("p1");
+    world.ready(CONFIG).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_cannot_list_is_no_leader() {
     let world = World::with_config();
     let forbidden = Rule::new(Fault::Status(403)).verb(Verb::List).on("servergroups");
