@@ -104,16 +104,18 @@ fn the_definitions_are_not_deleted_by_accident() {
         || cluster.kubectl(&dry),
     );
     // The way of removing everything that stands in this folder does not remove them either.
-    let folder = root("deploy/crds");
-    let all = ["delete", "--dry-run=server", "-k", folder.to_str().unwrap()];
-    let out = cluster.kubectl(&all);
-    assert_eq!(
-        out.err.matches("evenkeel-crd-protection").count(),
-        6,
-        "{}{}",
-        out.out,
-        out.err
-    );
+    for (folder, objects) in [("deploy/crds", 3), ("deploy/foundation", 4)] {
+        let folder = root(folder);
+        let all = ["delete", "--dry-run=server", "-k", folder.to_str().unwrap()];
+        let out = cluster.kubectl(&all);
+        assert_eq!(
+            out.err.matches("evenkeel-crd-protection").count(),
+            2 * objects,
+            "{}{}",
+            out.out,
+            out.err
+        );
+    }
     // Nor does the way of removing the whole installation take its id along.
     let namespace = ["delete", "namespace", "evenkeel-system", "--dry-run=server"];
     let out = cluster.kubectl(&namespace);
