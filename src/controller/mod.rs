@@ -51,6 +51,7 @@ use objects::Objects;
 use queue::{Queue, Urgency};
 pub(crate) use reconcile::Error;
 use store::{Change, Store, What};
+use watching::scopes;
 
 /// So many objects have their turn at once. No turn waits for a cloud.
 const WORKERS: usize = 16;
@@ -169,6 +170,9 @@ impl Shell {
             let all = a.not_ready().into_iter().chain(b.not_ready());
             all.chain(c.not_ready()).collect()
         });
+        let (a, b, c) = (Arc::clone(&servers), Arc::clone(&configs), Arc::clone(&groups));
+        ctx.readiness
+            .troubled_by(move || [a.troubled(), b.troubled(), c.troubled()].concat());
         let shell = Arc::new(Self {
             servers,
             configs,
@@ -440,14 +444,4 @@ impl Wake for Waker {
             self.queue.wake_at(key, Instant::now() + delay);
         }
     }
-}
-
-fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
-    if namespaces.is_empty() {
-        return vec![None];
-    }
-    let mut scopes: Vec<_> = namespaces.iter().cloned().map(Some).collect();
-    scopes.sort();
-    scopes.dedup();
-    scopes
 }

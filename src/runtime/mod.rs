@@ -51,8 +51,8 @@ pub struct Options {
     pub allow_insecure_endpoints: bool,
     /// Where the admin endpoint listens.
     pub admin_address: SocketAddr,
-    /// Whether the admin endpoint shows what the planner thinks of an object. Only on a loopback address.
-    pub debug_endpoint: bool,
+    /// Where it is shown what the planner thinks of an object; only on a loopback address.
+    pub debug_address: Option<SocketAddr>,
 }
 
 /// Why the process cannot run.
@@ -61,11 +61,11 @@ pub enum RunError {
     /// There is no way to a cluster.
     #[error(transparent)]
     Client(#[from] clients::ClientError),
-    /// The admin endpoint cannot listen.
-    #[error("the admin endpoint cannot listen on {0}: {1}")]
-    Admin(SocketAddr, std::io::Error),
+    /// The admin or the debug endpoint cannot listen.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
     /// What the planner thinks is shown to nobody but who is on this machine.
-    #[error("--debug-endpoint needs a loopback --admin-address, as 127.0.0.1:8080, and not {0}")]
+    #[error("--debug-address has to be a loopback address, as 127.0.0.1:6060, and not {0}")]
     DebugNotLoopback(SocketAddr),
     /// Signals cannot be listened to.
     #[error("signals: {0}")]
@@ -77,8 +77,8 @@ pub enum RunError {
 /// # Errors
 /// It cannot even begin; everything later is tried again and again.
 pub async fn run(options: Options) -> Result<(), RunError> {
-    if options.debug_endpoint && !options.admin_address.ip().is_loopback() {
-        return Err(RunError::DebugNotLoopback(options.admin_address));
+    if let Some(address) = options.debug_address.filter(|a| !a.ip().is_loopback()) {
+        return Err(RunError::DebugNotLoopback(address));
     }
     let shutdown = shutdown::on_signals().map_err(RunError::Signals)?;
     let clients = clients::clients().await?;
@@ -88,9 +88,16 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (metrics, readiness) = (Metrics::default(), Arc::new(Readiness::default()));
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    let admin = admin::Admin::new(registry, Arc::clone(&readiness), options.debug_endpoint);
+    let admin = admin::Admin::new(registry, Arc::clone(&readiness));
     let serving = admin.serve(options.admin_address).await;
-    let (address, _serving) = serving.map_err(|e| RunError::Admin(options.admin_address, e))?;
+    let (address, _serving) = serving.map_err(|e| RunError::Listen(options.admin_address, e))?;
+    let mut _debugging = None;
+    if let Some(address) = options.debug_address {
+        let serving = admin::listen(address, admin.debug_router()).await;
+        let (address, server) = serving.map_err(|e| RunError::Listen(address, e))?;
+        tracing::info!(%address, "the debug endpoint is served");
+        _debugging = Some(server);
+    }
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, process, %address, lease_namespace = namespace, "evenkeel begins");
 
@@ -218,8 +225,8 @@ mod tests {
                 lease_namespace: None,
                 installation_id: None,
                 allow_insecure_endpoints: false,
-                admin_address: address.parse().unwrap(),
-                debug_endpoint: true,
+                admin_address: "127.0.0.1:0".parse().unwrap(),
+                debug_address: Some(address.parse().unwrap()),
             };
             let error = run(options).await.unwrap_err();
             assert!(

@@ -132,6 +132,35 @@ async fn a_process_that_cannot_list_is_no_leader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_fails_after_everything_was_listed_is_named() {
+    let world = World::with_config();
+    let context = world.context("p1");
+    let readiness = Arc::clone(&context.readiness);
+    let running = tokio::spawn(run(context, CancellationToken::new()));
+    let _running = AbortOnDropHandle::new(running);
+    world.ready(CONFIG).await;
+    assert_eq!(readiness.troubled(), Vec::<String>::new());
+    let forbidden = Rule::new(Fault::Status(403)).verb(Verb::Watch).on("servers");
+    world.kube.fault(forbidden.always());
+    // The API server ends a watch after some minutes.
+    tokio::time::sleep(10 * MINUTE).await;
+    let troubled = readiness.troubled();
+    assert!(
+        matches!(&troubled[..], [one] if one.starts_with("servers in all namespaces: ")),
+        "{troubled:?}"
+    );
+    assert_eq!(
+        readiness.missing(),
+        Vec::<String>::new(),
+        "it is ready all the same"
+    );
+    world.kube.clear_faults();
+    world.server("web");
+    world.ready(WEB).await;
+    assert_eq!(readiness.troubled(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_credentials_are_named_and_told_in_events_and_so_is_their_return() {
     let world = World::with_config();
     let _running = world.start("p1");
