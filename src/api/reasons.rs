@@ -138,13 +138,14 @@ reasons! {
     QuotaExceeded: "The account's quota is used up." => "Free or raise quota; it is tried again by itself.",
     NoCapacity: "The cloud has no room." => "Wait, or choose another size or zone; it is tried again by itself.",
     Forbidden: "The credential may not do this." => "Give its user the role that the message names.",
-    SecretRefused: "A Secret that the spec names is missing, lacks its key, or lacks the label evenkeel.dev/allow." =>
-        "Correct the Secret; it is read again by itself.",
+    SecretRefused: "A Secret that the spec names is missing, lacks its key or the label evenkeel.dev/allow, or cannot be written." =>
+        "Correct the Secret, or what the message names; it is tried again by itself.",
     // The account.
     ProviderConfigNotFound: "The ProviderConfig does not exist." => "Create it.",
-    CredentialsMissing: "The Secret with the credentials is missing or lacks its key." => "Create or correct the Secret.",
+    CredentialsMissing: "The Secret with the credentials is missing, lacks its key, or may not be read." =>
+        "Create or correct the Secret, or let the controller read it.",
     CredentialsInvalid: "The cloud refuses the credentials." => "Correct the Secret; it is read again within 30 s.",
-    EndpointRefused: "An endpoint is not https, or is an address of the host itself." =>
+    EndpointRefused: "An endpoint is not https, or is an address of the host itself or of the cluster." =>
         "Use a https endpoint outside of the cluster's own host.",
     AccountChanged: "The credentials are those of another account than before." =>
         "Put the old account's credentials back, or make a new ProviderConfig.",

@@ -30,10 +30,10 @@ pub struct RunArgs {
         value_name = "ADDRESS:PORT"
     )]
     admin_address: SocketAddr,
-    /// Shows at /debug/state?kind=Server&namespace=..&name=.. why the planner does what it does for one object.
-    /// Only with a loopback --admin-address.
-    #[arg(long, env = "EVENKEEL_DEBUG_ENDPOINT")]
-    debug_endpoint: bool,
+    /// Where /debug/state?kind=Server&namespace=..&name=.. shows why the planner does what it does for one object;
+    /// a loopback address, as 127.0.0.1:6060. Nowhere if absent.
+    #[arg(long, env = "EVENKEEL_DEBUG_ADDRESS", value_name = "ADDRESS:PORT")]
+    debug_address: Option<SocketAddr>,
     /// The form of log lines.
     #[arg(long, env = "EVENKEEL_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -53,7 +53,7 @@ impl RunArgs {
             installation_id: self.installation_id,
             allow_insecure_endpoints: self.allow_insecure_endpoints,
             admin_address: self.admin_address,
-            debug_endpoint: self.debug_endpoint,
+            debug_address: self.debug_address,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(CliError::Runtime)?;
@@ -86,12 +86,14 @@ mod tests {
             "--namespace=b",
             "--installation-id=prod-1",
             "--admin-address=127.0.0.1:0",
+            "--debug-address=127.0.0.1:6060",
         ];
         assert!(Cli::try_parse_from(["evenkeel", "run"].into_iter().chain(good)).is_ok());
         for bad in [
             "--installation-id=a b",
             "--installation-id=",
             "--admin-address=here",
+            "--debug-address=6060",
             "--log-format=xml",
         ] {
             assert!(Cli::try_parse_from(["evenkeel", "run", bad]).is_err(), "{bad}");

@@ -9,7 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::queue::Urgency;
 use super::store::{Change, Store, What};
-use super::{Shell, actions, groups, scopes, watching};
+use super::watching::{self, scopes};
+use super::{Shell, actions, groups};
 use crate::api::Server;
 
 impl Shell {

@@ -53,6 +53,8 @@ struct Tender {
     state: ConfigState,
     read_at: Option<Instant>,
     read_generation: Option<i64>,
+    /// When to read again what could not be read.
+    read_again: Option<Instant>,
     /// The outage for which the Secrets were read again.
     reread_for: Option<Timestamp>,
     retry_at: Option<Instant>,
@@ -73,6 +75,7 @@ pub(crate) async fn tend(shell: Arc<Shell>, key: ObjectKey, poke: Arc<Notify>) {
         state: ConfigState::Unusable(outage(since, Reason::Connecting, "the account is being reached")),
         read_at: None,
         read_generation: None,
+        read_again: None,
         reread_for: None,
         retry_at: None,
         failures: 0,
@@ -130,7 +133,7 @@ impl Tender {
         let before = self.state.clone();
         if let Err(error) = self.advance(&config).await {
             tracing::warn!(config = %self.key, %error, "a ProviderConfig could not be tended and is tried again");
-            self.retry_at = Some(Instant::now() + self.backoff());
+            self.read_again = Some(Instant::now() + self.backoff());
         }
         self.tell(&before);
         if let Err(error) = self.publish(&config).await {
@@ -139,7 +142,7 @@ impl Tender {
         }
         let read = self.read_at.map_or_else(Instant::now, |at| at + REREAD);
         Some(
-            [self.retry_at, self.counts_due]
+            [self.retry_at, self.read_again, self.counts_due]
                 .into_iter()
                 .flatten()
                 .fold(read, Instant::min),
@@ -196,7 +199,7 @@ impl Tender {
     async fn advance(&mut self, config: &ProviderConfig) -> Result<(), Error> {
         let now = Instant::now();
         if self.should_read(config, now) {
-            self.read_at = Some(now);
+            (self.read_at, self.read_again) = (Some(now), None);
             self.read_generation = config.metadata.generation;
             self.read(config).await?;
         }
@@ -209,7 +212,9 @@ impl Tender {
 
     fn should_read(&mut self, config: &ProviderConfig, now: Instant) -> bool {
         let suspected = self.shell.accounts.take_suspicion(&self.key) | self.refused_list();
-        let Some(last) = self.read_at else { return true };
+        let Some(last) = self.read_at.filter(|_| self.read_again.is_none_or(|at| now < at)) else {
+            return true;
+        };
         if self.read_generation != config.metadata.generation || last + REREAD <= now {
             return true;
         }
@@ -239,22 +244,20 @@ impl Tender {
         };
         let name = (cloud.secret)(&config.spec).unwrap_or_default();
         let Some(secret) = self.secret(name).await? else {
-            self.missing(name, "");
             return Ok(());
         };
         let ca = match &config.spec.ca_secret_ref {
             None => None,
-            Some(reference) => match self
-                .secret(&reference.name)
-                .await?
-                .and_then(|mut d| d.remove(CA_KEY))
-            {
-                Some(pem) => Some(pem),
-                None => {
-                    self.missing(&reference.name, " or lacks the key ca.crt");
+            Some(reference) => {
+                let Some(mut data) = self.secret(&reference.name).await? else {
                     return Ok(());
-                }
-            },
+                };
+                let Some(pem) = data.remove(CA_KEY) else {
+                    self.missing(&reference.name, "lacks the key ca.crt");
+                    return Ok(());
+                };
+                Some(pem)
+            }
         };
         let fingerprint = fingerprint(config, &secret, ca.as_deref());
         if self.made.as_ref().is_some_and(|(known, _)| *known == fingerprint) {
@@ -300,25 +303,35 @@ impl Tender {
         Ok(())
     }
 
-    async fn secret(&self, name: &str) -> Result<Option<Data>, Error> {
+    /// Reads a Secret. One that does not exist, or may not be read, is said so, and none is returned.
+    async fn secret(&mut self, name: &str) -> Result<Option<Data>, Error> {
         let api: Api<Secret> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
-        let secret = timeout(REQUEST, api.get_opt(name))
-            .await
-            .map_err(|_| Error::Timeout)??;
-        Ok(secret.map(|s| {
-            s.data
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(k, v)| (k, v.0))
-                .collect()
-        }))
+        match timeout(REQUEST, api.get_opt(name)).await {
+            Ok(Ok(Some(secret))) => {
+                let data = secret.data.unwrap_or_default().into_iter();
+                Ok(Some(data.map(|(k, v)| (k, v.0)).collect()))
+            }
+            Ok(Ok(None)) => {
+                self.missing(name, "does not exist");
+                Ok(None)
+            }
+            Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
+                self.missing(
+                    name,
+                    &format!("may not be read by the controller: {}", status.message),
+                );
+                Ok(None)
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Error::Timeout),
+        }
     }
 
     /// A Secret is missing: whoever took it away wants it to be used no more. Deletions go on with what was good.
-    fn missing(&mut self, name: &str, more: &str) {
-        let words = format!("the Secret {name} does not exist{more}");
+    fn missing(&mut self, name: &str, why: &str) {
+        let words = format!("the Secret {name} {why}");
         if self.account.is_some() {
-            tracing::warn!(config = %self.key, secret = name, "a Secret is missing; nothing but deletions goes on");
+            tracing::warn!(config = %self.key, "{words}; nothing but deletions goes on");
             self.retire(Reason::CredentialsMissing, &words);
             return;
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kube::Client;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::ownership::Ownership;
 use crate::observer::ObjectKey;
@@ -47,6 +48,8 @@ pub struct Context {
 #[derive(Default)]
 pub struct Readiness {
     missing: Mutex<Option<Ask>>,
+    troubled: Mutex<Option<Ask>>,
+    synced: CancellationToken,
     explain: Mutex<Option<Explain>>,
 }
 
@@ -54,8 +57,12 @@ type Ask = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 type Explain = Arc<dyn Fn(&ObjectKey) -> Option<Value> + Send + Sync>;
 
 impl Readiness {
-    pub(super) fn ask(&self, missing: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+    pub(crate) fn ask(&self, missing: impl Fn() -> Vec<String> + Send + Sync + 'static) {
         *lock(&self.missing) = Some(Arc::new(missing));
+    }
+
+    pub(crate) fn troubled_by(&self, troubled: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        *lock(&self.troubled) = Some(Arc::new(troubled));
     }
 
     pub(super) fn explain_by(&self, explain: impl Fn(&ObjectKey) -> Option<Value> + Send + Sync + 'static) {
@@ -69,6 +76,21 @@ impl Readiness {
             || vec!["the controller has not started yet".to_owned()],
             |ask| ask(),
         )
+    }
+
+    /// Which watches do not work although everything was listed once: changes are seen late.
+    pub fn troubled(&self) -> Vec<String> {
+        let ask = lock(&self.troubled).clone();
+        ask.map_or_else(Vec::new, |ask| ask())
+    }
+
+    pub(crate) fn set_synced(&self) {
+        self.synced.cancel();
+    }
+
+    /// Waits until every object was listed once: before that nobody may stand for leader.
+    pub async fn synced(&self) {
+        self.synced.cancelled().await;
     }
 
     /// Why the planner does what it does for one object, as JSON without secrets; none if there is no such object.

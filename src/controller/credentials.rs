@@ -57,26 +57,31 @@ async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Unwritten
     Ok(answer.map_err(|_| Unwritten::Silent)??)
 }
 
-/// Whether the Secret can be written later. Asked before a server is made, so that nothing is told in vain.
+/// Whether the Secret can be written later. Asked before a server is made, so that nothing is told in vain: the API
+/// is asked to write it, without doing so.
 ///
 /// # Errors
-/// A Secret of that name belongs to somebody else, or it cannot be known now. Nothing was sent.
+/// A Secret of that name belongs to somebody else, it may not be written, or that cannot be known now. Nothing was sent.
 pub(super) async fn allowed(shell: &Shell, asker: &Asker, name: &str) -> Result<(), CloudError> {
-    match read(&api(shell, asker), name).await {
-        Ok(Some(secret)) if !owned(&secret, &asker.uid) => Err(CloudError {
-            code: Some(Reason::SecretRefused.as_str().to_owned()),
-            ..CloudError::new(
-                ErrorClass::InvalidSpec,
-                format!(
-                    "credentialsSecretName: {}; name another one, or delete it",
-                    Unwritten::Foreign(name.to_owned())
-                ),
-            )
-        }),
-        Ok(_) => Ok(()),
+    let refused = |words: String| CloudError {
+        code: Some(Reason::SecretRefused.as_str().to_owned()),
+        ..CloudError::new(ErrorClass::InvalidSpec, format!("credentialsSecretName: {words}"))
+    };
+    match put(shell, asker, name, BTreeMap::new(), true).await {
+        Ok(()) => Ok(()),
+        Err(error @ Unwritten::Foreign(_)) => {
+            Err(refused(format!("{error}; name another one, or delete it")))
+        }
+        Err(Unwritten::Refused(kube::Error::Api(status))) if matches!(status.code, 400 | 403 | 422) => {
+            Err(refused(format!(
+                "the controller cannot write the Secret {name}, and the password would be lost; grant create and \
+                 update of secrets (rbac.writeSecrets), or take the field away: {}",
+                status.message
+            )))
+        }
         Err(error) => Err(CloudError::new(
             ErrorClass::Transient,
-            format!("not sent: the Secret {name} cannot be read: {error}"),
+            format!("not sent: whether the Secret {name} can be written is not known: {error}"),
         )),
     }
 }
@@ -100,15 +105,26 @@ pub(super) async fn keep(shell: &Shell, asker: &Asker, name: &str, told: &Creden
 }
 
 async fn write(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) -> Result<(), Unwritten> {
-    let api = api(shell, asker);
-    let params = PostParams {
-        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
     let mut data = BTreeMap::from([("password".to_owned(), bytes(told.password.expose_secret()))]);
     if let Some(user) = &told.username {
         data.insert("username".to_owned(), bytes(user));
     }
+    put(shell, asker, name, data, false).await
+}
+
+/// Makes the Secret or writes ours anew; `dry` only asks whether that would be taken.
+async fn put(
+    shell: &Shell,
+    asker: &Asker,
+    name: &str,
+    data: BTreeMap<String, ByteString>,
+    dry: bool,
+) -> Result<(), Unwritten> {
+    let api = api(shell, asker);
+    let params = PostParams {
+        dry_run: dry,
+        field_manager: Some(keys::FIELD_MANAGER.to_owned()),
+    };
     let mut secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),

@@ -53,6 +53,7 @@ use objects::Objects;
 use queue::{Queue, Urgency};
 pub(crate) use reconcile::Error;
 use store::Store;
+use watching::scopes;
 
 /// So many objects have their turn at once. No turn waits for a cloud.
 const WORKERS: usize = 16;
@@ -104,6 +105,7 @@ pub async fn run(ctx: Context, shutdown: CancellationToken) {
         () = shutdown.cancelled() => return,
     }
     tracing::info!("every object was listed");
+    shell.ctx.readiness.set_synced();
     loop {
         tokio::select! {
             () = until(&mut acting, true) => {}
@@ -174,6 +176,10 @@ impl Shell {
             let all = a.not_ready().into_iter().chain(b.not_ready());
             all.chain(c.not_ready()).chain(d.not_ready()).collect()
         });
+        let (a, b, c) = (Arc::clone(&servers), Arc::clone(&configs), Arc::clone(&groups));
+        let d: Arc<Store<ServerAction>> = Arc::clone(&actions);
+        ctx.readiness
+            .troubled_by(move || [a.troubled(), b.troubled(), c.troubled(), d.troubled()].concat());
         let shell = Arc::new(Self {
             servers,
             configs,
@@ -221,6 +227,7 @@ impl Shell {
     /// Begins to act: with nothing remembered but what the objects say.
     fn start(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
         self.stop();
+        self.ctx.metrics.leader.set(1);
         for (key, server) in self.servers.all() {
             self.seed_limits(&key, &server);
             self.queue.wake(&key, Urgency::Background);
@@ -257,6 +264,7 @@ impl Shell {
     }
 
     fn stop(&self) {
+        self.ctx.metrics.leader.set(0);
         self.accounts.clear();
         self.queue.clear();
         self.objects.clear();
@@ -380,14 +388,4 @@ impl Wake for Waker {
             self.queue.wake_at(key, Instant::now() + delay);
         }
     }
-}
-
-fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
-    if namespaces.is_empty() {
-        return vec![None];
-    }
-    let mut scopes: Vec<_> = namespaces.iter().cloned().map(Some).collect();
-    scopes.sort();
-    scopes.dedup();
-    scopes
 }

@@ -156,23 +156,26 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
     /// What keeps the watches from being ready; empty when they are.
     pub(crate) fn not_ready(&self) -> Vec<String> {
         let inner = lock(&self.inner);
-        let kind = K::plural(&());
+        let words = |scope| inner.trouble.get(scope).map_or("not listed yet", String::as_str);
         let waiting = inner.pending.iter();
-        waiting
-            .map(|scope| {
-                let place = scope
-                    .as_ref()
-                    .map_or_else(|| "all namespaces".to_owned(), |n| format!("namespace {n}"));
-                let words = inner.trouble.get(scope).map_or("not listed yet", String::as_str);
-                format!("{kind} in {place}: {words}")
-            })
-            .collect()
+        waiting.map(|s| said::<K>(s.as_deref(), words(s))).collect()
+    }
+
+    /// Which watches have failed since they last showed something, though they listed everything once.
+    pub(crate) fn troubled(&self) -> Vec<String> {
+        let inner = lock(&self.inner);
+        let listed = inner.trouble.iter().filter(|(s, _)| !inner.pending.contains(*s));
+        listed.map(|(s, words)| said::<K>(s.as_deref(), words)).collect()
     }
 
     /// Takes in one event of the watch of a scope.
     pub(crate) fn event(&self, scope: Option<&str>, event: Event<DeserializeGuard<K>>) -> Vec<Change> {
         let scope = scope.map(str::to_owned);
         let mut inner = lock(&self.inner);
+        // A list that begins may fail yet.
+        if !matches!(event, Event::Init) {
+            inner.trouble.remove(&scope);
+        }
         match event {
             Event::Apply(guard) => inner
                 .apply(guard)
@@ -196,7 +199,6 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
                 let listed = inner.listing.remove(&scope).unwrap_or_default();
                 let gone = inner.keep_only(scope.as_deref(), &listed);
                 inner.pending.remove(&scope);
-                inner.trouble.remove(&scope);
                 if inner.pending.is_empty() {
                     self.synced.send_replace(true);
                 }
@@ -204,6 +206,11 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
             }
         }
     }
+}
+
+fn said<K: Resource<DynamicType = ()>>(scope: Option<&str>, words: &str) -> String {
+    let place = scope.map_or_else(|| "all namespaces".to_owned(), |n| format!("namespace {n}"));
+    format!("{} in {place}: {words}", K::plural(&()))
 }
 
 impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {

@@ -86,3 +86,14 @@ fn trouble<K: Resource<DynamicType = ()>>(error: &watcher::Error) -> String {
         format!("{name}: {}", status.message)
     }
 }
+
+/// What is watched: each of these namespaces once, or all.
+pub(crate) fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
+    if namespaces.is_empty() {
+        return vec![None];
+    }
+    let mut scopes: Vec<_> = namespaces.iter().cloned().map(Some).collect();
+    scopes.sort();
+    scopes.dedup();
+    scopes
+}

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::api::conditions::clean;
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::transport::client::Reply;
 
 /// What was asked, as far as it changes what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,28 @@ impl Asked {
     /// Whether it changes something in the cloud.
     pub(super) const fn changes(self) -> bool {
         !matches!(self, Self::Read | Self::LogIn)
+    }
+}
+
+/// What the pages of one list may have together, in bytes.
+const LIST_LIMIT: usize = 32 << 20;
+
+/// Adds up the pages of a list: one without an end would fill the memory that all accounts share.
+#[derive(Default)]
+pub(super) struct Pages(usize);
+
+impl Pages {
+    /// Counts a page.
+    ///
+    /// # Errors
+    /// The list is too long by now.
+    pub(super) fn add(&mut self, reply: &Reply) -> Result<(), CloudError> {
+        self.0 = self.0.saturating_add(reply.body.len());
+        if self.0 > LIST_LIMIT {
+            let words = format!("a list of the cloud is longer than {} MiB", LIST_LIMIT >> 20);
+            return Err(CloudError::new(ErrorClass::Transient, words));
+        }
+        Ok(())
     }
 }
 
@@ -87,4 +110,29 @@ pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>
     d: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_an_end_is_given_up() {
+        let page = Reply {
+            status: http::StatusCode::OK,
+            headers: http::HeaderMap::new(),
+            body: vec![b' '; 8 << 20].into(),
+            retry_after: None,
+        };
+        let mut pages = Pages::default();
+        for _ in 0..4 {
+            pages.add(&page).unwrap();
+        }
+        let error = pages.add(&page).unwrap_err();
+        assert_eq!(error.class, ErrorClass::Transient);
+        assert!(
+            !error.maybe_applied && error.message.contains("32 MiB"),
+            "{error}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! The process as seen from outside: `/healthz`, `/readyz`, `/metrics`, and `/debug/state` if asked for.
+//! The process as seen from outside: `/healthz`, `/readyz`, `/metrics`; and `/debug/state` on an address of its own.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -27,30 +27,30 @@ pub struct Admin {
     registry: Registry,
     readiness: Arc<Readiness>,
     pulse: Mutex<Instant>,
-    debug: bool,
 }
 
 impl Admin {
-    /// Shows these metrics and this readiness; with `debug` also what the planner thinks of an object, which is for
-    /// nobody but who is on this machine.
-    pub fn new(registry: Registry, readiness: Arc<Readiness>, debug: bool) -> Arc<Self> {
+    /// Shows these metrics and this readiness.
+    pub fn new(registry: Registry, readiness: Arc<Readiness>) -> Arc<Self> {
         Arc::new(Self {
             registry,
             readiness,
             pulse: Mutex::new(Instant::now()),
-            debug,
         })
     }
 
-    /// The routes.
+    /// What everybody may ask.
     pub fn router(self: &Arc<Self>) -> Router {
-        let mut router = Router::new()
+        let router = Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics));
-        if self.debug {
-            router = router.route("/debug/state", get(state));
-        }
+        router.with_state(Arc::clone(self))
+    }
+
+    /// What the planner thinks of an object, which is for nobody but who is on this machine.
+    pub fn debug_router(self: &Arc<Self>) -> Router {
+        let router = Router::new().route("/debug/state", get(state));
         router.with_state(Arc::clone(self))
     }
 
@@ -62,14 +62,7 @@ impl Admin {
         self: &Arc<Self>,
         address: SocketAddr,
     ) -> std::io::Result<(SocketAddr, [AbortOnDropHandle<()>; 2])> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let router = self.router();
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the admin endpoint ended");
-            }
-        });
+        let (address, server) = listen(address, self.router()).await?;
         let admin = Arc::clone(self);
         let pulse = tokio::spawn(async move {
             let mut second = interval(Duration::from_secs(1));
@@ -78,11 +71,26 @@ impl Admin {
                 *lock(&admin.pulse) = Instant::now();
             }
         });
-        Ok((
-            address,
-            [AbortOnDropHandle::new(server), AbortOnDropHandle::new(pulse)],
-        ))
+        Ok((address, [server, AbortOnDropHandle::new(pulse)]))
     }
+}
+
+/// Serves these routes until the handle is dropped; the address that is listened on.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn listen(
+    address: SocketAddr,
+    router: Router,
+) -> std::io::Result<(SocketAddr, AbortOnDropHandle<()>)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, %address, "an endpoint ended");
+        }
+    });
+    Ok((address, AbortOnDropHandle::new(server)))
 }
 
 async fn healthz(State(admin): State<Arc<Admin>>) -> Response {
@@ -97,10 +105,18 @@ async fn healthz(State(admin): State<Arc<Admin>>) -> Response {
     "ok\n".into_response()
 }
 
-async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+/// Ready is who has seen everything once; with `?verbose` also what does not work since then, which takes no traffic away.
+async fn readyz(State(admin): State<Arc<Admin>>, uri: Uri) -> Response {
     let missing = admin.readiness.missing();
     if missing.is_empty() {
-        return "ok\n".into_response();
+        let verbose = uri.query().is_some_and(|q| q.split('&').any(|p| p == "verbose"));
+        let troubled = if verbose {
+            admin.readiness.troubled()
+        } else {
+            vec![]
+        };
+        let lines = std::iter::once("ok".to_owned()).chain(troubled);
+        return lines.map(|line| line + "\n").collect::<String>().into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
 }
@@ -141,10 +157,14 @@ mod tests {
     use tower::ServiceExt;
 
     async fn ask(admin: &Arc<Admin>, path: &str) -> (StatusCode, String) {
+        of(admin.router(), path).await
+    }
+
+    async fn of(router: Router, path: &str) -> (StatusCode, String) {
         let request = axum::http::Request::get(path)
             .body(axum::body::Body::empty())
             .unwrap();
-        let response = admin.router().oneshot(request).await.unwrap();
+        let response = router.oneshot(request).await.unwrap();
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -152,20 +172,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_the_planner_thinks_is_shown_only_if_asked_for() {
-        let ask = async |debug, path| {
-            let admin = Admin::new(Registry::default(), Arc::default(), debug);
-            ask(&admin, path).await.0.as_u16()
-        };
+        let admin = Admin::new(Registry::default(), Arc::default());
+        let debug = async |path| of(admin.debug_router(), path).await;
         let object = "/debug/state?kind=Server&namespace=a&name=b";
-        assert_eq!(ask(false, object).await, 404);
-        // There is no such object, or nothing was asked for.
-        assert_eq!(ask(true, object).await, 404);
+        assert_eq!(ask(&admin, object).await, (StatusCode::NOT_FOUND, String::new()));
+        let (status, words) = debug(object).await;
+        assert_eq!(
+            (status.as_u16(), words.as_str()),
+            (404, "there is no such object\n")
+        );
         for incomplete in [
             "/debug/state",
             "/debug/state?kind=Server&namespace=a",
             "/debug/state?kind=Secret&namespace=a&name=b",
         ] {
-            assert_eq!(ask(true, incomplete).await, 400, "{incomplete}");
+            assert_eq!(debug(incomplete).await.0.as_u16(), 400, "{incomplete}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_later_is_shown_to_who_asks_and_takes_no_readiness_away() {
+        let readiness = Arc::new(Readiness::default());
+        readiness.ask(Vec::new);
+        readiness.troubled_by(|| vec!["servers in all namespaces: broken".to_owned()]);
+        let admin = Admin::new(Registry::default(), readiness);
+        for (path, words) in [
+            ("/readyz", "ok\n"),
+            ("/readyz?verbose", "ok\nservers in all namespaces: broken\n"),
+            ("/readyz?verbosely=1", "ok\n"),
+        ] {
+            assert_eq!(
+                ask(&admin, path).await,
+                (StatusCode::OK, words.to_owned()),
+                "{path}"
+            );
         }
     }
 
@@ -174,7 +214,7 @@ mod tests {
         let metrics = Metrics::default();
         let mut registry = Registry::default();
         metrics.register(&mut registry);
-        let admin = Admin::new(registry, Arc::new(Readiness::default()), false);
+        let admin = Admin::new(registry, Arc::new(Readiness::default()));
         let (status, words) = ask(&admin, "/readyz").await;
         assert_eq!(
             (status.as_u16(), words.as_str()),
@@ -194,6 +234,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\nevenkeel_leader 1\n"), "{text}");
+        for kind in ["Server", "ServerGroup"] {
+            let first = format!("evenkeel_reconcile_total{{kind=\"{kind}\",result=\"panic\"}} 0");
+            assert!(
+                text.contains(&first),
+                "a first panic has to be an increase: {text}"
+            );
+        }
         assert_eq!(ask(&admin, "/healthz").await.0, StatusCode::OK);
         tokio::time::advance(PULSE_LOST + Duration::from_secs(1)).await;
         assert_eq!(ask(&admin, "/healthz").await.0, StatusCode::SERVICE_UNAVAILABLE);

@@ -51,8 +51,8 @@ pub struct Options {
     pub allow_insecure_endpoints: bool,
     /// Where the admin endpoint listens.
     pub admin_address: SocketAddr,
-    /// Whether the admin endpoint shows what the planner thinks of an object. Only on a loopback address.
-    pub debug_endpoint: bool,
+    /// Where it is shown what the planner thinks of an object; only on a loopback address.
+    pub debug_address: Option<SocketAddr>,
 }
 
 /// Why the process cannot run.
@@ -61,11 +61,11 @@ pub enum RunError {
     /// There is no way to a cluster.
     #[error(transparent)]
     Client(#[from] clients::ClientError),
-    /// The admin endpoint cannot listen.
-    #[error("the admin endpoint cannot listen on {0}: {1}")]
-    Admin(SocketAddr, std::io::Error),
+    /// The admin or the debug endpoint cannot listen.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
     /// What the planner thinks is shown to nobody but who is on this machine.
-    #[error("--debug-endpoint needs a loopback --admin-address, as 127.0.0.1:8080, and not {0}")]
+    #[error("--debug-address has to be a loopback address, as 127.0.0.1:6060, and not {0}")]
     DebugNotLoopback(SocketAddr),
     /// Signals cannot be listened to.
     #[error("signals: {0}")]
@@ -77,8 +77,8 @@ pub enum RunError {
 /// # Errors
 /// It cannot even begin; everything later is tried again and again.
 pub async fn run(options: Options) -> Result<(), RunError> {
-    if options.debug_endpoint && !options.admin_address.ip().is_loopback() {
-        return Err(RunError::DebugNotLoopback(options.admin_address));
+    if let Some(address) = options.debug_address.filter(|a| !a.ip().is_loopback()) {
+        return Err(RunError::DebugNotLoopback(address));
     }
     let shutdown = shutdown::on_signals().map_err(RunError::Signals)?;
     let clients = clients::clients().await?;
@@ -88,9 +88,16 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (metrics, readiness) = (Metrics::default(), Arc::new(Readiness::default()));
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    let admin = admin::Admin::new(registry, Arc::clone(&readiness), options.debug_endpoint);
+    let admin = admin::Admin::new(registry, Arc::clone(&readiness));
     let serving = admin.serve(options.admin_address).await;
-    let (address, _serving) = serving.map_err(|e| RunError::Admin(options.admin_address, e))?;
+    let (address, _serving) = serving.map_err(|e| RunError::Listen(options.admin_address, e))?;
+    let mut _debugging = None;
+    if let Some(address) = options.debug_address {
+        let serving = admin::listen(address, admin.debug_router()).await;
+        let (address, server) = serving.map_err(|e| RunError::Listen(address, e))?;
+        tracing::info!(%address, "the debug endpoint is served");
+        _debugging = Some(server);
+    }
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, process, %address, lease_namespace = namespace, "evenkeel begins");
 
@@ -102,8 +109,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let record = Arc::new(KubeRecord::new(clients.requests.clone(), &namespace, LEASE));
     let stop = CancellationToken::new();
     let election = lease::elect(record, process.clone(), clock, Arc::clone(&claim), stop.clone());
+    let election = stand(Arc::clone(&readiness), stop.clone(), election);
     let mut election = AbortOnDropHandle::new(tokio::spawn(election));
-    let _gauge = AbortOnDropHandle::new(tokio::spawn(show_lease(Arc::clone(&claim), metrics.clone())));
 
     let context = Context {
         watch_client: clients.watches,
@@ -151,13 +158,10 @@ async fn installation_name(
     shutdown.run_until_cancelled(known).await
 }
 
-async fn show_lease(claim: Arc<Claim>, metrics: Metrics) {
-    let mut held = claim.held();
-    loop {
-        metrics.leader.set(i64::from(*held.borrow_and_update()));
-        if held.changed().await.is_err() {
-            return;
-        }
+/// Stands for leader as soon as every object was listed: one that cannot list would keep the lease from others.
+async fn stand(readiness: Arc<Readiness>, stop: CancellationToken, election: impl Future<Output = ()>) {
+    if stop.run_until_cancelled(readiness.synced()).await.is_some() {
+        election.await;
     }
 }
 
@@ -191,6 +195,27 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_stands_for_leader_before_everything_was_listed() {
+        let (readiness, stop) = (Arc::new(Readiness::default()), CancellationToken::new());
+        let stood = Arc::new(AtomicBool::new(false));
+        let election = || {
+            let stood = Arc::clone(&stood);
+            async move { stood.store(true, Ordering::SeqCst) }
+        };
+        let waiting = stand(Arc::clone(&readiness), stop.clone(), election());
+        assert!(timeout(Duration::from_secs(3600), waiting).await.is_err());
+        // One that is told to go before that ends without the lease.
+        let gone = CancellationToken::new();
+        gone.cancel();
+        stand(Arc::clone(&readiness), gone, election()).await;
+        assert!(!stood.load(Ordering::SeqCst));
+        readiness.set_synced();
+        stand(readiness, stop, election()).await;
+        assert!(stood.load(Ordering::SeqCst));
+    }
 
     #[tokio::test]
     async fn what_the_planner_thinks_is_not_shown_beyond_this_machine() {
@@ -200,8 +225,8 @@ mod tests {
                 lease_namespace: None,
                 installation_id: None,
                 allow_insecure_endpoints: false,
-                admin_address: address.parse().unwrap(),
-                debug_endpoint: true,
+                admin_address: "127.0.0.1:0".parse().unwrap(),
+                debug_address: Some(address.parse().unwrap()),
             };
             let error = run(options).await.unwrap_err();
             assert!(

@@ -123,6 +123,8 @@ async fn switches(s: &Stage) {
     annotate(s, "web", keys::PAUSED, None).await;
     s.ready_in("web", "Stopped").await;
     suspend(s, true).await;
+    // Nothing differs yet.
+    s.reason("web", ConditionType::Paused, "True", "Suspended").await;
     s.edit("web", json!({"powerState": "Running"})).await;
     s.reason("web", ConditionType::Ready, "False", "Suspended").await;
     sleep(LONG).await;

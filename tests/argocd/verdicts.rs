@@ -57,6 +57,11 @@ fn paused(object: &Value) -> bool {
     annotation.as_str().is_some_and(|v| v != "false")
 }
 
+/// Whether it is its account that is suspended.
+fn by_account(object: &Value) -> bool {
+    words(object, "Paused").starts_with("Suspended: ")
+}
+
 /// What Argo CD is to say: the contract of `docs/gitops.md`.
 pub fn health(object: &Value) -> (&'static str, String) {
     if deleted(object) {
@@ -68,12 +73,10 @@ pub fn health(object: &Value) -> (&'static str, String) {
         )
     } else if holds(object, "Stalled") {
         ("Degraded", words(object, "Stalled"))
-    } else if holds(object, "Paused") {
+    } else if holds(object, "Paused") && !(by_account(object) && holds(object, "Ready")) {
         ("Suspended", words(object, "Paused"))
     } else if paused(object) {
         ("Suspended", format!("The annotation {} is set", keys::PAUSED))
-    } else if object["spec"]["suspend"] == true {
-        ("Suspended", words(object, "Ready"))
     } else if holds(object, "Ready") {
         ("Healthy", words(object, "Ready"))
     } else {
@@ -142,7 +145,9 @@ fn argo_cd_says_of_every_status_what_its_conditions_mean() {
         format!("{kind} {}", health(o).0)
     }));
     for kind in scripts::kinds() {
-        for status in ["Progressing", "Suspended", "Healthy"] {
+        // Nobody pauses an account but git, and what git wishes holds no wave up.
+        let suspended = (kind != "ProviderConfig").then_some("Suspended");
+        for status in ["Progressing", "Healthy"].into_iter().chain(suspended) {
             let of = format!("{kind} {status}");
             assert!(seen.contains_key(&of), "no {of} was judged: {seen:?}");
         }
@@ -164,8 +169,10 @@ fn a_wrong_script_is_found_out() {
         ("if holds(\"Stalled\")", "if false"),
         ("status = \"Degraded\"", "status = \"Progressing\""),
         ("if holds(\"Paused\")", "if false"),
+        ("condition.Paused.reason == \"Suspended\" and ", ""),
+        (" and holds(\"Ready\"))", ")"),
+        ("not (condition.Paused", "true or (condition.Paused"),
         ("if paused ~= \"false\"", "if false"),
-        ("obj.spec.suspend == true", "false"),
         ("if holds(\"Ready\")", "if not holds(\"Stalled\")"),
         ("status = \"Healthy\"", "status = \"Suspended\""),
         (

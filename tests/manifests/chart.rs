@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use evenkeel::providers::transport::endpoint::{METADATA_V4, METADATA_V6};
 use serde_json::{Value, json};
 
 use crate::helm::{chart, documents, first_chart, helm, helm_on, only, rendered, root, template, text};
@@ -259,4 +260,22 @@ fn the_alerts_are_those_that_are_tested() {
     let source = documents(&text("deploy/monitoring/rules.yaml"));
     assert_eq!(rule[0]["spec"], source[0]);
     assert!(source[0]["groups"][0]["rules"].as_array().unwrap().len() > 4);
+}
+
+#[test]
+fn the_network_policy_leaves_out_the_metadata_services_that_are_no_endpoints() {
+    let objects = template(&["--set", "networkPolicy.enabled=true"]);
+    let egress = &only(&objects, "NetworkPolicy")["spec"]["egress"][1]["to"];
+    let excepted: Vec<String> = (0..2)
+        .flat_map(|i| egress[i]["ipBlock"]["except"].as_array().unwrap())
+        .map(|e| e.as_str().unwrap().to_owned())
+        .collect();
+    let v4 = METADATA_V4.iter().map(|ip| format!("{ip}/32"));
+    let wanted: Vec<String> = v4
+        .chain(METADATA_V6.iter().map(|ip| format!("{ip}/128")))
+        .collect();
+    assert!(wanted.len() >= 6 && excepted.contains(&"169.254.0.0/16".to_owned()));
+    for address in wanted {
+        assert!(excepted.contains(&address), "{address} is not in {excepted:?}");
+    }
 }

@@ -28,13 +28,15 @@ fn rendered(cluster: &Cluster, folder: &str) -> String {
         .unwrap()
 }
 
-/// Installs `deploy/default`, as often as asked.
+/// Installs `deploy/default` and what it needs, as often as asked.
 fn installed() -> &'static Cluster {
     let cluster = cluster();
-    let text = rendered(cluster, "deploy/default");
-    let out = cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], Some(&text));
-    // Pod security of the namespace is `restricted` and warns about what it would refuse.
-    assert!(out.ok && !out.err.contains("Warning"), "{}", out.err);
+    for folder in ["deploy/protection", "deploy/foundation", "deploy/default"] {
+        let text = rendered(cluster, folder);
+        let out = cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], Some(&text));
+        // Pod security of the namespace is `restricted` and warns about what it would refuse.
+        assert!(out.ok && !out.err.contains("Warning"), "{}", out.err);
+    }
     cluster
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::helm::root;
+use crate::helm::{documents, root};
 use crate::support::kube::{Cluster, Namespace, eventually};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -104,16 +104,19 @@ fn the_definitions_are_not_deleted_by_accident() {
         || cluster.kubectl(&dry),
     );
     // The way of removing everything that stands in this folder does not remove them either.
-    let folder = root("deploy/crds");
-    let all = ["delete", "--dry-run=server", "-k", folder.to_str().unwrap()];
-    let out = cluster.kubectl(&all);
-    assert_eq!(
-        out.err.matches("evenkeel-crd-protection").count(),
-        6,
-        "{}{}",
-        out.out,
-        out.err
-    );
+    for folder in ["deploy/crds", "deploy/foundation"] {
+        let objects = documents(&crate::rendered(cluster, folder)).len();
+        let folder = root(folder);
+        let all = ["delete", "--dry-run=server", "-k", folder.to_str().unwrap()];
+        let out = cluster.kubectl(&all);
+        assert_eq!(
+            out.err.matches("evenkeel-crd-protection").count(),
+            2 * objects,
+            "{}{}",
+            out.out,
+            out.err
+        );
+    }
     // Nor does the way of removing the whole installation take its id along.
     let namespace = ["delete", "namespace", "evenkeel-system", "--dry-run=server"];
     let out = cluster.kubectl(&namespace);

@@ -17,6 +17,9 @@ const OF_HELM: &[&str] = &[
 /// Labels that kustomize gives to the definitions too. The chart leaves their text as it is.
 const OF_KUSTOMIZE: &[&str] = &["app.kubernetes.io/name", "app.kubernetes.io/part-of"];
 
+/// What every way of kustomize needs.
+const BEFORE: &[&str] = &["deploy/protection", "deploy/foundation"];
+
 /// Each way of kustomize, and the values that make the chart render the same.
 const WAYS: &[(&str, &str)] = &[
     ("deploy/default", "default"),
@@ -55,6 +58,52 @@ fn plain(objects: Vec<Value>) -> BTreeMap<String, Value> {
     all
 }
 
+/// However often a controller is deleted by its folder, nothing is touched that every Server depends on.
+#[test]
+fn what_is_deleted_with_a_controller_takes_no_server_along() {
+    let of = |folder: &str| documents(&crate::rendered(cluster(), folder));
+    let kind = |o: &Value| o["kind"].as_str().unwrap_or_default().to_owned();
+    let stays = of("deploy/foundation");
+    for (folder, _) in WAYS {
+        for object in of(folder) {
+            let (kind, name) = (kind(&object), identity(&object));
+            assert!(!stays.iter().any(|o| identity(o) == name), "{folder}: {name}");
+            assert!(
+                kind != "CustomResourceDefinition" && kind != "Namespace",
+                "{folder}: {name}"
+            );
+            assert!(!name.contains("crd-protection"), "{folder}: {name}");
+        }
+    }
+    let policies = of("deploy/protection");
+    assert!(
+        policies.len() == 2
+            && policies
+                .iter()
+                .all(|o| kind(o).starts_with("ValidatingAdmissionPolicy"))
+    );
+    // Nor is it pruned: by Argo CD, by Flux, and where the chart is rendered by either.
+    let chart = template(&[]);
+    let definitions = chart
+        .into_iter()
+        .filter(|o| kind(o) == "CustomResourceDefinition");
+    let all: Vec<Value> = stays.into_iter().chain(definitions).collect();
+    let plural = |o: &&Value| kind(o) == "CustomResourceDefinition";
+    assert_eq!(
+        all.iter().filter(plural).count(),
+        2 * documents(&crate::rendered(cluster(), "deploy/crds")).len()
+    );
+    for object in all {
+        let notes = &object["metadata"]["annotations"];
+        let name = identity(&object);
+        assert_eq!(
+            notes["argocd.argoproj.io/sync-options"], "Prune=false,Delete=false",
+            "{name}"
+        );
+        assert_eq!(notes["kustomize.toolkit.fluxcd.io/prune"], "disabled", "{name}");
+    }
+}
+
 /// Where two values differ.
 fn differences(path: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
     match (a, b) {
@@ -79,7 +128,9 @@ fn differences(path: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
 fn chart_and_kustomize_render_the_same_objects() {
     for (folder, values) in WAYS {
         let by_chart = plain(template(&["-f", &format!("{}/ci/{values}-values.yaml", chart())]));
-        let by_kustomize = plain(documents(&crate::rendered(cluster(), folder)));
+        let folders = BEFORE.iter().chain([folder]);
+        let texts: Vec<String> = folders.map(|f| crate::rendered(cluster(), f)).collect();
+        let by_kustomize = plain(documents(&texts.join("\n---\n")));
         let names = |m: &BTreeMap<String, Value>| m.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&by_chart), names(&by_kustomize), "{folder}");
         let mut found = Vec::new();

@@ -44,9 +44,11 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--set", "topologySpreadConstraints[0].maxSkew=1"], "at '/topologySpreadConstraints/0'"),
     (&["--set", "runAsUser=0"], "at '/runAsUser'"),
     (&["--set", "runAsGroup=root"], "at '/runAsGroup'"),
-    (&["--set", "terminationGracePeriodSeconds=0"], "at '/terminationGracePeriodSeconds'"),
+    (&["--set", "terminationGracePeriodSeconds=29"], "at '/terminationGracePeriodSeconds'"),
     (&["--set", "resources.requests.cpu=much"], "at '/resources/requests/cpu'"),
     (&["--set", "probes.liveness.path=/x"], "at '/probes/liveness'"),
+    (&["--set", "probes.liveness=null"], "missing property 'liveness'"),
+    (&["--set", "probes.readiness=null"], "missing property 'readiness'"),
     (&["--set", "labels.a b=c"], "invalid propertyName 'a b'"),
     (&["--set", "labels.team=a b"], "at '/labels/team'"),
     // What no schema can say.
@@ -74,6 +76,7 @@ const TAKEN: &[&[&str]] = &[
     &["--set", "tolerations[0].operator=Exists,nodeSelector.disk=ssd,affinity.nodeAffinity.x=y,priorityClassName=system-cluster-critical"],
     &["--set", "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone,topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule"],
     &["--set", "rbac.create=false"],
+    &["--set", "terminationGracePeriodSeconds=30,probes.liveness.timeoutSeconds=5"],
     &["--set", "resources.limits.memory=1Gi,resources.requests.cpu=1"],
 ];
 

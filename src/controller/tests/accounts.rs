@@ -27,7 +27,7 @@ async fn credentials_that_were_taken_away_serve_deletions_alone() {
         (
             SECRET,
             "CredentialsMissing",
-            "ProviderConfig sim: the Secret sim does not exist. Create or correct the Secret.",
+            "ProviderConfig sim: the Secret sim does not exist. Create or correct the Secret, or let the controller read it.",
         ),
     ] {
         let world = World::with_config();
@@ -80,6 +80,84 @@ async fn credentials_that_were_taken_away_serve_deletions_alone() {
         };
         world.kube.wait_for(WEB, 2 * MINUTE, stopped).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_may_not_be_read_is_named() {
+    let world = World::with_config();
+    let forbidden = Rule::new(Fault::Status(403)).verb(Verb::Get).on("secrets");
+    world.kube.fault(forbidden.always());
+    let _running = world.start("p1");
+    world.reason(CONFIG, "CredentialsMissing").await;
+    let words = message(&world.kube.get(CONFIG).unwrap(), "Ready");
+    assert!(
+        words.contains("the Secret sim may not be read by the controller: "),
+        "{words}"
+    );
+    world.kube.clear_faults();
+    world.ready(CONFIG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_read_for_a_moment_is_read_again_soon_and_not_without_a_pause() {
+    let world = World::with_config();
+    let broken = Rule::new(Fault::Status(500)).verb(Verb::Get).on("secrets");
+    world.kube.fault(broken.times(3));
+    let began = Instant::now();
+    let _running = world.start("p1");
+    world.ready(CONFIG).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_cannot_list_is_no_leader() {
+    let world = World::with_config();
+    let forbidden = Rule::new(Fault::Status(403)).verb(Verb::List).on("servergroups");
+    world.kube.fault(forbidden.always());
+    let context = world.context("p1");
+    let readiness = Arc::clone(&context.readiness);
+    let running = tokio::spawn(run(context, CancellationToken::new()));
+    let _running = AbortOnDropHandle::new(running);
+    let waiting = timeout(10 * MINUTE, readiness.synced()).await;
+    assert!(waiting.is_err(), "{:?}", readiness.missing());
+    assert_eq!(world.metrics.leader.get(), 0);
+    world.kube.clear_faults();
+    timeout(MINUTE, readiness.synced()).await.unwrap();
+    world.ready(CONFIG).await;
+    assert_eq!(world.metrics.leader.get(), 1);
+    // It is told that it may no longer act.
+    world.owner.0.send_replace(false);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(world.metrics.leader.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_fails_after_everything_was_listed_is_named() {
+    let world = World::with_config();
+    let context = world.context("p1");
+    let readiness = Arc::clone(&context.readiness);
+    let running = tokio::spawn(run(context, CancellationToken::new()));
+    let _running = AbortOnDropHandle::new(running);
+    world.ready(CONFIG).await;
+    assert_eq!(readiness.troubled(), Vec::<String>::new());
+    let forbidden = Rule::new(Fault::Status(403)).verb(Verb::Watch).on("servers");
+    world.kube.fault(forbidden.always());
+    // The API server ends a watch after some minutes.
+    tokio::time::sleep(10 * MINUTE).await;
+    let troubled = readiness.troubled();
+    assert!(
+        matches!(&troubled[..], [one] if one.starts_with("servers in all namespaces: ")),
+        "{troubled:?}"
+    );
+    assert_eq!(
+        readiness.missing(),
+        Vec::<String>::new(),
+        "it is ready all the same"
+    );
+    world.kube.clear_faults();
+    world.server("web");
+    world.ready(WEB).await;
+    assert_eq!(readiness.troubled(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

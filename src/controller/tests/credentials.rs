@@ -17,7 +17,7 @@ use crate::observer::sync::lock;
 use crate::observer::tests::FakeCloud;
 use crate::planner::memory::{Outcome, Told};
 use crate::planner::model::{
-    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, Marks, ObservedServer,
+    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, Marks, ObservedServer,
 };
 use crate::providers::{Account, CallWith, Credentials, Done, Provider};
 use crate::sim::apiserver::{Fault, Rule, Verb};
@@ -158,12 +158,46 @@ async fn a_secret_of_somebody_else_is_never_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_the_right_to_write_the_secret_no_server_is_made() {
+    let wish = json!({"credentialsSecretName": "login"});
+    // The right to make it is missing, then the right to write it again.
+    for (verb, there) in [(Verb::Create, false), (Verb::Update, true)] {
+        let world = World::new();
+        if there {
+            create(&world, wish.clone()).await;
+        }
+        let before = login(&world);
+        let forbidden = Rule::new(Fault::Status(403)).verb(verb).on("secrets");
+        world.kube.fault(forbidden.times(99));
+        let (outcome, told, passwords) = create(&world, wish.clone()).await;
+        let Outcome::Refused(_, error) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(error.code.as_deref(), Some(Reason::SecretRefused.as_str()));
+        assert!(error.message.contains("rbac.writeSecrets"), "{}", error.message);
+        assert!(passwords.is_empty() && !error.maybe_applied, "nothing is sent");
+        assert_eq!((told, login(&world)), (Told::Nothing, before));
+    }
+    // Asking makes no Secret, and what cannot be known now is asked again.
+    let world = World::new();
+    let broken = Rule::new(Fault::Status(500)).verb(Verb::Create).on("secrets");
+    world.kube.fault(broken.times(99));
+    let (outcome, _, passwords) = create(&world, wish).await;
+    assert!(
+        matches!(&outcome, Outcome::Refused(_, e) if e.class == ErrorClass::Transient),
+        "{outcome:?}"
+    );
+    assert!(passwords.is_empty() && login(&world).is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_cannot_be_written_does_not_lose_the_id() {
     let wish = json!({"credentialsSecretName": "login"});
     for (times, lost) in [(2, false), (99, true)] {
         let world = World::new();
         let broken = Rule::new(Fault::Status(500)).verb(Verb::Create).on("secrets");
-        world.kube.fault(broken.times(times));
+        // The first is the question whether it may be written.
+        world.kube.fault(broken.nth(2).times(times));
         let (outcome, told, _) = create(&world, wish.clone()).await;
         assert_eq!(id(&outcome), Some("new"));
         let unwritten = matches!(&told, Told::Lost(why) if !why.is_empty());

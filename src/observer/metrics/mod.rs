@@ -129,6 +129,11 @@ impl Metrics {
             }),
         );
         all.add("leader", self.leader.clone());
+        // A first panic is a step from 0 to 1: a series that begins with 1 has no increase.
+        for kind in ["Server", "ServerGroup"] {
+            let result = "panic";
+            drop(self.reconcile.get_or_create(&KindEnded { kind, result }));
+        }
         all.add("reconcile", self.reconcile.clone());
         all.add("reconcile_duration", self.reconcile_duration.clone());
         all.add("queue_depth", self.queue_depth.clone());

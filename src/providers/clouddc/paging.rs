@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::session::{Request, Session};
 use super::wire::{Instance, InstancePage, PageInfo, PhysicalServer, ServerPage};
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::answers::Pages;
 use crate::providers::transport::budget::Priority;
 
 /// The largest page.
@@ -26,6 +27,7 @@ fn broken(what: &str) -> CloudError {
 struct Gather<T> {
     all: BTreeMap<String, T>,
     seen: HashSet<String>,
+    pages: Pages,
 }
 
 impl<T> Gather<T> {
@@ -33,6 +35,7 @@ impl<T> Gather<T> {
         Self {
             all: BTreeMap::new(),
             seen: HashSet::new(),
+            pages: Pages::default(),
         }
     }
 
@@ -67,7 +70,13 @@ pub(super) async fn all_instances(session: &Session) -> Result<Vec<Instance>, Cl
     let mut gather = Gather::new();
     let mut marker: Option<String> = None;
     loop {
-        let page = some_instances(session, &pages(marker.as_deref()), Priority::Background).await?;
+        let page = some_instances(
+            session,
+            &pages(marker.as_deref()),
+            Priority::Background,
+            &mut gather.pages,
+        )
+        .await?;
         marker = gather.take(page, |i: &Instance| &i.id)?;
         if marker.is_none() {
             return Ok(gather.all.into_values().collect());
@@ -88,7 +97,7 @@ pub(super) async fn all_servers(session: &Session) -> Result<BTreeMap<String, Ph
                 Priority::Background,
             )
         };
-        let page: ServerPage = session.read(request).await?;
+        let page: ServerPage = session.page(request, &mut gather.pages).await?;
         let page = Page {
             items: page.servers,
             info: page.page_info,
@@ -103,13 +112,19 @@ pub(super) async fn all_servers(session: &Session) -> Result<BTreeMap<String, Ph
 
 /// One instance by id, out of the list: there is no call for it. None if the list has none.
 pub(super) async fn one_instance(session: &Session, id: &str) -> Result<Option<Instance>, CloudError> {
-    let page = some_instances(session, &[("instance_id", id)], Priority::High).await?;
+    let page = some_instances(
+        session,
+        &[("instance_id", id)],
+        Priority::High,
+        &mut Pages::default(),
+    )
+    .await?;
     Ok(page.items.into_iter().find(|i| i.id == id))
 }
 
 /// Asks for one page of the smallest size: whether the credentials open the project.
 pub(super) async fn try_out(session: &Session) -> Result<(), CloudError> {
-    some_instances(session, &[("limit", "10")], Priority::High)
+    some_instances(session, &[("limit", "10")], Priority::High, &mut Pages::default())
         .await
         .map(|_| ())
 }
@@ -125,12 +140,13 @@ async fn some_instances(
     session: &Session,
     query: &[(&str, &str)],
     priority: Priority,
+    pages: &mut Pages,
 ) -> Result<Page<Instance>, CloudError> {
     let request = Request {
         query: query.to_vec(),
         ..Request::get("/instances", "clouddc /instances", priority)
     };
-    let page: InstancePage = session.read(request).await?;
+    let page: InstancePage = session.page(request, pages).await?;
     Ok(Page {
         items: page.instances,
         info: page.page_info,

@@ -15,6 +15,7 @@ use super::auth::{Clock, Credential, Keys, Standing, Token, Tokens};
 use super::errors::{Asked, lost, refusal, unreadable};
 use super::sign::{self, Signed};
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::answers::Pages;
 use crate::providers::transport::budget::Priority;
 use crate::providers::transport::client::{Ask, HttpClient, Reply};
 
@@ -139,6 +140,18 @@ impl Session {
     pub(super) async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, CloudError> {
         let asked = request.asked;
         let reply = self.send(request).await?;
+        serde_json::from_slice(&reply.body).map_err(|e| unreadable("CloudDC", "answer", asked, &e))
+    }
+
+    /// Reads one page of a list.
+    pub(super) async fn page<T: DeserializeOwned>(
+        &self,
+        request: Request<'_>,
+        pages: &mut Pages,
+    ) -> Result<T, CloudError> {
+        let asked = request.asked;
+        let reply = self.send(request).await?;
+        pages.add(&reply)?;
         serde_json::from_slice(&reply.body).map_err(|e| unreadable("CloudDC", "answer", asked, &e))
     }
 

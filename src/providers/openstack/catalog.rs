@@ -15,7 +15,7 @@ use super::paging::next_marker;
 use super::session::{Request, Services};
 use super::wire::{FlavorPage, Identified, ImageList, NetworkList};
 use crate::planner::model::{CloudError, ErrorClass};
-use crate::providers::answers::invalid;
+use crate::providers::answers::{Pages, invalid};
 use crate::providers::transport::budget::Priority;
 
 /// How long something found is believed.
@@ -213,7 +213,7 @@ fn one_of(list: &[Identified], text: &str, what: &str, cure: &str) -> Found<Stri
 }
 
 async fn all_flavors(services: &Services, priority: Priority) -> Found<Flavors> {
-    let mut all = Vec::new();
+    let (mut all, mut pages) = (Vec::new(), Pages::default());
     let mut marker: Option<String> = None;
     for _ in 0..PAGES {
         let path = match &marker {
@@ -224,7 +224,7 @@ async fn all_flavors(services: &Services, priority: Priority) -> Found<Flavors> 
             priority,
             ..Request::get(ServiceKind::Compute, path, "nova /flavors")
         };
-        let page: FlavorPage = services.read(request).await?;
+        let page: FlavorPage = services.page(request, &mut pages).await?;
         let next = next_marker(&page.flavors_links)?;
         all.extend(page.flavors);
         match next {

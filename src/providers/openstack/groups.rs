@@ -21,6 +21,7 @@ use crate::api::server_group::PlacementPolicy;
 use crate::planner::model::{
     Accepted, CloudError, CreateGroup, ErrorClass, GroupCapabilities, GroupChange, GroupMember, ObservedGroup,
 };
+use crate::providers::answers::Pages;
 
 /// What Nova can do with groups.
 pub(super) static CAPABILITIES: GroupCapabilities = GroupCapabilities {
@@ -55,7 +56,7 @@ const LIST: &str = "/os-server-groups";
 /// Pages go by offset, so that a group that is deleted while they are read moves the rest: each page begins with the
 /// last group of the one before, and where it does not, the list is no list.
 pub(super) async fn all(services: &Services) -> Result<Vec<ObservedGroup>, CloudError> {
-    let mut all: Vec<Group> = Vec::new();
+    let (mut all, mut pages) = (Vec::<Group>::new(), Pages::default());
     loop {
         // Behind one group alone there is nothing to overlap with.
         let overlaps = all.len() > 1;
@@ -67,7 +68,10 @@ pub(super) async fn all(services: &Services) -> Result<Vec<ObservedGroup>, Cloud
             need: Need::Groups,
             ..Request::get(ServiceKind::Compute, path, "nova /os-server-groups")
         };
-        let mut page = services.read::<GroupPage>(request).await?.server_groups;
+        let mut page = services
+            .page::<GroupPage>(request, &mut pages)
+            .await?
+            .server_groups;
         if page.iter().any(|g| g.id.is_empty()) {
             return Err(broken("holds a group without an id"));
         }

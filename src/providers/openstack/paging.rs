@@ -9,6 +9,7 @@ use super::catalog::query;
 use super::session::{Request, Services};
 use super::wire::{Link, Server, ServerPage};
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::answers::Pages;
 
 /// Where the next page begins; none after the last one.
 pub(super) fn next_marker(links: &[Link]) -> Result<Option<String>, CloudError> {
@@ -36,7 +37,7 @@ fn broken(what: &str) -> CloudError {
 /// Every server of the project, or an error. The size of a page is left to the cloud.
 pub(super) async fn all_servers(services: &Services) -> Result<Vec<Server>, CloudError> {
     let mut all = BTreeMap::new();
-    let mut seen = HashSet::new();
+    let (mut seen, mut pages) = (HashSet::new(), Pages::default());
     let mut marker: Option<String> = None;
     loop {
         let path = match &marker {
@@ -44,7 +45,7 @@ pub(super) async fn all_servers(services: &Services) -> Result<Vec<Server>, Clou
             Some(marker) => query("/servers/detail", &[("marker", marker)]),
         };
         let request = Request::get(ServiceKind::Compute, path, "nova /servers/detail");
-        let page: ServerPage = services.read(request).await?;
+        let page: ServerPage = services.page(request, &mut pages).await?;
         let empty = page.servers.is_empty();
         for server in page.servers {
             if server.id.is_empty() {

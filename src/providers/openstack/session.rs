@@ -12,6 +12,7 @@ use super::discovery::{Need, Range, root};
 use super::errors::{Asked, lost, refusal, unreadable};
 use super::wire::VersionDoc;
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::providers::answers::Pages;
 use crate::providers::transport::budget::Priority;
 use crate::providers::transport::client::{Ask, HttpClient, Reply};
 
@@ -95,6 +96,18 @@ impl Services {
     pub(super) async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, CloudError> {
         let (service, asked) = (request.service, request.asked);
         let reply = self.send(request).await?;
+        serde_json::from_slice(&reply.body).map_err(|e| unreadable(service.name(), "answer", asked, &e))
+    }
+
+    /// Reads one page of a list.
+    pub(super) async fn page<T: DeserializeOwned>(
+        &self,
+        request: Request<'_>,
+        pages: &mut Pages,
+    ) -> Result<T, CloudError> {
+        let (service, asked) = (request.service, request.asked);
+        let reply = self.send(request).await?;
+        pages.add(&reply)?;
         serde_json::from_slice(&reply.body).map_err(|e| unreadable(service.name(), "answer", asked, &e))
     }
 

@@ -1,8 +1,8 @@
-//! Which hosts a credential may be sent to: https only, and no address inside of this machine or its cloud's
-//! metadata service, neither written down nor behind a name.
+//! Which hosts a credential may be sent to: https only, and no address inside of this machine, of its cloud's metadata
+//! service or of the cluster's own API, neither written down nor behind a name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -82,8 +82,8 @@ impl EndpointRules {
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let what = match bare.parse::<IpAddr>() {
-            Ok(ip) => forbidden(ip),
-            Err(_) => forbidden_name(bare),
+            Ok(ip) => forbidden(ip, CLUSTER_API.as_deref()),
+            Err(_) => forbidden_name(bare, CLUSTER_API.as_deref()),
         };
         match what {
             None => Ok(()),
@@ -99,7 +99,7 @@ impl EndpointRules {
     /// # Errors
     /// Says what kind of address it is.
     pub fn check_ip(self, ip: IpAddr) -> Result<(), EndpointError> {
-        match forbidden(ip) {
+        match forbidden(ip, CLUSTER_API.as_deref()) {
             Some(what) if !self.allow_insecure => Err(EndpointError::Address {
                 host: ip.to_string(),
                 what,
@@ -109,14 +109,28 @@ impl EndpointRules {
     }
 }
 
-/// Names that mean this machine or a metadata service whatever they resolve to.
+/// Where the cluster that this process runs in has its API, as its pods are told; an address, or rarely a name.
+static CLUSTER_API: LazyLock<Option<String>> = LazyLock::new(|| {
+    std::env::var("KUBERNETES_SERVICE_HOST")
+        .ok()
+        .map(|h| h.to_ascii_lowercase())
+});
+
+const OWN_API: &str = "the API of the cluster itself";
+
+/// Names that mean this machine, a metadata service or a service of the cluster whatever they resolve to.
 const NAMES: &[(&str, &str)] = &[
     ("localhost", "this machine"),
     ("metadata.google.internal", "a metadata service"),
+    ("svc", "a service of the cluster"),
+    ("cluster.local", "a service of the cluster"),
 ];
 
-fn forbidden_name(host: &str) -> Option<&'static str> {
+fn forbidden_name(host: &str, own_api: Option<&str>) -> Option<&'static str> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
+    if own_api == Some(host.as_str()) {
+        return Some(OWN_API);
+    }
     NAMES
         .iter()
         .find(|(name, _)| host == *name || host.ends_with(&format!(".{name}")))
@@ -124,59 +138,79 @@ fn forbidden_name(host: &str) -> Option<&'static str> {
 }
 
 /// What kind of address it is, if it is one that no credential is sent to.
-fn forbidden(ip: IpAddr) -> Option<&'static str> {
+fn forbidden(ip: IpAddr, own_api: Option<&str>) -> Option<&'static str> {
+    let api = own_api.and_then(|api| api.parse::<IpAddr>().ok());
+    let own = |ip: IpAddr| (api == Some(ip)).then_some(OWN_API);
     match ip {
-        IpAddr::V4(v4) => forbidden_v4(v4),
-        IpAddr::V6(v6) => match embedded_v4(v6) {
-            Some(v4) => forbidden_v4(v4),
-            None => forbidden_v6(v6),
-        },
+        IpAddr::V4(v4) => forbidden_v4(v4).or_else(|| own(ip)),
+        IpAddr::V6(v6) => {
+            let embedded = embedded_v4(v6).into_iter();
+            embedded
+                .filter_map(|v4| forbidden_v4(v4).or_else(|| own(IpAddr::V4(v4))))
+                .next()
+                .or_else(|| forbidden_v6(v6))
+                .or_else(|| own(ip))
+        }
     }
 }
 
+/// Metadata services outside of the link-local addresses: of Alibaba Cloud, Azure and Oracle. A NetworkPolicy's default
+/// leaves out the same.
+pub const METADATA_V4: &[Ipv4Addr] = &[
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+
+/// Of Amazon (metadata, and the credentials of pods) and Google.
+pub const METADATA_V6: &[Ipv6Addr] = &[
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
+
 fn forbidden_v4(ip: Ipv4Addr) -> Option<&'static str> {
-    // 100.100.100.200 is Alibaba Cloud's metadata service, 192.0.0.192 Oracle's; both outside of 169.254/16.
-    const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
     let first = ip.octets()[0];
     match () {
         () if first == 0 => Some("an unspecified address"),
         () if ip.is_loopback() => Some("a loopback address"),
         () if ip.is_link_local() => Some("a link-local address"),
-        () if METADATA.contains(&ip) => Some("a metadata address"),
+        () if METADATA_V4.contains(&ip) => Some("a metadata address"),
         () if ip.is_multicast() || first >= 240 => Some("no address of one host"),
         () => None,
     }
 }
 
 fn forbidden_v6(ip: Ipv6Addr) -> Option<&'static str> {
-    // fd00:ec2::254 and fd20:ce::254 are metadata services of Amazon and Google.
-    const METADATA: [Ipv6Addr; 2] = [
-        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-    ];
     match () {
         () if ip.is_unspecified() => Some("an unspecified address"),
         () if ip.is_loopback() => Some("a loopback address"),
         () if ip.is_unicast_link_local() => Some("a link-local address"),
-        () if METADATA.contains(&ip) => Some("a metadata address"),
+        () if METADATA_V6.contains(&ip) => Some("a metadata address"),
         () if ip.is_multicast() => Some("no address of one host"),
         () => None,
     }
 }
 
-/// The IPv4 address inside of an IPv6 one: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), NAT64
-/// (`64:ff9b::/96`) or 6to4 (`2002::/16`).
-fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let s = ip.segments();
-    let of = |hi: u16, lo: u16| {
-        let ([a, b], [c, d]) = (hi.to_be_bytes(), lo.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match s {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, hi, lo] | [0x64, 0xff9b, 0, 0, 0, 0, hi, lo] => Some(of(hi, lo)),
-        [0x2002, hi, lo, ..] => Some(of(hi, lo)),
-        _ => None,
+/// What IPv4 addresses may be inside of an IPv6 one: mapped (`::ffff:a.b.c.d`), translated (`::ffff:0:a.b.c.d`),
+/// compatible (`::a.b.c.d`), NAT64 (`64:ff9b::/96`, and a network's own prefix of any length in `64:ff9b:1::/48`) or
+/// 6to4 (`2002::/16`).
+fn embedded_v4(ip: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let o = ip.octets();
+    let of = |at: [usize; 4]| Ipv4Addr::from(at.map(|i| o[i]));
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => vec![],
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            vec![of([12, 13, 14, 15])]
+        }
+        // Where it stands depends on the length of the prefix; what begins with 0 is the rest of another length.
+        [0x64, 0xff9b, 1, ..] => [[12, 13, 14, 15], [9, 10, 11, 12], [7, 9, 10, 11], [6, 7, 9, 10]]
+            .map(of)
+            .into_iter()
+            .filter(|v4| v4.octets()[0] != 0)
+            .collect(),
+        [0x2002, ..] => vec![of([2, 3, 4, 5])],
+        _ => vec![],
     }
 }
 
@@ -244,6 +278,17 @@ mod tests {
             "https://[64:ff9b::a9fe:a9fe]",
             "https://[2002:7f00:1::]",
             "https://[fd00:ec2::254]",
+            "https://[fd00:ec2::23]",
+            "https://168.63.129.16",
+            "https://[::ffff:0:169.254.169.254]",
+            "https://[64:ff9b:1::a9fe:a9fe]",
+            "https://[64:ff9b:1:7f00:0:100::]",
+            "https://[64:ff9b:1:a9:fe:a9fe::]",
+            "https://[64:ff9b:1:ab:a9:fea9:fe00::]",
+            "https://kubernetes.default.svc",
+            "https://kubernetes.default.svc.:6443/api",
+            "https://kubernetes.default.svc.cluster.local",
+            "https://keystone.openstack.SVC.Cluster.Local.",
             "https://localhost",
             "https://LOCALHOST.",
             "https://x.localhost/",
@@ -264,9 +309,35 @@ mod tests {
             "https://[2001:db8::1]/v3",
             "https://[fd12:3456::1]/v3",
             "https://notlocalhost.example",
+            "https://svc.example",
+            "https://mysvc/v3",
+            // Two clouds behind a network's own NAT64.
+            "https://[64:ff9b:1::5db8:d822]",
+            "https://[64:ff9b:1:abcd::5db8:d822]",
         ] {
             assert!(STRICT.check(url).is_ok(), "{url}: {:?}", STRICT.check(url));
         }
+    }
+
+    #[test]
+    fn the_api_of_the_cluster_itself_is_no_cloud() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (api, spellings) in [
+            (
+                "10.96.0.1",
+                &["10.96.0.1", "::ffff:10.96.0.1", "64:ff9b::a60:1"][..],
+            ),
+            ("fd00:96::1", &["fd00:96::1"]),
+        ] {
+            for spelling in spellings {
+                assert_eq!(forbidden(ip(spelling), Some(api)), Some(OWN_API), "{spelling}");
+                assert_eq!(forbidden(ip(spelling), None), None, "{spelling}");
+            }
+            assert_eq!(forbidden(ip("10.96.0.2"), Some(api)), None);
+        }
+        let api = Some("api.cluster.example");
+        assert_eq!(forbidden_name("API.cluster.example.", api), Some(OWN_API));
+        assert_eq!(forbidden_name("cloud.example", api), None);
     }
 
     #[test]

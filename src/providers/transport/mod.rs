@@ -4,6 +4,7 @@ pub mod budget;
 pub mod budgets;
 pub mod client;
 pub mod endpoint;
+pub mod reply;
 pub mod reqwest;
 
 use std::fmt;

@@ -4,16 +4,16 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use reqwest::tls::Version;
 use reqwest::{Certificate, Client, redirect, retry};
+use tokio::sync::Semaphore;
 
 use super::endpoint::{EndpointRules, FilteringResolver};
+use super::reply::{self, Body};
 use super::{Connect, Stage, Transport, TransportError};
 
-/// The largest reply that is read, in bytes after decompression.
-const REPLY_LIMIT: usize = 64 << 20;
 /// How long a connection may take to be made, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept. Shorter than what common servers allow (5 s is the lowest usual
@@ -45,7 +45,7 @@ impl Connect for HttpConnect {
         Ok(Arc::new(HttpTransport::with_limit(
             self.rules,
             ca_pem,
-            REPLY_LIMIT,
+            reply::READ,
         )?))
     }
 }
@@ -54,6 +54,7 @@ struct HttpTransport {
     client: Client,
     rules: EndpointRules,
     limit: usize,
+    share: Arc<Semaphore>,
 }
 
 impl HttpTransport {
@@ -77,7 +78,12 @@ impl HttpTransport {
         let client = builder
             .build()
             .map_err(|e| failed(Stage::Connect, "the HTTP client cannot be set up", &e))?;
-        Ok(Self { client, rules, limit })
+        Ok(Self {
+            client,
+            rules,
+            limit,
+            share: reply::share(),
+        })
     }
 
     async fn round_trip(
@@ -92,6 +98,7 @@ impl HttpTransport {
         self.rules
             .check(&request.uri().to_string())
             .map_err(|e| never_sent(e.to_string()))?;
+        let method = request.method().clone();
         let mut request = reqwest::Request::try_from(request).map_err(|e| of(e, Stage::Connect))?;
         *request.timeout_mut() = Some(deadline);
         let mut reply = self
@@ -100,22 +107,17 @@ impl HttpTransport {
             .await
             .map_err(|e| of(e, Stage::Sent))?;
 
-        let too_large = || TransportError {
+        let too_much = |message| TransportError {
             stage: Stage::Reply,
-            message: format!("the reply is larger than {} bytes", self.limit),
+            message,
         };
-        let announced = reply.content_length().unwrap_or(0);
-        if announced > self.limit as u64 {
-            return Err(too_large());
-        }
-        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let mut body = Body::new(&method, reply.status(), self.limit, &self.share);
         while let Some(chunk) = reply.chunk().await.map_err(|e| of(e, Stage::Reply))? {
-            if body.len() + chunk.len() > self.limit {
-                return Err(too_large());
+            if !body.take(&chunk).map_err(too_much)? {
+                break;
             }
-            body.extend_from_slice(&chunk);
         }
-        let mut answer = http::Response::new(body.freeze());
+        let mut answer = http::Response::new(body.finish().map_err(too_much)?);
         *answer.status_mut() = reply.status();
         *answer.headers_mut() = std::mem::take(reply.headers_mut());
         Ok(answer)
@@ -225,6 +227,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let large = || async { vec![b'x'; 5000] };
+        let refused = || async { (StatusCode::INTERNAL_SERVER_ERROR, vec![b'x'; 5000]) };
         let streamed = || async {
             let chunks = futures::stream::iter(
                 (0..50).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 100]))),
@@ -234,6 +237,7 @@ mod tests {
         let app = Router::new()
             .route("/hang", get(hang))
             .route("/large", get(large))
+            .route("/refused", get(refused))
             .route("/streamed", get(streamed));
         let base = serve(app).await;
         let t = transport(LAX, 1000);
@@ -244,6 +248,13 @@ mod tests {
         assert_eq!(stage("/hang", Duration::from_millis(50)).await, Stage::Timeout);
         assert_eq!(stage("/large", LONG).await, Stage::Reply);
         assert_eq!(stage("/streamed", LONG).await, Stage::Reply);
+
+        let refused = t.send(ask(&format!("{base}/refused")), LONG).await.unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), refused.body().len()),
+            (500, 1000),
+            "cut off"
+        );
 
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = format!("http://{}", closed.local_addr().unwrap());

@@ -34,6 +34,7 @@ use self::convert::observed;
 use self::errors::Asked;
 use self::session::{Request, Service, checked, parse};
 use self::storages::Templates;
+use super::answers::Pages;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Credentials, Done, Provider};
 use crate::planner::model::{
@@ -115,13 +116,14 @@ impl UpCloud {
 
     /// Every server. The list has no pages; should the service begin to cut it, it says how many there are.
     async fn all(&self) -> Result<Vec<wire::Server>, CloudError> {
-        let (mut all, mut ids) = (Vec::new(), BTreeSet::new());
+        let (mut all, mut ids, mut pages) = (Vec::new(), BTreeSet::new(), Pages::default());
         let mut path = "/server".to_owned();
         loop {
             let reply = self.service.send(Request::get(path, "upcloud /server")).await?;
             let total = reply
                 .header("upcloud-total-count")
                 .and_then(|t| t.trim().parse().ok());
+            pages.add(&reply)?;
             let page: wire::ServerList = parse(&reply, Asked::Read, "upcloud /server")?;
             let before = all.len();
             all.extend(page.servers.0.into_iter().filter(|s| ids.insert(s.uuid.clone())));

@@ -6,13 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
 use super::{Sim, SimCloud, SimIo};
+use crate::providers::transport::reply::{self, Body};
 use crate::providers::transport::{Connect, Stage, Transport, TransportError};
-
-/// The largest reply that a line carries, in bytes: as in production.
-const MOST: usize = 64 << 20;
 
 impl<C: SimCloud> Transport for Sim<C> {
     fn send(
@@ -25,6 +23,7 @@ impl<C: SimCloud> Transport for Sim<C> {
             stage,
             message: message.into(),
         };
+        let method = request.method().clone();
         async move {
             let answer = async {
                 tokio::time::sleep(half).await;
@@ -33,10 +32,7 @@ impl<C: SimCloud> Transport for Sim<C> {
                 answer
             };
             match tokio::time::timeout(deadline, answer).await {
-                Ok(Ok(response)) if response.body().len() > MOST => {
-                    Err(error(Stage::Reply, "the reply is larger than 64 MiB"))
-                }
-                Ok(Ok(response)) => Ok(response),
+                Ok(Ok(response)) => bounded(&method, response).map_err(|words| error(Stage::Reply, &words)),
                 Ok(Err(SimIo::Refused)) => Err(error(Stage::Connect, "connection refused")),
                 Ok(Err(SimIo::Reset)) => Err(error(Stage::Sent, "connection reset by peer")),
                 Err(_) => Err(error(Stage::Timeout, "no reply within the deadline")),
@@ -44,6 +40,14 @@ impl<C: SimCloud> Transport for Sim<C> {
         }
         .boxed()
     }
+}
+
+/// The reply as far as production would read it.
+fn bounded(method: &Method, response: Response<Bytes>) -> Result<Response<Bytes>, String> {
+    let (parts, whole) = response.into_parts();
+    let mut body = Body::new(method, parts.status, reply::READ, &reply::share());
+    body.take(&whole)?;
+    Ok(Response::from_parts(parts, body.finish()?))
 }
 
 /// Hands out lines to one simulator, whatever certificate authorities are given.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh KUBECONFIG OUT: everything of deploy/default but the Deployment, and with the admission policies unbound (what
+# install.sh KUBECONFIG OUT: everything of deploy/foundation and deploy/default but the Deployment, and with the admission policies unbound (what
 # the controller itself does of a protected object is to be seen), into the cluster of an administrator's KUBECONFIG, for a controller that runs as a process beside it. Writes to OUT a kubeconfig with a token of the
 # controller's own ServiceAccount, good for 8 hours. A Deployment that is in the cluster already is left alone.
 set -euo pipefail
@@ -7,7 +7,10 @@ admin=$1 out=$2
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 kube() { kubectl --kubeconfig "$admin" "$@"; }
 
-kubectl kustomize "$root/deploy/default" |
+for part in foundation default; do
+  kubectl kustomize "$root/deploy/$part"
+  echo ---
+done |
   awk 'BEGIN { RS = ORS = "---\n" } ("\n" $0) !~ /\nkind: (Deployment|ValidatingAdmissionPolicyBinding)\n/' |
   kube apply -f - >/dev/null
 # `kubectl wait` refuses an object that has no status yet.

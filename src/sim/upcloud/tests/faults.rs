@@ -98,7 +98,7 @@ async fn lists_lag_and_leave_out_and_replies_are_spoilt() {
     client.0.clear_faults();
     let huge = FaultEffect::Spoilt {
         how: Spoil::Huge,
-        code: None,
+        code: Some(200),
     };
     client.0.inject(FaultRule::new(huge).times(1));
     let error = client.send("GET /server", &Value::Null, "").await.unwrap_err();

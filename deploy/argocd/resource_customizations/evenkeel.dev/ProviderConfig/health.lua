@@ -25,16 +25,14 @@ if holds("Stalled") then
   return { status = "Degraded", message = words("Stalled") }
 end
 
--- Nothing is written to the cloud: on this object, or on its account.
+-- Nothing is written to the cloud: on this object, or on its account. An account that git suspended is as git wishes, and so
+-- is what it does not hold up: a wave that waited for them would keep the commit away that ends it.
 local paused = obj.metadata.annotations ~= nil and obj.metadata.annotations["evenkeel.dev/paused"] or "false"
-if holds("Paused") then
+if holds("Paused") and not (condition.Paused.reason == "Suspended" and holds("Ready")) then
   return { status = "Suspended", message = words("Paused") }
 end
 if paused ~= "false" then
   return { status = "Suspended", message = "The annotation evenkeel.dev/paused is set" }
-end
-if obj.spec ~= nil and obj.spec.suspend == true then
-  return { status = "Suspended", message = words("Ready") }
 end
 
 -- As declared, also when what is declared is a stopped server.
