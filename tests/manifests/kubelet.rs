@@ -127,10 +127,17 @@ pub struct Kubelet<'a> {
     folder: tempfile::TempDir,
     running: BTreeMap<String, Running>,
     ended: Vec<String>,
+    /// What every program is told beside what its pod says.
+    more: &'static [&'static str],
 }
 
 impl<'a> Kubelet<'a> {
     pub fn new(cluster: &'a Cluster) -> Self {
+        Self::telling(cluster, &[])
+    }
+
+    /// One that tells every program something beside what its pod says.
+    pub fn telling(cluster: &'a Cluster, more: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (running, ended) = (BTreeMap::new(), Vec::new());
         Self {
@@ -138,6 +145,7 @@ impl<'a> Kubelet<'a> {
             folder,
             running,
             ended,
+            more,
         }
     }
 
@@ -177,6 +185,7 @@ impl<'a> Kubelet<'a> {
             let file = File::create(&log).unwrap();
             let mut command = command(pod, &account);
             let child = command
+                .args(self.more)
                 .stdout(file.try_clone().unwrap())
                 .stderr(file)
                 .spawn()
