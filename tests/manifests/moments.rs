@@ -120,11 +120,16 @@ fn again_with_a_password(shop: &Shop, kubelet: &mut Kubelet<'_>) {
                 .unwrap()
         };
         let lost = id(&find());
-        let deleted = {
+        // With its disk: what becomes of the disk of a server that went without us, nobody can say.
+        {
             let _guard = shop.runtime.enter();
-            shop.up.oob_delete(&lost)
-        };
-        deleted.unwrap();
+            let mut disks = shop.up.storages();
+            disks.retain(|d| d.servers == [lost.as_str()]);
+            shop.up.oob_delete(&lost).unwrap();
+            for disk in disks {
+                shop.up.oob_delete_storage(&disk.id);
+            }
+        }
         kubelet.until("another server", || {
             let server = find();
             (fulfilled(&server) && id(&server) != lost).then_some(())

@@ -21,8 +21,9 @@ const SHOP: &str = "shop";
 const LEASE: Duration = Duration::from_secs(15);
 /// A standby asks for the lease every 2 s; the rest is for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
-/// Between two wishes.
-const PACE: Duration = Duration::from_millis(300);
+/// So many people wish, each after a short rest.
+const CUSTOMERS: usize = 2;
+const PACE: Duration = Duration::from_millis(200);
 
 /// What somebody wished of a server, and when.
 struct Wish {
@@ -32,10 +33,11 @@ struct Wish {
 }
 
 /// Makes a server, stops an earlier one, and so on until told to stop.
-fn customer(cluster: &'static Cluster, enough: Arc<AtomicBool>) -> JoinHandle<Vec<Wish>> {
-    let make = |n: usize| {
+fn customer(cluster: &'static Cluster, who: usize, enough: Arc<AtomicBool>) -> JoinHandle<Vec<Wish>> {
+    let name = move |n: usize| format!("n-{who}-{n}");
+    let make = move |n: usize| {
         json!({
-            "apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": format!("n-{n}")},
+            "apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": name(n)},
             "spec": {
                 "providerConfigRef": {"name": format!("helsinki-{SHOP}")}, "size": {"name": "m1.tiny"},
                 "image": {"name": "cirros"}, "openstack": {"networks": [{"name": "primary", "network": "demo-net"}]},
@@ -63,52 +65,55 @@ fn customer(cluster: &'static Cluster, enough: Arc<AtomicBool>) -> JoinHandle<Ve
             }
             wish(&["create", "-f", "-"], Some(&make(n)));
             if let Some(earlier) = n.checked_sub(3) {
-                let name = format!("n-{earlier}");
-                wish(&["patch", "server", &name, "--type=merge", "-p", &stop], None);
+                wish(
+                    &["patch", "server", &name(earlier), "--type=merge", "-p", &stop],
+                    None,
+                );
             }
         }
         wishes
     })
 }
 
-/// From each giving back of the lease to the moment when the next one had it. Nobody took it from a silent holder.
-fn handovers(lease: &Watch) -> Vec<Duration> {
+/// When the lease changed hands, and how long nobody had it. Nobody took it from a silent holder.
+fn handovers(lease: &Watch) -> Vec<(Instant, Duration)> {
     let mut all = Vec::new();
     let (mut former, mut given_back) = (String::new(), None);
-    for (_, object) in lease.events() {
+    for (at, object) in lease.events() {
         let spec = &object["spec"];
         let time = |key: &str| spec[key].as_str().unwrap().parse::<Timestamp>().unwrap();
         let holder = text(&spec["holderIdentity"]);
         if holder.is_empty() {
-            given_back = Some(time("renewTime"));
-        } else if let Some(given_back) = given_back.take() {
-            assert_ne!(holder, former, "who gave it back took it again");
-            all.push(time("acquireTime").duration_since(given_back).unsigned_abs());
-        } else {
-            assert!(
+            given_back = Some((at, time("renewTime")));
+            continue;
+        }
+        match given_back.take() {
+            Some((at, since)) => {
+                assert_ne!(holder, former, "who gave it back took it again");
+                all.push((at, time("acquireTime").duration_since(since).unsigned_abs()));
+            }
+            None => assert!(
                 former.is_empty() || former == holder,
                 "{holder} did not wait until {former} gave it back"
-            );
+            ),
         }
-        if !holder.is_empty() {
-            former = holder;
-        }
+        former = holder;
     }
     all
 }
 
-/// How long the slowest wish took; every one was fulfilled.
-fn slowest(wishes: &[Wish], servers: &Watch) -> Duration {
+/// When each wish was fulfilled; every one was.
+fn fulfilments(wishes: &[Wish], servers: &Watch) -> Vec<Instant> {
     let events = servers.events();
-    let took = wishes.iter().map(|wish| {
+    let of = |wish: &Wish| {
         let end = events.iter().find(|(_, o)| {
             let meta = &o["metadata"];
             meta["name"] == wish.name && meta["generation"].as_i64() >= Some(wish.generation) && fulfilled(o)
         });
-        let end = end.unwrap_or_else(|| panic!("{} of generation {}", wish.name, wish.generation));
-        end.0.saturating_duration_since(wish.at)
-    });
-    took.max().unwrap()
+        end.unwrap_or_else(|| panic!("{} of generation {}", wish.name, wish.generation))
+            .0
+    };
+    wishes.iter().map(of).collect()
 }
 
 #[test]
@@ -135,7 +140,9 @@ fn two_replicas_are_replaced_without_a_gap() {
     let lease = Watch::start(cluster, NAMESPACE, "leases");
     let servers = Watch::start(cluster, SHOP, "servers");
     let enough = Arc::new(AtomicBool::new(false));
-    let customer = customer(cluster, Arc::clone(&enough));
+    let customers: Vec<_> = (0..CUSTOMERS)
+        .map(|who| customer(cluster, who, Arc::clone(&enough)))
+        .collect();
     // Another version, and then the same again.
     let upgrade = [
         "upgrade",
@@ -169,10 +176,11 @@ fn two_replicas_are_replaced_without_a_gap() {
     assert!(ok, "{said}");
     replaced(&mut kubelet, led + 1);
     enough.store(true, Ordering::Relaxed);
-    let wishes = customer.join().unwrap();
-    kubelet.until("every wish to be fulfilled", || {
-        let mine = shop.objects().into_iter().filter(|o| o["kind"] == "Server");
-        mine.into_iter().all(|o| fulfilled(&o)).then_some(())
+    let wishes: Vec<Wish> = customers.into_iter().flat_map(|c| c.join().unwrap()).collect();
+    kubelet.until_none("every wish to be fulfilled", || {
+        let open = shop.objects().into_iter().filter(|o| !fulfilled(o));
+        open.map(|o| format!("{}: {}", o["metadata"]["name"], o["status"]))
+            .collect()
     });
 
     // Handed over at once, each time, and so no wish waited for a lease to run out.
@@ -187,14 +195,22 @@ fn two_replicas_are_replaced_without_a_gap() {
         let mut servers = last.iter().filter(|o| o["kind"] == "Server");
         servers.all(there).then_some(())
     });
-    let slowest = slowest(&wishes, &servers);
+    let ends = fulfilments(&wishes, &servers);
+    let took = |(wish, end): (&Wish, &Instant)| end.saturating_duration_since(wish.at);
+    let slowest = wishes.iter().zip(&ends).map(took).max().unwrap();
     eprintln!(
-        "{} wishes, the slowest fulfilled after {:.1} s; the lease was handed over in {handovers:.1?}",
+        "{} wishes, the slowest fulfilled after {slowest:.1?}; when and how long nobody had the lease: {handovers:.1?}",
         wishes.len(),
-        slowest.as_secs_f32()
     );
-    assert!(handovers.iter().all(|took| *took < AT_ONCE), "{handovers:?}");
     assert!(slowest < LEASE, "{slowest:?}");
+    for (at, took) in &handovers {
+        assert!(*took < AT_ONCE, "{took:?}");
+        let open = wishes
+            .iter()
+            .zip(&ends)
+            .filter(|(w, end)| w.at < *at && at < *end);
+        assert!(open.count() > 0, "nobody waited when the lease changed hands");
+    }
 
     // One server for each object, made once; and nothing was done twice to any.
     let _guard = shop.runtime.enter();
