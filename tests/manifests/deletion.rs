@@ -83,7 +83,7 @@ fn no_deletion_waits_for_good_and_none_loses_a_server() {
     ];
     shop.helm(&mut kubelet, &install);
     shop.open();
-    kubelet.until("every object to be Ready", || shop.settled());
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
 
     a_namespace_goes_whole_with_its_servers(&shop, &mut kubelet);
     the_last_good_credentials_serve_a_deletion(&shop, &mut kubelet);

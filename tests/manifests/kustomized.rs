@@ -2,7 +2,7 @@
 
 use crate::helm::{NAMESPACE, root};
 use crate::kubelet::Kubelet;
-use crate::shop::Shop;
+use crate::shop::{Facts, Shop};
 
 /// A port of its own, and clouds of this machine.
 const MORE: &[&str] = &["--admin-address=127.0.0.1:0", "--allow-insecure-endpoints"];
@@ -27,15 +27,15 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// `kubectl VERB -k deploy/default`, while pods live.
-fn kustomize(shop: &Shop, kubelet: &mut Kubelet<'_>, verb: &[&str]) -> (bool, String) {
-    let folder = root("deploy/default");
+/// `kubectl VERB -k FOLDER`, while pods live.
+fn kustomize(kubelet: &mut Kubelet<'_>, shop: &Shop, verb: &[&str], folder: &str) -> (bool, String) {
+    let folder = root(folder);
     let args = [verb, &["-k", folder.to_str().unwrap()]].concat();
     kubelet.during(&mut shop.cluster.command(&args))
 }
 
 fn install(shop: &Shop, kubelet: &mut Kubelet<'_>) {
-    let (ok, said) = kustomize(shop, kubelet, &["apply", "--server-side"]);
+    let (ok, said) = kustomize(kubelet, shop, &["apply", "--server-side"], "deploy/default");
     assert!(ok, "{said}");
     let status = [
         "-n",
@@ -49,7 +49,22 @@ fn install(shop: &Shop, kubelet: &mut Kubelet<'_>) {
     assert!(ok, "{said}");
 }
 
-fn installation(shop: &Shop) -> String {
+/// Applied again, it finds everything as it was.
+fn install_again(shop: &Shop, kubelet: &mut Kubelet<'_>, before: &(Facts, String)) {
+    install(shop, kubelet);
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
+    assert_eq!(&known(shop), before, "applied again");
+}
+
+/// The program is gone and nothing else: not an object, not a server, not the id of the installation.
+fn gone(shop: &Shop, kubelet: &mut Kubelet<'_>, before: &(Facts, String)) {
+    kubelet.until("the program to be gone", || (shop.pods() == 0).then_some(()));
+    let left = ["get", "deployments,serviceaccounts,roles", "-A", "-o", "name"];
+    assert!(!shop.cluster.kubectl(&left).ok().unwrap().contains("/evenkeel"));
+    assert_eq!(&known(shop), before, "after the removal");
+}
+
+fn known(shop: &Shop) -> (Facts, String) {
     let get = [
         "get",
         "configmap",
@@ -57,7 +72,16 @@ fn installation(shop: &Shop) -> String {
         "-o",
         "jsonpath={.data.id}",
     ];
-    shop.kubectl(NAMESPACE, &get, None).ok().unwrap()
+    let id = shop.kubectl(NAMESPACE, &get, None).ok().unwrap();
+    (shop.facts(), id)
+}
+
+fn refused(said: &str) {
+    for (what, words) in REFUSED {
+        let line = said.lines().find(|l| l.contains(words));
+        assert!(line.is_some_and(|l| l.contains(what)), "{what}: {said}");
+    }
+    assert_eq!(said.matches("denied request").count(), REFUSED.len(), "{said}");
 }
 
 #[test]
@@ -66,30 +90,33 @@ fn removed_and_applied_again_it_knows_its_servers() {
     let mut kubelet = Kubelet::telling(shop.cluster, MORE);
     install(&shop, &mut kubelet);
     shop.open();
-    kubelet.until("every object to be Ready", || shop.settled());
-    let (before, id) = (shop.facts(), installation(&shop));
-    assert_eq!((before.objects.len(), before.servers.len()), (6, 3), "{before:?}");
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
+    let before = known(&shop);
+    let counts = (before.0.objects.len(), before.0.servers.len());
+    assert_eq!(counts, (6, 3), "{before:?}");
 
-    let (ok, said) = kustomize(&shop, &mut kubelet, &["delete", "--timeout=60s"]);
+    // The program alone: what protects the definitions stays.
+    let (ok, said) = kustomize(&mut kubelet, &shop, &["delete"], "deploy/base");
+    assert!(ok, "{said}");
+    gone(&shop, &mut kubelet, &before);
+    let dry = ["delete", "--dry-run=server"];
+    refused(&kustomize(&mut kubelet, &shop, &dry, "deploy/default").1);
+    install_again(&shop, &mut kubelet, &before);
+
+    // Everything, as far as it goes: what protects goes too, and a second call would go through.
+    let (ok, said) = kustomize(&mut kubelet, &shop, &["delete"], "deploy/default");
     assert!(!ok, "{said}");
-    for (what, words) in REFUSED {
-        let line = said.lines().find(|l| l.contains(words));
-        assert!(line.is_some_and(|l| l.contains(what)), "{what}: {said}");
-    }
-    assert_eq!(said.matches("denied request").count(), REFUSED.len(), "{said}");
-    kubelet.until("the program to be gone", || (shop.pods() == 0).then_some(()));
-    let left = ["get", "deployments,serviceaccounts,roles", "-A", "-o", "name"];
-    assert!(!shop.cluster.kubectl(&left).ok().unwrap().contains("/evenkeel"));
+    refused(&said);
+    gone(&shop, &mut kubelet, &before);
+    let (_, said) = kustomize(&mut kubelet, &shop, &dry, "deploy/default");
     assert_eq!(
-        (shop.facts(), installation(&shop)),
-        (before, id.clone()),
-        "after the removal"
+        said.matches("deleted (server dry run)").count(),
+        REFUSED.len(),
+        "{said}"
     );
-    let before = shop.facts();
+    install_again(&shop, &mut kubelet, &before);
+    refused(&kustomize(&mut kubelet, &shop, &dry, "deploy/default").1);
 
-    install(&shop, &mut kubelet);
-    kubelet.until("every object to be Ready", || shop.settled());
-    assert_eq!((shop.facts(), installation(&shop)), (before, id), "applied again");
     // What runs now works: a wish is carried out on the same server.
     shop.patch(
         "shop",
@@ -99,6 +126,7 @@ fn removed_and_applied_again_it_knows_its_servers() {
     );
     kubelet.until("the wish to be fulfilled", || {
         let all = shop.in_clouds();
-        shop.settled().filter(|()| all.values().all(|s| s != "ACTIVE"))
+        let stopped = all.values().all(|s| s != "ACTIVE");
+        (stopped && shop.unsettled().is_empty()).then_some(())
     });
 }

@@ -32,7 +32,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     let begun = Instant::now();
     shop.helm(&mut kubelet, &install);
     shop.open();
-    kubelet.until("every object to be Ready", || shop.settled());
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
     eprintln!(
         "from helm install to six servers that are Ready: {:.1} s",
         begun.elapsed().as_secs_f32()
@@ -56,7 +56,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
         &["upgrade", "evenkeel", &now, "--wait", "--reset-then-reuse-values"],
     );
     kubelet.until("one program", || (shop.pods() == 1).then_some(()));
-    kubelet.until("every object to be Ready", || shop.settled());
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
     assert_eq!(shop.facts(), before, "after the upgrade");
     assert_eq!(deployed(".metadata.uid"), uid, "the Deployment was replaced");
     let keep = "jsonpath={.items[*].metadata.annotations.helm\\.sh/resource-policy}";
@@ -71,7 +71,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
 
     // Rolled back: the same. And forward again, with the definitions in other hands.
     shop.helm(&mut kubelet, &["rollback", "evenkeel", "1", "--wait"]);
-    kubelet.until("every object to be Ready", || shop.settled());
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
     assert_eq!(shop.facts(), before, "after the rollback");
     let upgrade = [
         "upgrade",
@@ -93,7 +93,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     for place in PLACES {
         shop.patch(place, "server", &format!("web-{place}"), stop);
     }
-    kubelet.until("the webs to be stopped", || shop.settled());
+    kubelet.until_none("the webs to be stopped", || shop.unsettled());
     let before = shop.facts();
     assert!(before.servers.values().all(|s| s != "ACTIVE"), "{before:?}");
 
@@ -101,7 +101,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     let granted = audit::granted(&template(&[]));
     let differences = moments::play(&shop, &mut kubelet, &granted);
     assert!(differences.is_empty(), "{differences:#?}");
-    kubelet.until("every object to be Ready", || shop.settled());
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
     let before = shop.facts();
 
     // Nothing was refused by now. (Helm takes the rights away before the pod ends: the lease then runs out.)
@@ -134,7 +134,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
         &mut kubelet,
         &["install", "evenkeel", &now, "--wait", "--set", VALUES],
     );
-    kubelet.until("every object to be Ready", || shop.settled());
+    kubelet.until_none("every object to be Ready", || shop.unsettled());
     assert_eq!(shop.facts(), before, "after the second installation");
     for place in PLACES {
         let delete = ["delete", "servers,servergroups", "--all", "--wait=false"];

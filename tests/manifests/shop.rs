@@ -195,11 +195,14 @@ impl Shop {
         }
     }
 
-    /// Whether every object is Ready, for the spec that it has.
-    pub fn settled(&self) -> Option<()> {
+    /// What is not Ready, for the spec that it has; and whether some are missing.
+    pub fn unsettled(&self) -> Vec<String> {
         let objects = self.objects();
-        let all = objects.len() == OBJECTS_EACH * self.places.len();
-        (all && objects.iter().all(fulfilled)).then_some(())
+        let missing = objects.len().abs_diff(OBJECTS_EACH * self.places.len());
+        let open = objects.iter().filter(|o| !fulfilled(o));
+        let open = open.map(|o| format!("{}: {}", o["metadata"]["name"], o["status"]));
+        open.chain((missing > 0).then(|| format!("{missing} objects")))
+            .collect()
     }
 
     /// helm with a `--wait`, while pods live.
