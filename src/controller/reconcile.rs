@@ -106,6 +106,14 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
             again: None,
         }));
     }
+    // A process that is going sends nothing new, and so records nothing new; but it saves what a call brought.
+    let going = shell.draining();
+    if calls && going && memory.sent.is_none() {
+        return Ok(Next::End(End {
+            outcome: "rest",
+            again: None,
+        }));
+    }
     let recorded = Instant::now();
     let mut current = server;
     // Before a call the record is written even where it says nothing new: the write proves that it still holds.
@@ -159,6 +167,8 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
             None
         }
     };
+    // Told to go only now, it sends what it has just recorded: nobody else could know that it was never sent.
+    let step = if going { Step::Wait } else { step };
     finish(shell, key, &uid, &config, &current, step, usable, recorded, again).await
 }
 
@@ -289,7 +299,6 @@ async fn finish(
     recorded: Instant,
     again: Option<Instant>,
 ) -> Result<Next, Error> {
-    let draining = shell.draining();
     let asker = |usable: Usable| Asker {
         key: key.clone(),
         uid: uid.to_owned(),
@@ -301,8 +310,6 @@ async fn finish(
     let end = |outcome| Ok(Next::End(End { outcome, again }));
     match (step, usable) {
         (Step::Wait, _) => end("rest"),
-        // The process is going: what was recorded is carried on by the next one.
-        (_, _) if draining => end("rest"),
         (Step::AddFinalizer, _) => {
             let mut finalizers = server.metadata.finalizers.clone().unwrap_or_default();
             finalizers.push(keys::FINALIZER.to_owned());

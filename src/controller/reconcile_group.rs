@@ -57,6 +57,11 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
         tracing::error!(object = %key, "a second call was planned while one is under way; it is not made");
         return rest("rest");
     }
+    // As with servers: nothing new is recorded by who is going, and what is recorded is sent.
+    let going = shell.draining();
+    if calls && going && memory.sent.is_none() {
+        return rest("rest");
+    }
     let recorded = Instant::now();
     let mut current = group;
     // Before a call the record is written even where it says nothing new: the write proves that it still holds.
@@ -108,7 +113,8 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
             None
         }
     };
-    finish(shell, key, &config, &current, plan.step, usable, recorded, again).await
+    let step = if going { Step::Wait } else { plan.step };
+    finish(shell, key, &config, &current, step, usable, recorded, again).await
 }
 
 /// What members wait for.
@@ -197,8 +203,6 @@ async fn finish(
     let finalizers = group.metadata.finalizers.iter().flatten().cloned();
     match (step, usable) {
         (Step::Wait, _) => end("rest"),
-        // The process is going: what was recorded is carried on by the next one.
-        (_, _) if shell.draining() => end("rest"),
         (step @ (Step::AddFinalizer | Step::RemoveFinalizer), _) => {
             let own = keys::GROUP_FINALIZER;
             let mut wanted: Vec<String> = finalizers.filter(|f| f != own).collect();

@@ -7,12 +7,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::helm::NAMESPACE;
 use crate::support::kube::{Cluster, eventually};
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A kubeconfig with a token of a ServiceAccount.
 pub fn account(cluster: &Cluster, namespace: &str, name: &str, folder: &std::path::Path) -> PathBuf {
@@ -127,10 +130,17 @@ pub struct Kubelet<'a> {
     folder: tempfile::TempDir,
     running: BTreeMap<String, Running>,
     ended: Vec<String>,
+    /// What every program is told beside what its pod says.
+    more: &'static [&'static str],
 }
 
 impl<'a> Kubelet<'a> {
     pub fn new(cluster: &'a Cluster) -> Self {
+        Self::telling(cluster, &[])
+    }
+
+    /// One that tells every program something beside what its pod says.
+    pub fn telling(cluster: &'a Cluster, more: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (running, ended) = (BTreeMap::new(), Vec::new());
         Self {
@@ -138,6 +148,7 @@ impl<'a> Kubelet<'a> {
             folder,
             running,
             ended,
+            more,
         }
     }
 
@@ -177,6 +188,7 @@ impl<'a> Kubelet<'a> {
             let file = File::create(&log).unwrap();
             let mut command = command(pod, &account);
             let child = command
+                .args(self.more)
                 .stdout(file.try_clone().unwrap())
                 .stderr(file)
                 .spawn()
@@ -254,13 +266,25 @@ impl<'a> Kubelet<'a> {
     /// Asks until something is there, while pods live.
     pub fn until<T>(&mut self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let logs = self.folder.path().to_owned();
-        eventually(
-            &format!("{what} (logs in {})", logs.display()),
-            Duration::from_secs(60),
-            || {
-                self.sync();
-                ask()
-            },
-        )
+        eventually(&format!("{what} (logs in {})", logs.display()), LIMIT, || {
+            self.sync();
+            ask()
+        })
+    }
+
+    /// Asks until nothing is left, while pods live; or says what is.
+    pub fn until_none(&mut self, what: &str, mut ask: impl FnMut() -> Vec<String>) {
+        let end = Instant::now() + LIMIT;
+        loop {
+            self.sync();
+            let left = ask();
+            if left.is_empty() {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "waited {LIMIT:?} in vain for {what}: {left:#?}"
+            );
+        }
     }
 }

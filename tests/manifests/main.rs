@@ -2,17 +2,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod audit;
 mod chart;
+mod deletion;
 mod helm;
 mod image;
 mod kubelet;
+mod kustomized;
 mod lifecycle;
+mod moments;
 mod policies;
 mod rights;
+mod rolling;
 mod same;
+mod shop;
 #[path = "../support/mod.rs"]
 mod support;
 mod values;
+mod watch;
 
 use std::path::Path;
 

@@ -1,12 +1,17 @@
 //! The rights of the controller: those that it needs, and no others.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 use crate::helm::{NAMESPACE, only, template};
 use crate::kubelet::{account, command};
-use crate::support::kube::Cluster;
+use crate::support::kube::{Cluster, eventually};
+
+/// A right is seen a moment after it was granted.
+const SOON: Duration = Duration::from_secs(20);
 
 /// One right in words, as `evenkeel doctor` says it.
 pub fn rights(rules: &Value, place: &str) -> BTreeSet<String> {
@@ -103,13 +108,15 @@ fn without_writing_secrets_the_program_is_content_and_says_what_is_missing() {
     );
 }
 
-/// One account after the other lacks one rule: the doctor must see each.
+/// An account for each right, which lacks that one alone: the doctor must see each.
 #[test]
 fn the_doctor_finds_every_missing_right() {
     let cluster = crate::installed();
     let ns = cluster.namespace("sick");
     let objects = template(&["--set", &format!("watchNamespaces={{{}}}", ns.name)]);
     let mut pod = only(&objects, "Pod").clone();
+    // Lease and ConfigMap are asked for in the same namespace here.
+    pod["metadata"]["namespace"] = json!(ns.name);
     let mut rules: Vec<Value> = Vec::new();
     for role in objects.iter().filter(|o| o["kind"] == "Role") {
         for rule in role["rules"].as_array().unwrap() {
@@ -123,46 +130,78 @@ fn the_doctor_finds_every_missing_right() {
             }
         }
     }
-    // Lease and ConfigMap are asked for in the same namespace here.
-    pod["metadata"]["namespace"] = json!(ns.name);
     assert!(rules.len() > 20, "{}", rules.len());
-    ns.kubectl(&["create", "serviceaccount", "patient"]).ok().unwrap();
-    let subject = format!("--serviceaccount={}:patient", ns.name);
-    ns.kubectl(&["create", "rolebinding", "patient", "--role=patient", &subject])
-        .ok()
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = account(cluster, &ns.name, "patient", folder.path());
-    let ask = |rules: &[Value]| {
-        let role = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-            "metadata": {"name": "patient"}, "rules": rules,
-        });
-        ns.kubectl_with(&["apply", "-f", "-"], Some(&role)).ok().unwrap();
-        let out = command(&pod, &kubeconfig).output().unwrap();
-        (
-            out.status.success(),
-            String::from_utf8([out.stdout, out.stderr].concat()).unwrap(),
-        )
-    };
-    let soon = std::time::Duration::from_secs(20);
-    let words = |rule: &Value| {
-        let all = rights(&json!([rule]), &format!("namespace {}", ns.name));
-        format!("may not {}", all.first().unwrap())
-    };
-    crate::support::kube::eventually("all rights to be seen", soon, || ask(&rules).0.then_some(()));
-    // Every fourth and those that are optional: all of them would take a minute and show no more.
-    for missing in (0..rules.len())
-        .step_by(4)
-        .chain((0..rules.len()).filter(|n| words(&rules[*n]).contains("secrets")))
-    {
-        let words = words(&rules[missing]);
+    // The last one lacks nothing.
+    let patients: Vec<String> = (0..=rules.len()).map(|n| format!("patient-{n}")).collect();
+    let accounts = patients.iter().enumerate().flat_map(|(n, name)| {
         let mut left = rules.clone();
-        left.remove(missing);
-        crate::support::kube::eventually(&words, soon, || {
-            let (content, said) = ask(&left);
-            let optional = words.contains("create secrets") || words.contains("update secrets");
-            (content == optional && said.contains(&words)).then_some(())
+        left.retain(|r| rules.get(n) != Some(r));
+        patient(name, &ns.name, &left)
+    });
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": accounts.collect::<Vec<_>>()});
+    ns.create(&list).ok().unwrap();
+    let tokens = eventually("a token for each", SOON, || {
+        let all: Value =
+            serde_json::from_str(&ns.kubectl(&["get", "secrets", "-o", "json"]).ok().unwrap()).unwrap();
+        let all: Vec<Secret> = serde_json::from_value(all["items"].clone()).unwrap();
+        let token = |name: &String| {
+            let secret = all.iter().find(|s| s.metadata.name.as_ref() == Some(name))?;
+            let token = secret.data.as_ref()?.get("token")?;
+            Some(String::from_utf8(token.0.clone()).unwrap())
+        };
+        patients.iter().map(token).collect::<Option<Vec<String>>>()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = account(cluster, &ns.name, "default", folder.path());
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&kubeconfig).unwrap()).unwrap();
+    for (n, token) in tokens.iter().enumerate() {
+        config["users"][0]["user"]["token"] = json!(token);
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let missing: Vec<String> = rules.get(n).map_or_else(Vec::new, |rule| {
+            let all = rights(&json!([rule]), &format!("namespace {}", ns.name));
+            all.into_iter().collect()
+        });
+        // Without these the program does its other work.
+        let optional = |right: &String| {
+            ["create secrets", "update secrets"]
+                .iter()
+                .any(|o| right.starts_with(o))
+        };
+        let content = missing.iter().all(optional);
+        eventually(&format!("what is said without {missing:?}"), SOON, || {
+            let out = command(&pod, &kubeconfig).output().unwrap();
+            let said = String::from_utf8([out.stdout, out.stderr].concat()).unwrap();
+            (out.status.success() == content && may_not(&said) == missing).then_some(())
         });
     }
+}
+
+/// An account with these rights, and a token of it.
+fn patient(name: &str, namespace: &str, rules: &[Value]) -> [Value; 4] {
+    let meta = json!({"name": name, "namespace": namespace});
+    let group = "rbac.authorization.k8s.io";
+    [
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}),
+        json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": meta, "rules": rules}),
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": meta,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": name, "namespace": namespace,
+                "annotations": {"kubernetes.io/service-account.name": name},
+            },
+        }),
+    ]
+}
+
+/// What it says that the account may not do, without what follows from that.
+fn may_not(said: &str) -> Vec<String> {
+    let lines = said.lines().filter_map(|l| l.split_once(" may not "));
+    lines
+        .map(|(_, right)| right.split(": ").next().unwrap().to_owned())
+        .collect()
 }

@@ -124,6 +124,13 @@ impl Cluster {
         &self.bin
     }
 
+    /// kubectl as administrator, to be run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.bin.join("kubectl"));
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(args);
+        command
+    }
+
     /// Runs kubectl as administrator.
     pub fn kubectl(&self, args: &[&str]) -> Output {
         self.kubectl_with(args, None)
@@ -132,10 +139,8 @@ impl Cluster {
     /// Runs kubectl with something on its standard input.
     pub fn kubectl_with(&self, args: &[&str], input: Option<&str>) -> Output {
         use std::io::Write as _;
-        let mut child = Command::new(self.bin.join("kubectl"))
-            .arg("--kubeconfig")
-            .arg(self.kubeconfig())
-            .args(args)
+        let mut child = self
+            .command(args)
             .stdin(if input.is_some() {
                 Stdio::piped()
             } else {

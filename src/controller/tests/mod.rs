@@ -2,6 +2,7 @@
 
 mod accounts;
 mod credentials;
+mod going;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,143 @@
+//! Rare moments that rights are granted for: somebody else writes at the same time, a second server of one object tells
+//! its password, the same event comes again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel::providers::transport::reqwest::install_crypto;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::audit::{self, Right};
+use crate::kubelet::Kubelet;
+use crate::shop::{SERVERS_EACH, Shop, fulfilled, text};
+
+/// What the controller is in the audit log.
+pub const CONTROLLER: &str = "evenkeel-system:evenkeel";
+/// How often the shops change their mind before it is given up: a turn takes seconds.
+const TURNS: usize = 40;
+/// How often somebody else writes to each object.
+const PACE: Duration = Duration::from_millis(40);
+
+/// What the controller did so far, and what it was refused.
+pub fn used(shop: &Shop) -> (BTreeSet<Right>, Vec<String>) {
+    audit::used(
+        &std::fs::read_to_string(shop.cluster.audit_log()).unwrap(),
+        CONTROLLER,
+    )
+}
+
+/// Somebody who writes to every object all the time, what is none of the controller's business.
+struct Rival(Vec<AbortOnDropHandle<()>>);
+
+impl Rival {
+    fn begin(shop: &Shop) -> Self {
+        install_crypto();
+        let kubeconfig = Kubeconfig::read_from(shop.cluster.kubeconfig()).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = shop
+            .runtime
+            .block_on(Config::from_custom_kubeconfig(kubeconfig, &options))
+            .unwrap();
+        let _guard = shop.runtime.enter();
+        let client = Arc::new(Client::try_from(config).unwrap());
+        let writers = shop.objects().into_iter().map(|object| {
+            let kind = GroupVersionKind::gvk("evenkeel.dev", "v1alpha1", &text(&object["kind"]));
+            let meta = &object["metadata"];
+            let api: Api<DynamicObject> = Api::namespaced_with(
+                Client::clone(&client),
+                &text(&meta["namespace"]),
+                &ApiResource::from_gvk(&kind),
+            );
+            let name = text(&meta["name"]);
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                for n in 0_u64.. {
+                    let note = json!({"metadata": {"annotations": {"example.com/n": n.to_string()}}});
+                    api.patch(&name, &PatchParams::default(), &Patch::Merge(&note))
+                        .await
+                        .unwrap();
+                    tokio::time::sleep(PACE).await;
+                }
+            }))
+        });
+        Self(writers.collect())
+    }
+}
+
+/// Plays them until every right of these was used, and says what differs nevertheless.
+pub fn play(shop: &Shop, kubelet: &mut Kubelet<'_>, granted: &BTreeSet<Right>) -> Vec<String> {
+    again_with_a_password(shop, kubelet);
+    let rival = Rival::begin(shop);
+    assert_eq!(rival.0.len(), shop.objects().len());
+    let mut differences = Vec::new();
+    for turn in 0..TURNS {
+        let power = ["Running", "Stopped"][turn % 2];
+        for place in shop.places {
+            let wish = json!({"spec": {"powerState": power}}).to_string();
+            for server in ["web", "batch", "told"] {
+                shop.patch(place, "server", &format!("{server}-{place}"), &wish);
+            }
+            let interval =
+                json!({"spec": {"observe": {"interval": format!("{}s", 15 + turn % 2)}}}).to_string();
+            for account in ["helsinki", "finland"] {
+                shop.patch(place, "providerconfig", &format!("{account}-{place}"), &interval);
+            }
+        }
+        kubelet.until("the wishes to be fulfilled", || {
+            let servers = shop.objects().into_iter().filter(|o| o["kind"] == "Server");
+            let reached = |s: &Value| fulfilled(s) && s["status"]["power"]["observed"] == power;
+            (servers.filter(reached).count() == SERVERS_EACH * shop.places.len()).then_some(())
+        });
+        differences = audit::differences(granted, &used(shop).0);
+        if differences.is_empty() {
+            break;
+        }
+    }
+    differences
+}
+
+/// The server that tells its password once is lost, and made again.
+fn again_with_a_password(shop: &Shop, kubelet: &mut Kubelet<'_>) {
+    let password = |place: &str| {
+        let secret = format!("told-login-{place}");
+        let get = ["get", "secret", &secret, "-o", "jsonpath={.data.password}"];
+        shop.kubectl(place, &get, None).ok().unwrap()
+    };
+    for place in shop.places {
+        let name = format!("told-{place}");
+        shop.patch(place, "server", &name, r#"{"spec":{"onMissing":"Recreate"}}"#);
+        let before = password(place);
+        let id = |o: &Value| text(&o["status"]["id"]);
+        let find = || {
+            shop.objects()
+                .into_iter()
+                .find(|o| o["metadata"]["name"] == name)
+                .unwrap()
+        };
+        let lost = id(&find());
+        // With its disk: what becomes of the disk of a server that went without us, nobody can say.
+        {
+            let _guard = shop.runtime.enter();
+            let mut disks = shop.up.storages();
+            disks.retain(|d| d.servers == [lost.as_str()]);
+            shop.up.oob_delete(&lost).unwrap();
+            for disk in disks {
+                shop.up.oob_delete_storage(&disk.id);
+            }
+        }
+        kubelet.until("another server", || {
+            let server = find();
+            (fulfilled(&server) && id(&server) != lost).then_some(())
+        });
+        assert_ne!(
+            password(place),
+            before,
+            "the Secret holds the password of a server that is gone"
+        );
+    }
+}
