@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel::providers::transport::reqwest::install_crypto;
 use kube::api::{DynamicObject, Patch, PatchParams};
@@ -19,8 +19,8 @@ use crate::shop::{SERVERS_EACH, Shop, fulfilled, text};
 
 /// What the controller is in the audit log.
 pub const CONTROLLER: &str = "evenkeel-system:evenkeel";
-/// How often the shops change their mind before it is given up: a turn takes seconds.
-const TURNS: usize = 40;
+/// The shops change their mind again and again for so long, before it is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often somebody else writes to each object.
 const PACE: Duration = Duration::from_millis(40);
 
@@ -74,8 +74,8 @@ pub fn play(shop: &Shop, kubelet: &mut Kubelet<'_>, granted: &BTreeSet<Right>) -
     again_with_a_password(shop, kubelet);
     let rival = Rival::begin(shop);
     assert_eq!(rival.0.len(), shop.objects().len());
-    let mut differences = Vec::new();
-    for turn in 0..TURNS {
+    let (begun, mut turn) = (Instant::now(), 0);
+    loop {
         let power = ["Running", "Stopped"][turn % 2];
         for place in shop.places {
             let wish = json!({"spec": {"powerState": power}}).to_string();
@@ -93,12 +93,12 @@ pub fn play(shop: &Shop, kubelet: &mut Kubelet<'_>, granted: &BTreeSet<Right>) -
             let reached = |s: &Value| fulfilled(s) && s["status"]["power"]["observed"] == power;
             (servers.filter(reached).count() == SERVERS_EACH * shop.places.len()).then_some(())
         });
-        differences = audit::differences(granted, &used(shop).0);
-        if differences.is_empty() {
-            break;
+        let differences = audit::differences(granted, &used(shop).0);
+        if differences.is_empty() || begun.elapsed() > PATIENCE {
+            return differences;
         }
+        turn += 1;
     }
-    differences
 }
 
 /// The server that tells its password once is lost, and made again.
