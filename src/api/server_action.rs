@@ -153,9 +153,9 @@ pub struct ServerActionSpec {
     #[serde(default = "one_hour")]
     #[schemars(extend("x-kubernetes-validations" = between("deadline", "1m", "168h")))]
     pub deadline: Duration,
-    /// How long after its end the object is deleted, like 24h; from 1m to 8760h. Never, if absent.
+    /// How long after its end the object is deleted, like 24h; from 1s to 8760h. Never, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("ttlAfterFinished", "1m", "8760h")))]
+    #[schemars(extend("x-kubernetes-validations" = between("ttlAfterFinished", "1s", "8760h")))]
     pub ttl_after_finished: Option<Duration>,
 }
 

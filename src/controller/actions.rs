@@ -1,11 +1,12 @@
 //! ServerActions: one turn of one, and who is told of whom. The deed itself is done by the turn of its Server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Resource};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::queue::Urgency;
 use super::reconcile::{End, Error, Next, REQUEST, ROUNDS};
@@ -16,6 +17,9 @@ use crate::api::server_action::ActionRecord;
 use crate::api::{Server, ServerAction, keys};
 use crate::observer::ObjectKey;
 use crate::planner::deeds::object::{ActionStep, is_over, plan_action};
+
+/// When an object that somebody else has written is looked at again at the latest.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The Server that a ServerAction names.
 fn server_of(key: &ObjectKey, action: &ServerAction) -> ObjectKey {
@@ -130,7 +134,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
                 shell.queue.wake(&server, Urgency::Background);
                 wake_of(shell, &server);
             }
-            Written::Conflict => return write::refresh(shell, &shell.actions, key, &uid).await,
+            Written::Conflict => return Ok(soon()),
             Written::Gone => return Ok(gone(shell, key, &uid)),
         }
     }
@@ -179,9 +183,17 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
             shell.queue.wake(&server, Urgency::User);
             Ok(Next::Round)
         }
-        Written::Conflict => write::refresh(shell, &shell.actions, key, &uid).await,
+        Written::Conflict => Ok(soon()),
         Written::Gone => Ok(gone(shell, key, &uid)),
     }
+}
+
+/// Somebody else has written it: the watch shows how it is now, and wakes it.
+fn soon() -> Next {
+    Next::End(End {
+        outcome: "conflict",
+        again: Some(Instant::now() + SOON),
+    })
 }
 
 fn gone(shell: &Shell, key: &ObjectKey, uid: &str) -> Next {

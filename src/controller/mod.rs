@@ -150,7 +150,8 @@ impl Shell {
         let servers = Arc::new(Store::new(scopes.clone()));
         let configs = Arc::new(Store::new(scopes.clone()));
         let groups = Arc::new(Store::new(scopes.clone()));
-        let actions = Arc::new(Store::new(scopes));
+        // An installation whose definitions or rights are older serves its Servers all the same.
+        let actions = Arc::new(Store::optional(scopes));
         let (events, publisher) = Events::new(ctx.client.clone(), &ctx.process, ctx.metrics.clone());
         let queue = Arc::new(Queue::new(
             ctx.metrics.queue_depth.clone(),

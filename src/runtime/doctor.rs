@@ -71,7 +71,7 @@ const RIGHTS: &[Right] = &[
         Place::Served,
         keys::GROUP,
         "serveractions",
-        &["get", "list", "watch", "patch", "delete"],
+        &["list", "watch", "patch", "delete"],
     ),
     right(
         Place::Served,

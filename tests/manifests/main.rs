@@ -68,7 +68,7 @@ fn the_default_installation_is_taken_without_a_warning() {
     }
     let crds = rendered(cluster, "deploy/crds");
     let out = cluster.kubectl_with(&["apply", "--dry-run=server", "-f", "-"], Some(&crds));
-    assert_eq!(out.ok().unwrap().lines().count(), 3);
+    assert_eq!(out.ok().unwrap().lines().count(), 4);
 }
 
 #[test]
@@ -84,6 +84,10 @@ fn the_controller_may_do_what_it_needs_and_no_more() {
         (&other, "patch", "servergroups.evenkeel.dev", true),
         (&other, "update", "servergroups.evenkeel.dev:status", true),
         (&other, "delete", "servergroups.evenkeel.dev", false),
+        (&other, "watch", "serveractions.evenkeel.dev", true),
+        (&other, "patch", "serveractions.evenkeel.dev", true),
+        (&other, "delete", "serveractions.evenkeel.dev", true),
+        (&other, "create", "serveractions.evenkeel.dev", false),
         (&other, "patch", "servers.evenkeel.dev", true),
         (&other, "update", "servers.evenkeel.dev:status", true),
         (&other, "update", "providerconfigs.evenkeel.dev:status", true),

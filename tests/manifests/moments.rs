@@ -72,6 +72,7 @@ impl Rival {
 /// Plays them until every right of these was used, and says what differs nevertheless.
 pub fn play(shop: &Shop, kubelet: &mut Kubelet<'_>, granted: &BTreeSet<Right>) -> Vec<String> {
     again_with_a_password(shop, kubelet);
+    a_deed_that_goes(shop, kubelet);
     let rival = Rival::begin(shop);
     assert_eq!(rival.0.len(), shop.objects().len());
     let (begun, mut turn) = (Instant::now(), 0);
@@ -98,6 +99,25 @@ pub fn play(shop: &Shop, kubelet: &mut Kubelet<'_>, granted: &BTreeSet<Right>) -
             return differences;
         }
         turn += 1;
+    }
+}
+
+/// A deed is done, and its object goes when its time is over.
+fn a_deed_that_goes(shop: &Shop, kubelet: &mut Kubelet<'_>) {
+    for place in shop.places {
+        let server = format!("web-{place}");
+        let action = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerAction",
+            "metadata": {"name": format!("snapshot-{place}")},
+            "spec": {"serverRef": {"name": server}, "createImage": {"name": "before"}, "ttlAfterFinished": "1s"}});
+        shop.kubectl(place, &["create", "-f", "-"], Some(&action.to_string()))
+            .ok()
+            .unwrap();
+        let outcomes = "jsonpath={.status.actions[*].outcome}";
+        kubelet.until("the deed to be done, and its object to be gone", || {
+            let left = shop.kubectl(place, &["get", "serveractions", "-o", "name"], None);
+            let done = shop.kubectl(place, &["get", "server", &server, "-o", outcomes], None);
+            (left.ok().ok()?.is_empty() && done.ok().ok()? == "Succeeded").then_some(())
+        });
     }
 }
 

@@ -92,7 +92,9 @@ fn what_is_granted_is_what_the_program_asks_for() {
                 "watch secrets",
                 "delete ",
             ] {
-                assert!(!right.contains(never), "{right}");
+                // Those that are over, and said that they go then.
+                let own = right.starts_with("delete serveractions.evenkeel.dev ");
+                assert!(own || !right.contains(never), "{right}");
             }
         }
     }

@@ -83,8 +83,11 @@ capabilities:
 {{- /* What the controller does where it serves; the subcommand `doctor` asks for the same. */ -}}
 {{- define "evenkeel.rules" -}}
 - apiGroups: [evenkeel.dev]
-  resources: [servers, servergroups, serveractions, providerconfigs]
+  resources: [servers, servergroups, providerconfigs]
   verbs: [get, list, watch]
+- apiGroups: [evenkeel.dev]
+  resources: [serveractions]
+  verbs: [list, watch]
 # Finalizers; of a ServerAction also the Server that owns it.
 - apiGroups: [evenkeel.dev]
   resources: [servers, servergroups, serveractions]
