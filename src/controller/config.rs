@@ -335,6 +335,8 @@ impl Tender {
             self.retire(Reason::CredentialsMissing, &words);
             return;
         }
+        // Never logged in with, and not to be any more.
+        (self.made, self.retry_at) = (None, None);
         self.refuse(
             &CloudError::new(ErrorClass::NotFound, words),
             Reason::CredentialsMissing,

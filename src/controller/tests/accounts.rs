@@ -248,3 +248,18 @@ fn events_of(world: &World, kind: &str) -> Vec<(String, String, String)> {
         .map(|e| (text(&e["type"]), text(&e["reason"]), text(&e["note"])))
         .collect()
 }
+
+/// Taken away before the cloud was ever reached, they are not used when it can be.
+#[tokio::test(start_paused = true)]
+async fn credentials_that_were_never_used_are_forgotten_with_their_secret() {
+    let world = World::with_config();
+    world.cloud.outage(Some(openstack::Outage::Refused));
+    let _running = world.start("p1");
+    world.reason(CONFIG, "Unreachable").await;
+    world.kube.delete(SECRET).unwrap();
+    world.reason(CONFIG, "CredentialsMissing").await;
+    world.cloud.outage(None);
+    world.cloud.reset_requests();
+    tokio::time::sleep(5 * MINUTE).await;
+    assert!(world.cloud.counts().is_empty(), "{:?}", world.cloud.counts());
+}
