@@ -8,7 +8,9 @@ use http::{Method, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// Of a refusal so much is read; the rest is cut off, since its status says most of it.
-pub const REFUSAL: usize = 64 << 10;
+pub const REFUSAL: usize = 2 << 20;
+/// The most that a refusal may weigh, see [`WEIGHT`]; the words of a heavier one are not read.
+const REFUSAL_WEIGHT: usize = 20_000;
 /// The largest reply to a change or a log-in, in bytes after decompression: one object, or a catalog.
 pub const CHANGE: usize = 1 << 20;
 /// The largest page of a list.
@@ -69,6 +71,9 @@ impl Body {
             let all = UNDER_WAY.try_acquire();
             let own = Arc::clone(&self.share).try_acquire_owned();
             let (Ok(all), Ok(own)) = (all, own) else {
+                if self.cut {
+                    return Ok(false);
+                }
                 return Err("too many large replies are being read at the same time".to_owned());
             };
             self.held.push((all, own));
@@ -82,7 +87,11 @@ impl Body {
     /// # Errors
     /// It would become too large when it is parsed.
     pub fn finish(self) -> Result<Bytes, String> {
-        if weight(&self.bytes) > WEIGHT {
+        let weight = weight(&self.bytes);
+        if self.cut && weight > REFUSAL_WEIGHT {
+            return Ok(Bytes::new());
+        }
+        if weight > WEIGHT {
             return Err("the reply has too many values".to_owned());
         }
         Ok(self.bytes.freeze())
@@ -124,10 +133,11 @@ mod tests {
     fn a_refusal_is_cut_off_and_a_success_that_is_too_large_is_none() {
         let mebibyte = vec![b' '; 1 << 20];
         let larger = [mebibyte.as_slice(), b" "];
+        let largest = [mebibyte.as_slice(), &mebibyte, b" "];
         for (method, status, pieces, expected) in [
-            (Method::GET, 404, &larger[..], Ok(REFUSAL)),
-            (Method::POST, 500, &larger, Ok(REFUSAL)),
-            (Method::POST, 302, &larger, Ok(REFUSAL)),
+            (Method::GET, 404, &largest[..], Ok(REFUSAL)),
+            (Method::POST, 500, &largest, Ok(REFUSAL)),
+            (Method::POST, 302, &larger, Ok(CHANGE + 1)),
             (Method::POST, 201, &larger[..1], Ok(CHANGE)),
             (
                 Method::POST,
@@ -164,6 +174,10 @@ mod tests {
             let got = read(&Method::GET, 200, &[&text(piece, n)]);
             assert_eq!(got.is_ok(), good, "{piece} {n}: {got:?}");
         }
+        // Of a refusal the status is left.
+        for (n, length) in [(19_000, 38_003), (21_000, 0)] {
+            assert_eq!(read(&Method::POST, 500, &[&text("0,", n)]), Ok(length));
+        }
     }
 
     #[test]
@@ -179,6 +193,12 @@ mod tests {
         assert!(words.contains("at the same time"), "{words}");
         let mut small = Body::new(&Method::GET, StatusCode::OK, READ, &share);
         assert_eq!(small.take(b"{}"), Ok(true), "small ones are read all the same");
+        let mut refusal = Body::new(&Method::GET, StatusCode::NOT_FOUND, READ, &share);
+        assert_eq!(
+            refusal.take(&mebibyte),
+            Ok(false),
+            "of a refusal the status is left"
+        );
         drop(large);
         assert!(begin(8).is_ok());
     }
