@@ -16,7 +16,8 @@ pub const PAUSED: &str = "evenkeel.dev/paused";
 pub const RECONCILE_REQUESTED_AT: &str = "evenkeel.dev/reconcile-requested-at";
 /// A new token forgets a failed size, flapping and backoff.
 pub const RETRY: &str = "evenkeel.dev/retry";
-/// The cloud id of a server to give up: the finalizer goes without the cloud.
+/// The cloud id of a server to give up, or the object's own uid while one may still be made: the finalizer goes without the
+/// cloud.
 pub const ABANDON: &str = "evenkeel.dev/abandon";
 /// The object's own uid: create although a server of a previous incarnation exists.
 pub const CREATE_ANYWAY: &str = "evenkeel.dev/create-anyway";

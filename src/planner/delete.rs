@@ -23,7 +23,12 @@ const BEFORE_DELETE: &str = "deletion";
 /// Deletions that need no answer of the cloud.
 pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
     if let Some(id) = d.annotation(keys::ABANDON)
-        && d.status.id.as_deref().is_none_or(|own| own == id)
+        && names_it(
+            id,
+            d.status.id.as_deref(),
+            d.status.create_attempt.is_some(),
+            d.uid(),
+        )
     {
         d.event(
             true,
@@ -49,6 +54,16 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
     (untouched && d.status.parts.is_empty()).then(|| release(d))
 }
 
+/// Whether the annotation that lets an object go names what it has in the cloud. While something may still come of an
+/// attempt to create it, nobody knows its id yet: the object's own uid is asked for.
+pub(super) fn names_it(named: &str, id: Option<&str>, attempt_is_open: bool, uid: &str) -> bool {
+    match id {
+        Some(id) => named == id,
+        None if attempt_is_open => named == uid,
+        None => !named.is_empty(),
+    }
+}
+
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let now = d.now();
     let since = *d.memory.deleting_since.get_or_insert(now);
@@ -56,7 +71,10 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         && d.marked(facts).is_empty()
         && let Some(verdict) = create::open_attempt(d, facts, &attempt)
     {
-        return verdict;
+        return match verdict {
+            Verdict::Reconciling(reason, text) => Verdict::Reconciling(reason, text + &wrong_abandon(d)),
+            other => other,
+        };
     }
     if d.spec.management_policy != ManagementPolicy::Full {
         return release(d);
@@ -386,6 +404,12 @@ pub(super) fn wrong_abandon(d: &Draft<'_>) -> String {
             "; the annotation {} names {:?}, which is not the server of this object: {own} is",
             keys::ABANDON,
             conditions::bounded(named, 128)
+        ),
+        (Some(named), None) if d.status.create_attempt.is_some() && named != d.uid() => format!(
+            "; the annotation {} names {:?}, but a server may still come of the open attempt to create one: to let the object              go all the same it has to name the uid of the object, {}",
+            keys::ABANDON,
+            conditions::bounded(named, 128),
+            d.uid()
         ),
         _ => String::new(),
     }

@@ -6,7 +6,7 @@ use super::delete::parts;
 use super::draft::{Draft, Verdict, later};
 use super::memory::{Doubt, Outcome};
 use super::model::{ObservedServer, ServerState};
-use super::{AccountFacts, Step, create};
+use super::{AccountFacts, Step, create, deeds};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionType, to_seconds};
 use crate::api::server::OnMissing;
@@ -186,6 +186,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
     // What was changed from outside went with it.
     conditions::remove(&mut d.status.conditions, ConditionType::DriftDetected);
     d.status.addresses.clear();
+    deeds::lost(d, id);
     d.status.operation = None;
     d.busy = false;
     match d.spec.on_missing {

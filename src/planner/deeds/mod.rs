@@ -363,6 +363,18 @@ fn tidy(d: &mut Draft<'_>) {
     });
 }
 
+/// The server is gone, and with it the answer to what became of a deed that was begun.
+pub(super) fn lost(d: &mut Draft<'_>, id: &str) {
+    let now = to_seconds(d.now());
+    let running = |r: &&mut ActionRecord| r.outcome == DeedOutcome::Running;
+    for record in d.status.actions.iter_mut().filter(running) {
+        record.outcome = DeedOutcome::Unknown;
+        Reason::OutcomeUnknown.as_str().clone_into(&mut record.reason);
+        record.message = format!("server {id} is gone from the cloud");
+        record.finished_at = Some(now);
+    }
+}
+
 /// Whether a condition of a ServerAction is true.
 fn holds(action: &ServerAction, kind: ConditionType) -> bool {
     let conditions = action.status.as_ref().map_or(&[][..], |s| &s.conditions);

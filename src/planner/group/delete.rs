@@ -6,6 +6,7 @@ use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, ManagementPolicy};
 use crate::api::server_group::GroupOperationKind as Kind;
 use crate::api::{Reason, Server, keys};
+use crate::planner::delete::names_it;
 use crate::planner::memory::Outcome;
 use crate::planner::model::{GroupCapabilities, GroupChange};
 use crate::planner::{AccountFacts, Step};
@@ -16,7 +17,12 @@ const NAMES: usize = 10;
 /// Deletions that need no answer of the cloud.
 pub(super) fn without_cloud(d: &mut GroupDraft<'_>) -> Option<Verdict> {
     if let Some(id) = d.annotation(keys::ABANDON)
-        && d.status.id.as_deref().is_none_or(|own| own == id)
+        && names_it(
+            id,
+            d.status.id.as_deref(),
+            d.status.create_attempt.is_some(),
+            d.uid(),
+        )
     {
         let text = format!("group {id} is left in the cloud, as {} asks", keys::ABANDON);
         d.event(true, Reason::Abandoned, "Delete", &text);

@@ -11,8 +11,8 @@ use crate::planner::model::*;
 
 use ServerState::*;
 
-const MARKABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended];
-const LIVING: &[ServerState] = &[
+pub(super) const MARKABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended];
+pub(super) const LIVING: &[ServerState] = &[
     Provisioning,
     Running,
     Stopped,
@@ -296,6 +296,7 @@ impl World {
             } => None,
             CloudCall::Operate { id, kind, how } => {
                 let confirms = self.can.resize_confirm;
+                self.knobs.applied.push(*kind);
                 let fake = self.cloud.get_mut(id).unwrap();
                 let before = fake.seen.state;
                 if let (OperationKind::Restart, Some(seconds)) = (kind, self.knobs.goes_down_after) {

@@ -134,6 +134,8 @@ pub(super) struct Knobs {
     pub(super) goes_down_after: Option<i64>,
     /// What the log of requests says of every request, if not that it was done.
     pub(super) log: Option<Ended>,
+    /// What was done to servers, by kind.
+    pub(super) applied: Vec<OperationKind>,
     /// So many requests were accepted.
     pub(super) requests: u32,
     /// Another object that comes first, should no mark say whose the server is.

@@ -40,13 +40,21 @@ const STATES: &[(OperationKind, &[ServerState])] = &[
             Running, Stopped, Paused, Suspended, Shelved, Rescued, Error, Stopping,
         ],
     ),
-    (OperationKind::Mark, &[Running, Stopped]),
-    (OperationKind::Delete, &[Running, Stopped, Error]),
-    (OperationKind::DeleteFailed, &[Running, Stopped, Error]),
+    (OperationKind::Pause, &[Running]),
+    (OperationKind::Unpause, &[Paused]),
+    (OperationKind::Suspend, &[Running]),
+    (OperationKind::Resume, &[Suspended]),
+    (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
+    (OperationKind::Unshelve, &[Shelved]),
+    (OperationKind::Unrescue, &[Rescued]),
+    (OperationKind::Mark, super::cloud::MARKABLE),
+    (OperationKind::Unmark, super::cloud::MARKABLE),
+    (OperationKind::Delete, super::cloud::LIVING),
+    (OperationKind::DeleteFailed, super::cloud::LIVING),
 ];
 
 /// Keeps a log of requests.
-static LOGGED: Capabilities = Capabilities {
+pub(super) static LOGGED: Capabilities = Capabilities {
     preconditions: STATES,
     hard_restart: &[Running, Stopped, Paused, Suspended, Error],
     request_log: true,

@@ -109,6 +109,27 @@ fn abandon_releases_without_the_cloud() {
 }
 
 #[test]
+fn what_may_still_come_of_an_attempt_is_abandoned_by_the_objects_own_uid_alone() {
+    let lets_go = |w: &mut World, word: &str| {
+        w.annotate(keys::ABANDON, word);
+        w.plan().step == crate::planner::Step::RemoveFinalizer
+    };
+    let mut w = World::new(json!({}));
+    w.fates.push(("Create", Fate::ApplyLate));
+    w.until(20, "asked", |w| !w.calls.is_empty());
+    w.delete();
+    for word in ["", "id-1", "whatever"] {
+        assert!(!lets_go(&mut w, word), "{word:?}");
+    }
+    w.run(3);
+    assert!(w.message().contains("uid-1"), "{}", w.message());
+    assert!(lets_go(&mut w, "uid-1"));
+    // Where nothing was ever asked for, any word will do, but an empty one.
+    assert!(super::super::delete::names_it("x", None, false, "uid-1"));
+    assert!(!super::super::delete::names_it("", None, false, "uid-1"));
+}
+
+#[test]
 fn imports_by_id_and_marks() {
     let mut w =
         World::new(json!({"import": {"id": "x"}, "powerState": "Stopped", "deletionPolicy": "Orphan"}));

@@ -176,7 +176,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(super::properties::campaign(200))]
 
     /// Whatever is lost, refused or late, and whoever dies: never two groups, ready in the end, and gone in the end.
     #[test]

@@ -56,7 +56,7 @@ impl World {
         }
         let meta = &self.server.metadata;
         let seen = format!(
-            "{:?} {:?} {:?} {} {} {:?} {:?}",
+            "{:?} {:?} {:?} {} {} {:?} {:?} {}",
             meta.generation,
             meta.annotations,
             meta.deletion_timestamp,
@@ -64,6 +64,7 @@ impl World {
             self.account,
             self.unusable,
             self.down_since.is_some(),
+            self.actions.len(),
         );
         woken |= seen != sleep.seen || sleep.again_at.is_some_and(|t| t <= now);
         sleep.seen = seen;
