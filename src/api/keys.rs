@@ -10,6 +10,9 @@ pub const FINALIZER: &str = "evenkeel.dev/cloud-server";
 pub const GROUP_FINALIZER: &str = "evenkeel.dev/cloud-group";
 /// Keeps a `ServerAction` until it is known what became of it.
 pub const ACTION_FINALIZER: &str = "evenkeel.dev/deed";
+/// On a `ServerAction`: the uid of the Server that took it up. One that carries it and nothing else of that was restored from
+/// a backup, and is not carried out again.
+pub const TAKEN: &str = "evenkeel.dev/taken-by";
 /// Present with any value but `"false"`: read only; nothing is written to the cloud for this object.
 pub const PAUSED: &str = "evenkeel.dev/paused";
 /// A new token asks for a fresh look now; echoed in `status.lastHandledReconcileAt`.

@@ -259,6 +259,9 @@ pub struct ResetState {
     pub to: ResetTo,
 }
 
+/// What says to whom and until when, and not what is done.
+const AROUND: &[&str] = &["serverRef", "deadline", "ttlAfterFinished"];
+
 impl ServerActionSpec {
     /// The deed that it names; none in an object that was never validated.
     pub fn deed(&self) -> Option<Deed> {
@@ -282,10 +285,14 @@ impl ServerActionSpec {
         named.next().map(|(_, deed)| deed)
     }
 
-    /// A short text that is the same for the same spec, and another one for another spec.
+    /// A short text that is the same for the same deed with the same arguments, and another one for another.
     pub fn hash(&self) -> String {
         // A spec of strings, numbers and maps is always JSON.
-        let text = serde_json::to_string(self).unwrap_or_default();
+        let mut deed = serde_json::to_value(self).unwrap_or_default();
+        if let Some(fields) = deed.as_object_mut() {
+            fields.retain(|key, _| !AROUND.contains(&key.as_str()));
+        }
+        let text = deed.to_string();
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

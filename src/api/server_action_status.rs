@@ -43,7 +43,7 @@ pub struct ActionRecord {
     /// Its uid.
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// A hash of its spec: an object of the same name and spec is not carried out again.
+    /// A hash of the deed and its arguments: an object of the same name and deed is not carried out again.
     #[schemars(length(max = 16))]
     pub spec_hash: String,
     /// What is done.
@@ -56,9 +56,9 @@ pub struct ActionRecord {
     /// The same in a sentence, with the cloud's words.
     #[schemars(length(max = 256))]
     pub message: String,
-    /// What came of it: the cloud's id of an image.
+    /// What came of it: the cloud's id of an image. Of a resize: the size that was let through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 255))]
     pub result: Option<String>,
     /// The cloud's id of the request, by which its operators find it.
     #[serde(default, rename = "requestID", skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ pub struct ServerActionStatus {
     pub deed: Option<Deed>,
     /// What came of it: the cloud's id of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 255))]
     pub result: Option<String>,
     /// When the cloud was asked (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]

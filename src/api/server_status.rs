@@ -279,7 +279,12 @@ impl OperationKind {
     pub const fn disrupts(self) -> bool {
         matches!(
             self,
-            Self::Restart | Self::Resize | Self::Rebuild | Self::ColdMigrate | Self::Evacuate
+            Self::Restart
+                | Self::Resize
+                | Self::Rebuild
+                | Self::ColdMigrate
+                | Self::Evacuate
+                | Self::CrashDump
         )
     }
 }
@@ -317,6 +322,10 @@ pub struct Operation {
     #[serde(default, rename = "actionUID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub action_uid: Option<String>,
+    /// When the cloud accepted it (RFC 3339), of a deed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub accepted_at: Option<Timestamp>,
     /// The cloud's id of the request that it accepted: by it the end is found out.
     #[serde(default, rename = "requestID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

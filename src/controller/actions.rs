@@ -37,9 +37,9 @@ pub(super) fn of(shell: &Shell, server: &ObjectKey) -> Vec<Arc<ServerAction>> {
 }
 
 fn unfinished(shell: &Shell, server: &ObjectKey) -> Vec<(ObjectKey, Arc<ServerAction>)> {
-    let mut all = shell.actions.in_namespace(&server.namespace);
-    all.retain(|(_, action)| action.spec.server_ref.name == server.name && !is_over(action));
-    all
+    // What is over stays for as long as people keep it: it is passed over where it lies.
+    let of = |action: &ServerAction| action.spec.server_ref.name == server.name && !is_over(action);
+    shell.actions.in_namespace_where(&server.namespace, of)
 }
 
 /// The ServerActions of a Server look at it.
@@ -64,7 +64,9 @@ pub(super) fn tell(shell: &Shell, key: &ObjectKey, before: &Server, after: &Serv
 /// The watch has shown something new of a ServerAction.
 pub(super) fn changed(shell: &Arc<Shell>, change: Change) {
     let key = change.key;
-    let server = shell.actions.get(&key).map(|action| server_of(&key, &action));
+    let action = shell.actions.get(&key);
+    let concerns = action.filter(|a| !is_over(a) || a.metadata.finalizers.is_some());
+    let server = concerns.map(|action| server_of(&key, &action));
     match change.what {
         What::Wish | What::Other => {
             shell.queue.wake(&key, Urgency::User);
@@ -118,6 +120,13 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
     let server = server_of(key, &action);
     let now = shell.ctx.clock.now();
     let known = shell.servers.get(&server);
+    if known.is_none() && shell.servers.exists(&server) {
+        // It is there and cannot be read: nothing is said of it.
+        return Ok(Next::End(End {
+            outcome: "rest",
+            again: None,
+        }));
+    }
     let plan = plan_action(&action, known.as_deref(), now);
     let mut current = action;
     if differs(current.status.as_ref(), &plan.status) {
@@ -169,7 +178,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
             owners.push(json!({
                 "apiVersion": Server::api_version(&()), "kind": Server::kind(&()), "name": name, "uid": server_uid,
             }));
-            json!({"finalizers": rest, "ownerReferences": owners})
+            json!({"finalizers": rest, "ownerReferences": owners, "annotations": {keys::TAKEN: server_uid}})
         }
         ActionStep::Release => json!({"finalizers": rest}),
     };

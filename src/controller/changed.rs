@@ -67,7 +67,10 @@ impl Shell {
                 self.queue.wake(&change.key, Urgency::User);
                 actions::wake_of(self, &change.key);
             }
-            What::Other => self.queue.wake(&change.key, Urgency::Background),
+            What::Other => {
+                self.queue.wake(&change.key, Urgency::Background);
+                actions::wake_of(self, &change.key);
+            }
             What::Gone => {
                 self.forget(&change.key, &change.uid, None);
                 actions::wake_of(self, &change.key);

@@ -131,11 +131,26 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
 
     /// Every readable object of a namespace.
     pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<(ObjectKey, Arc<K>)> {
+        self.in_namespace_where(namespace, |_| true)
+    }
+
+    /// Whether there is such an object, readable or not.
+    pub(crate) fn exists(&self, key: &ObjectKey) -> bool {
+        lock(&self.inner).objects.get(key).is_some_and(|e| !e.gone)
+    }
+
+    /// The readable objects of a namespace that are so.
+    pub(crate) fn in_namespace_where(
+        &self,
+        namespace: &str,
+        is: impl Fn(&K) -> bool,
+    ) -> Vec<(ObjectKey, Arc<K>)> {
         let inner = lock(&self.inner);
         let from = inner.objects.range(ObjectKey::new(namespace, "")..);
         from.take_while(|(k, _)| k.namespace == namespace)
             .filter(|(_, e)| !e.gone)
-            .filter_map(|(k, e)| Some((k.clone(), e.object.clone()?)))
+            .filter_map(|(k, e)| Some((k, e.object.as_ref().filter(|o| is(o))?)))
+            .map(|(k, o)| (k.clone(), Arc::clone(o)))
             .collect()
     }
 

@@ -294,6 +294,7 @@ impl<'a> Draft<'a> {
             restore_to: previous.as_ref().and_then(|o| o.restore_to.clone()),
             argument,
             action_uid: None,
+            accepted_at: None,
             request_id: None,
         };
         let key = key_of(&operation);

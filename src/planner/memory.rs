@@ -23,6 +23,8 @@ pub struct Memory {
     pub attempt: Option<AttemptWatch>,
     /// Not before then.
     pub backoff: Option<Backoff>,
+    /// A deed that was refused is not sent again before then.
+    pub deed: Option<Backoff>,
     /// The server whose failed creation was counted last; of a group, the one whose joining was refused last.
     pub failed_id: Option<String>,
     /// When drift was put back, at most the last eight times.

@@ -42,22 +42,29 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         }
         Progress::Closed => {}
     }
-    if let Some(verdict) = deeds::next(d, facts, id, &seen) {
+    let verdict = compare(d, facts, id, &seen);
+    deeds::tend(d, &seen);
+    verdict
+}
+
+/// What is asked for, and what differs.
+fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    if let Some(verdict) = deeds::next(d, facts, id, seen) {
         return verdict;
     }
-    if let Some(verdict) = unsettled(d, facts, id, &seen) {
+    if let Some(verdict) = unsettled(d, facts, id, seen) {
         return verdict;
     }
     // It keeps its place until it is back.
-    d.takes.disruption |= stop::for_a_change(d, &seen);
-    resize::adjust(d, facts, id, &seen)
-        .and_then(|()| rebuild::adjust(d, facts, id, &seen))
-        .and_then(|()| settings::before_power(d, facts, id, &seen))
-        .and_then(|()| restart::handle(d, facts, id, &seen))
-        .and_then(|()| power::settle(d, facts, id, &seen))
-        .and_then(|verdict| mark(d, facts, id, &seen).map(|()| verdict))
+    d.takes.disruption |= stop::for_a_change(d, seen);
+    resize::adjust(d, facts, id, seen)
+        .and_then(|()| rebuild::adjust(d, facts, id, seen))
+        .and_then(|()| settings::before_power(d, facts, id, seen))
+        .and_then(|()| restart::handle(d, facts, id, seen))
+        .and_then(|()| power::settle(d, facts, id, seen))
+        .and_then(|verdict| mark(d, facts, id, seen).map(|()| verdict))
         .map(|verdict| at_rest(d, facts, id, verdict))
-        .map(|verdict| details::fetch(d, facts, &seen, verdict))
+        .map(|verdict| details::fetch(d, facts, seen, verdict))
         .unwrap_or_else(|verdict| verdict)
 }
 

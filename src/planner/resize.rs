@@ -272,17 +272,20 @@ pub(super) fn advance(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) 
     };
     let to = resize.to.clone().unwrap_or_default();
     match op.kind {
+        // A migration, which comes from no other size: what is wished for is as it was.
+        OperationKind::ConfirmResize | OperationKind::RevertResize
+            if resize.from.is_none() && !awaits(seen) =>
+        {
+            d.status.resize = None;
+        }
         OperationKind::Resize | OperationKind::ConfirmResize if is(&to, seen) && !awaits(seen) => {
             d.status.size_requested = Some(to.clone());
             d.status.resize = Some(ResizeStatus {
                 phase: Some(ResizePhase::Restoring),
-                ..resize.clone()
+                ..resize
             });
-            // A migration comes from no other size.
-            if resize.from.is_some() {
-                let text = format!("server {} has size {to}", seen.id);
-                d.event(false, Reason::Resized, "Resize", text);
-            }
+            let text = format!("server {} has size {to}", seen.id);
+            d.event(false, Reason::Resized, "Resize", text);
         }
         OperationKind::Resize | OperationKind::ConfirmResize if !awaits(seen) => give_up(d, &to),
         OperationKind::RevertResize => {

@@ -3,7 +3,7 @@
 use crate::api::server_action::Deed;
 use crate::api::server_status::OperationKind;
 use crate::planner::deeds;
-use crate::planner::model::{Capabilities, ServerState};
+use crate::planner::model::Capabilities;
 
 /// The clouds, in the order of the columns; the second one of the page is about sections.
 const COLUMNS: &[(usize, &Capabilities)] = &[
@@ -13,11 +13,8 @@ const COLUMNS: &[(usize, &Capabilities)] = &[
 ];
 
 fn states(can: &Capabilities, kind: OperationKind) -> Vec<&'static str> {
-    let all = ServerState::ALL.iter().filter(|s| !s.is_transitional());
-    let mut all: Vec<_> = all
-        .filter(|s| can.allows(kind, **s))
-        .map(|s| s.as_str())
-        .collect();
+    let all = deeds::accepted_in(can, kind, false).iter();
+    let mut all: Vec<_> = all.filter(|s| !s.is_transitional()).map(|s| s.as_str()).collect();
     all.sort_unstable();
     all
 }

@@ -12,14 +12,15 @@ use std::sync::Arc;
 
 use super::draft::{Draft, Verdict, later, words};
 use super::model::{Capabilities, ObservedServer, ServerState};
-use super::{AccountFacts, create, group, present};
+use super::resize::ours;
+use super::{AccountFacts, create, group, present, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded, to_seconds};
-use crate::api::server::{ManagementPolicy, PowerOffMode};
+use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm};
 use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction};
-use crate::api::server_status::OperationKind;
+use crate::api::server_status::{OperationKind, ResizePhase};
 use crate::api::{Reason, ServerStatus, keys};
 pub(super) use progress::progress;
-pub(super) use resize::approved;
+pub(super) use resize::{approved, tend};
 
 /// So many deeds that are over are remembered.
 const REMEMBERED: usize = 20;
@@ -52,14 +53,36 @@ pub(crate) fn call(deed: Deed) -> Option<OperationKind> {
     CALLS.iter().find(|row| row.0 == deed).map(|row| row.1)
 }
 
-/// In which settled states a cloud accepts a deed; empty if it has no such thing.
-fn accepted_in(can: &Capabilities, action: &ServerAction, kind: OperationKind) -> &'static [ServerState] {
-    let hard = action.spec.reboot.as_ref().map(|r| r.mode) == Some(PowerOffMode::Hard);
-    if kind == OperationKind::Restart && hard && !can.hard_restart.is_empty() {
-        return can.hard_restart;
+/// In which settled states a cloud accepts a call for a deed; empty if it has no such thing. `hard`: of a restart that is
+/// one.
+pub(crate) fn accepted_in(can: &Capabilities, kind: OperationKind, hard: bool) -> &'static [ServerState] {
+    if kind == OperationKind::Restart && !can.hard_restart.is_empty() {
+        // A guest that is asked has to run.
+        return if hard {
+            can.hard_restart
+        } else {
+            &[ServerState::Running]
+        };
     }
     let row = can.preconditions.iter().find(|row| row.0 == kind);
     row.map_or(&[], |row| row.1)
+}
+
+/// Deeds that end what others wait for.
+const FREEING: &[Deed] = &[Deed::ConfirmResize, Deed::RevertResize, Deed::ResetState];
+
+/// Whether the server is in a state of passage of our own: stopped for a change, or with a new size that is confirmed without
+/// being asked for.
+fn changing(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let phase = d.status.resize.as_ref().and_then(|r| r.phase);
+    let confirmed_by_us = seen.state == ServerState::AwaitingResizeConfirmation
+        && ours(d)
+        && d.spec.resize.confirm != ResizeConfirm::Manual;
+    let halfway = matches!(
+        phase,
+        Some(ResizePhase::Stopping | ResizePhase::Restoring | ResizePhase::Reverting)
+    );
+    stop::for_a_change(d, seen) || halfway || confirmed_by_us
 }
 
 /// What became of the turn of one deed.
@@ -80,15 +103,15 @@ pub(super) fn next(
     seen: &ObservedServer,
 ) -> Option<Verdict> {
     tidy(d);
-    for action in d.input.actions {
-        if !object::is_open(action, d.uid()) || object::run_before(&d.status, action).is_some() {
+    // What is stuck is freed before what waits for it.
+    let resets = |a: &&Arc<ServerAction>| a.spec.deed() == Some(Deed::ResetState);
+    let passing = seen.busy || seen.state.is_transitional();
+    let (first, rest): (Vec<_>, Vec<_>) = d.input.actions.iter().partition(|a| passing && resets(a));
+    for action in first.into_iter().chain(rest) {
+        if !may_begin(d, action) {
             continue;
         }
-        let known = record_of(&d.status, uid(action));
-        if known.is_some_and(|r| r.outcome.is_over()) {
-            continue;
-        }
-        if known.is_none() && d.status.actions.len() >= MOST {
+        if record_of(&d.status, uid(action)).is_none() && d.status.actions.len() >= MOST {
             return None;
         }
         match turn(d, facts, id, seen, action) {
@@ -98,6 +121,17 @@ pub(super) fn next(
         }
     }
     None
+}
+
+/// Whether the deed of a ServerAction is still to be begun.
+fn may_begin(d: &Draft<'_>, action: &ServerAction) -> bool {
+    let known = record_of(&d.status, uid(action));
+    // What says that it was begun, and has no record here, is not begun again.
+    let lost = known.is_none() && action.status.as_ref().is_some_and(|s| s.started_at.is_some());
+    object::is_open(action, d.uid())
+        && object::run_before(&d.status, action).is_none()
+        && known.is_none_or(|r| r.outcome == DeedOutcome::Waiting)
+        && !lost
 }
 
 /// An operation that the cloud has not ended in time gives way to a person who sets the state right, if the next deed
@@ -112,14 +146,25 @@ pub(super) fn overrule(
     if !overdue || d.in_flight() {
         return None;
     }
-    let mut open = d.input.actions.iter().filter(|a| {
-        let known = record_of(&d.status, uid(a));
-        object::is_open(a, d.uid()) && known.is_none_or(|r| r.outcome == DeedOutcome::Waiting)
-    });
-    let first = open.next().filter(|a| a.spec.deed() == Some(Deed::ResetState))?;
+    let resets = |a: &&Arc<ServerAction>| a.spec.deed() == Some(Deed::ResetState) && may_begin(d, a);
+    let first = d.input.actions.iter().find(resets)?;
+    if d.status.actions.len() >= MOST && record_of(&d.status, uid(first)).is_none() {
+        return None;
+    }
+    let stuck = d.status.operation.take();
     match turn(d, facts, id, seen, first) {
-        Turn::Takes(verdict) => Some(verdict),
-        Turn::Over | Turn::Waits => None,
+        Turn::Takes(verdict) => {
+            // Nobody waits for what it was any more.
+            if stuck.is_some_and(|o| o.kind == OperationKind::ColdMigrate) {
+                resize::forget_migration(d);
+            }
+            tidy(d);
+            Some(verdict)
+        }
+        Turn::Over | Turn::Waits => {
+            d.status.operation = stuck;
+            None
+        }
     }
 }
 
@@ -157,11 +202,20 @@ fn turn(
     if let Some(reason) = d.gagged(facts) {
         return wait(d, action, reason, reason.meaning());
     }
+    if changing(d, seen) && !FREEING.contains(&deed) {
+        let text = format!("the server is changed at this time: {}", words(seen));
+        return wait(d, action, Reason::WaitingForServer, &text);
+    }
+    if let Some(until) = d.memory.deed.as_ref().map(|b| b.until).filter(|t| *t > d.now()) {
+        d.again(until);
+        return Turn::Waits;
+    }
     let Some(kind) = call(deed) else {
-        return resize::turn(d, facts, seen, action);
+        return resize::turn(d, seen, action);
     };
     let can = facts.capabilities;
-    let states = accepted_in(can, action, kind);
+    let hard = action.spec.reboot.as_ref().map(|r| r.mode) == Some(PowerOffMode::Hard);
+    let states = accepted_in(can, kind, hard);
     if states.is_empty() {
         let text = format!("this cloud has no {deed}");
         return fail(d, action, Reason::Unsupported, &text);
@@ -314,6 +368,22 @@ fn wait_for(d: &mut Draft<'_>, action: &ServerAction, verdict: &Verdict) -> Turn
     wait(d, action, reason, &text)
 }
 
+/// Writes down how a deed ended, and tells it.
+fn settle(d: &mut Draft<'_>, uid: &str, outcome: DeedOutcome, reason: Reason, message: &str) {
+    let now = to_seconds(d.now());
+    let Some(record) = d.status.actions.iter_mut().find(|r| r.uid == uid) else {
+        return;
+    };
+    record.outcome = outcome;
+    reason.as_str().clone_into(&mut record.reason);
+    record.message = bounded(&conditions::clean(message), LENGTH);
+    record.finished_at = Some(now);
+    let (name, deed) = (record.name.clone(), record.deed);
+    let warning = outcome != DeedOutcome::Succeeded;
+    let text = format!("ServerAction {name}: {deed}: {message}");
+    d.event(warning, reason, "Act", text);
+}
+
 /// Ends a deed without a call.
 fn fail(d: &mut Draft<'_>, action: &ServerAction, reason: Reason, text: &str) -> Turn {
     note(d, action, DeedOutcome::Failed, reason, text);
@@ -342,36 +412,45 @@ fn tidy(d: &mut Draft<'_>) {
         .as_ref()
         .and_then(|o| o.action_uid.clone())
         .unwrap_or_default();
-    let now = to_seconds(d.now());
-    for record in &mut d.status.actions {
-        let lost =
-            record.outcome == DeedOutcome::Running && record.deed != Deed::Resize && record.uid != running;
-        if lost {
-            let reason = Reason::OutcomeUnknown;
-            record.outcome = DeedOutcome::Unknown;
-            reason.as_str().clone_into(&mut record.reason);
-            reason.meaning().clone_into(&mut record.message);
-            record.finished_at = Some(now);
-        }
-    }
+    let astray =
+        |r: &&ActionRecord| r.outcome == DeedOutcome::Running && r.deed != Deed::Resize && r.uid != running;
+    let astray: Vec<String> = d
+        .status
+        .actions
+        .iter()
+        .filter(astray)
+        .map(|r| r.uid.clone())
+        .collect();
     let over = d.status.actions.iter().filter(|r| r.outcome.is_over()).count();
     let mut surplus = over.saturating_sub(REMEMBERED);
-    d.status.actions.retain(|r| {
-        let drops = surplus > 0 && r.outcome.is_over() && !asked.contains(&r.uid.as_str());
-        surplus -= usize::from(drops);
-        !drops
-    });
+    // What was never begun goes first: nothing is lost if it is asked for again.
+    for begun in [false, true] {
+        d.status.actions.retain(|r| {
+            let drops = surplus > 0
+                && r.outcome.is_over()
+                && r.started_at.is_some() == begun
+                && !asked.contains(&r.uid.as_str());
+            surplus -= usize::from(drops);
+            !drops
+        });
+    }
+    for uid in astray {
+        let reason = Reason::OutcomeUnknown;
+        settle(d, &uid, DeedOutcome::Unknown, reason, reason.meaning());
+    }
 }
 
 /// The server is gone, and with it the answer to what became of a deed that was begun.
 pub(super) fn lost(d: &mut Draft<'_>, id: &str) {
-    let now = to_seconds(d.now());
-    let running = |r: &&mut ActionRecord| r.outcome == DeedOutcome::Running;
-    for record in d.status.actions.iter_mut().filter(running) {
-        record.outcome = DeedOutcome::Unknown;
-        Reason::OutcomeUnknown.as_str().clone_into(&mut record.reason);
-        record.message = format!("server {id} is gone from the cloud");
-        record.finished_at = Some(now);
+    let running = d
+        .status
+        .actions
+        .iter()
+        .filter(|r| r.outcome == DeedOutcome::Running);
+    let running: Vec<String> = running.map(|r| r.uid.clone()).collect();
+    for uid in running {
+        let text = format!("server {id} is gone from the cloud");
+        settle(d, &uid, DeedOutcome::Unknown, Reason::OutcomeUnknown, &text);
     }
 }
 

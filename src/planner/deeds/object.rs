@@ -2,16 +2,19 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
 
 use super::{deadline, has_finalizer, holds, record_of, uid};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
-use crate::api::server_action::{ActionRecord, DeedOutcome, ServerAction, ServerActionStatus};
-use crate::api::{Reason, Server, ServerStatus};
+use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction, ServerActionStatus};
+use crate::api::{Reason, Server, ServerStatus, keys};
 use crate::planner::draft::later;
 
 /// A Server that was just read may lack what was just written to it: a deed is given up only so many seconds after its
 /// deadline, when its Server certainly does not begin it any more.
 const MARGIN: i64 = 30;
+/// So many seconds after its deadline a deed that was begun is given up for unknown: its Server does not look at it any more.
+const FORGOTTEN: i64 = 3 * 3600;
 
 /// What is to be done with a ServerAction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,19 @@ pub(super) fn is_open(action: &ServerAction, server_uid: &str) -> bool {
         && action.metadata.deletion_timestamp.is_none()
         && !is_over(action)
         && means.is_none_or(|uid| uid == server_uid)
+        && owner(action).is_none_or(|uid| uid == server_uid)
+}
+
+/// The uid of the Server that took it up.
+fn owner(action: &ServerAction) -> Option<&str> {
+    let mut all = action.metadata.owner_references.iter().flatten();
+    all.find(|o| o.kind == Server::kind(&())).map(|o| o.uid.as_str())
+}
+
+/// Who took it up, as it was written down at that time: what is restored from a backup has nothing but this.
+fn taken_by(action: &ServerAction) -> Option<&str> {
+    let annotations = action.metadata.annotations.as_ref()?;
+    annotations.get(keys::TAKEN).map(String::as_str)
 }
 
 /// Whether a ServerAction has said what became of it.
@@ -112,7 +128,8 @@ pub fn plan_action(action: &ServerAction, server: Option<&Server>, now: Timestam
     }
     let says = judge(action, server, record, &plan.status, now);
     if !says.outcome.is_over() {
-        plan.again_at = Some(later(due(action), MARGIN));
+        let wait = if begun { FORGOTTEN } else { MARGIN };
+        plan.again_at = Some(later(due(action), wait));
         let takes = server.filter(|_| !has_finalizer(action) && !deleting);
         if let Some(server) = takes {
             let meta = &server.metadata;
@@ -177,7 +194,27 @@ fn judge(
             format!("there is no Server {name}"),
         );
     };
+    let uid = server.metadata.uid.as_deref().unwrap_or_default();
+    if let Some(other) = owner(action).filter(|other| *other != uid) {
+        let begun = old.started_at.is_some();
+        let outcome = if begun { Unknown } else { Failed };
+        let text = format!("Server {name} with uid {other} is gone; the one of this name is another one");
+        return Says::new(outcome, Reason::ServerDeleted, text);
+    }
+    if let Some(by) = taken_by(action).filter(|_| !has_finalizer(action)) {
+        let text = format!(
+            "it was taken up before, by a Server with uid {by}, and what became of it is not known here: it was restored from a \
+             backup, or its finalizer was taken off"
+        );
+        return Says::new(Failed, Reason::AlreadyRun, text);
+    }
     if let Some(record) = record {
+        // Whoever did it has long had the time to say how it ended.
+        let forgotten = later(due(action), FORGOTTEN);
+        if record.outcome == Running && record.deed != Deed::Resize && now >= forgotten {
+            let text = format!("nobody has said by {forgotten} what became of it");
+            return Says::new(Unknown, Reason::OutcomeUnknown, text);
+        }
         let reason = Reason::ALL.iter().find(|r| r.as_str() == record.reason);
         let reason = reason.copied().unwrap_or(Reason::Acting);
         if record.outcome != Waiting {
@@ -193,7 +230,6 @@ fn judge(
         );
         return Says::new(Unknown, Reason::OutcomeUnknown, text);
     }
-    let uid = server.metadata.uid.as_deref().unwrap_or_default();
     if let Some(meant) = action
         .spec
         .server_ref

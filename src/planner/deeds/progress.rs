@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use super::resize::forget_migration;
-use super::{record_of, saying};
+use super::{record_of, saying, settle};
 use crate::api::Reason;
 use crate::api::conditions::{bounded, clean, to_seconds};
 use crate::api::server_action::{ActionRecord, DeedOutcome};
 use crate::api::server_status::{ImageStatus, Operation, OperationKind};
+use crate::planner::backoff;
 use crate::planner::draft::{Draft, Verdict, later};
-use crate::planner::memory::Outcome;
+use crate::planner::memory::{Backoff, Outcome};
 use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace};
 use crate::planner::operation::{Progress, VISIBLE_WITHIN, close, lost_after};
 use crate::planner::{AccountFacts, Step, resize, restart};
@@ -25,8 +26,15 @@ const FINAL: &[(ErrorClass, Reason)] = &[
     (ErrorClass::Unsupported, Reason::Unsupported),
 ];
 
-/// Seconds between two questions about the end of a request.
+/// The least and the most seconds between two questions about the end of a request.
 const ASK_AGAIN: i64 = 2;
+const ASK_SELDOM: i64 = 30;
+/// So many refusals in a row by a cloud that calls itself busy with a server at rest are no passing ones.
+const STUBBORN: u32 = 5;
+/// Seconds after which a Secret that was refused is read again at the latest.
+const SECRET_WAIT: i64 = 60;
+/// The longest id that is written down.
+const ID_LENGTH: usize = 128;
 
 /// Judges the open operation of a deed.
 pub(in crate::planner) fn progress(
@@ -42,20 +50,26 @@ pub(in crate::planner) fn progress(
         Some(Outcome::InFlight) => goes_on(d, op),
         Some(Outcome::Refused(at, error)) => refused(d, facts, op, seen, at, asked, &error),
         Some(Outcome::Accepted(at, accepted)) => {
-            if op.request_id.is_none()
+            if op.accepted_at.is_none()
                 && let Some(open) = &mut d.status.operation
             {
                 // Written down, so that another process can find out what became of it.
-                open.request_id.clone_from(&accepted.request_id);
+                let fits = |id: &String| id.chars().count() <= ID_LENGTH;
+                let request_id = accepted.request_id.filter(fits);
+                open.accepted_at = Some(to_seconds(at));
+                open.request_id.clone_from(&request_id);
                 if let Some(record) = record(d, op) {
-                    record.result = accepted.result;
-                    record.request_id = accepted.request_id;
+                    record.result = accepted.result.filter(fits);
+                    record.request_id = request_id;
                 }
             }
             judge(d, facts, op, seen, at, asked)
         }
         // Another process sent it, and its answer is known.
-        None if op.request_id.is_some() => judge(d, facts, op, seen, op.started_at, asked),
+        None if op.accepted_at.is_some() => {
+            let at = op.accepted_at.unwrap_or(op.started_at);
+            judge(d, facts, op, seen, at, asked)
+        }
         None if seen.busy || seen.state.is_transitional() || !lost => waits(d, op),
         None => unknown(d, facts, op, seen),
     }
@@ -78,14 +92,26 @@ fn refused(
         return waits(d, op);
     }
     undo(d, op);
+    // Nothing was done.
+    if let Some(record) = record(d, op) {
+        record.started_at = None;
+    }
+    let stubborn = error.class == ErrorClass::Busy
+        && !seen.busy
+        && d.memory
+            .deed
+            .as_ref()
+            .is_some_and(|b| b.class == ErrorClass::Busy && b.count >= STUBBORN);
+    if stubborn {
+        return end(d, op, DeedOutcome::Failed, Reason::DeedRefused, &error.message);
+    }
     let secret = error.code.as_deref() == Some(Reason::SecretRefused.as_str());
     let last = FINAL.iter().find(|row| row.0 == error.class && !secret);
     if let Some((_, reason)) = last {
         return end(d, op, DeedOutcome::Failed, *reason, &error.message);
     }
     // It was certainly not done, and is tried again.
-    d.delay(error.class, error.retry_after);
-    d.backing_off();
+    delay(d, error, secret);
     let reason = match error.class {
         ErrorClass::Locked => Reason::Locked,
         ErrorClass::RateLimited => Reason::RateLimited,
@@ -95,11 +121,23 @@ fn refused(
     };
     if let Some(record) = record(d, op) {
         record.outcome = DeedOutcome::Waiting;
-        record.started_at = None;
         reason.as_str().clone_into(&mut record.reason);
         record.message = bounded(&clean(&error.message), super::LENGTH);
     }
     close(d)
+}
+
+/// Waits before a deed is sent again, longer each time; its wishes do not wait with it.
+fn delay(d: &mut Draft<'_>, error: &CloudError, secret: bool) {
+    let known = d.memory.deed.take().filter(|b| b.class == error.class);
+    let count = known.map_or(0, |b| b.count) + 1;
+    let seconds = backoff::seconds(error.class, count, error.retry_after, d.input.seed);
+    // Nobody says when a Secret is corrected, and it costs the cloud nothing to read it again.
+    let seconds = if secret { seconds.min(SECRET_WAIT) } else { seconds };
+    let until = d.after(seconds);
+    d.again(until);
+    let class = error.class;
+    d.memory.deed = Some(Backoff { class, count, until });
 }
 
 /// The cloud accepted it: whether it is over, and how it ended.
@@ -135,7 +173,12 @@ fn judge(
                 return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
             }
             Some(Ended::Untold) if unseen => return waits(d, op),
-            Some(Ended::Untold) => {}
+            Some(Ended::Untold) if op.kind == OperationKind::ResetState => {}
+            Some(Ended::Untold) => return unknown(d, facts, op, seen),
+            // A server at rest and a log that does not end: nobody will ever know.
+            Some(Ended::UnderWay) | None if d.now() >= op.deadline && !unseen => {
+                return unknown(d, facts, op, seen);
+            }
             Some(Ended::UnderWay) | None => return waits(d, op),
         }
     } else if unseen {
@@ -163,20 +206,22 @@ fn judge(
 
 /// What the cloud's log says of the request, once it was asked after the server had come to rest.
 fn told(d: &mut Draft<'_>, op: &Operation, request_id: String, seen: &ObservedServer) -> Option<Ended> {
-    let answer = d.memory.look.as_ref().filter(|l| l.id == seen.id);
-    let answer = answer.and_then(|l| {
-        l.ended
-            .clone()
-            .map(|(request, ended)| (request, ended, l.asked_at))
-    });
-    let fresh = answer.filter(|(request, ..)| *request == request_id);
-    match fresh {
-        Some((_, Ended::UnderWay, at)) if d.now() < later(at, ASK_AGAIN) => {
-            d.again(later(at, ASK_AGAIN));
-            return Some(Ended::UnderWay);
-        }
-        Some((_, Ended::UnderWay, _)) | None => {}
-        Some((_, ended, _)) => return Some(ended),
+    let look = d.memory.look.as_ref().filter(|l| l.id == seen.id);
+    let answer = look.and_then(|l| l.ended.as_ref().filter(|(request, _)| *request == request_id));
+    if let Some((_, ended)) = answer
+        && *ended != Ended::UnderWay
+    {
+        return Some(ended.clone());
+    }
+    // A long one is asked for seldom, and so is one that could not be asked for.
+    let age = d.now().duration_since(op.started_at).as_secs();
+    let pace = (age / 10).clamp(ASK_AGAIN, ASK_SELDOM);
+    if let Some(next) = look
+        .map(|l| later(l.asked_at, pace))
+        .filter(|next| *next > d.now())
+    {
+        d.again(next);
+        return Some(Ended::UnderWay);
     }
     let result = record_of(&d.status, op.action_uid.as_deref().unwrap_or_default());
     let result = result.and_then(|r| r.result.clone());
@@ -207,7 +252,6 @@ fn succeed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress
         }
         _ => {}
     }
-    d.memory.backoff = None;
     let done = Reason::Succeeded;
     end(d, op, DeedOutcome::Succeeded, done, done.meaning())
 }
@@ -215,8 +259,11 @@ fn succeed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress
 /// Nobody can know whether it was done, unless the server shows it.
 fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
     let waits_for_a_word = seen.state == ServerState::AwaitingResizeConfirmation;
+    let size = |text: Option<&String>| text.is_none_or(|t| resize::is(t, seen));
+    let was = d.status.resize.as_ref();
     let shown = match op.kind {
-        OperationKind::ConfirmResize | OperationKind::RevertResize => !waits_for_a_word,
+        OperationKind::ConfirmResize => !waits_for_a_word && size(was.and_then(|r| r.to.as_ref())),
+        OperationKind::RevertResize => !waits_for_a_word && size(was.and_then(|r| r.from.as_ref())),
         OperationKind::ColdMigrate => waits_for_a_word && facts.capabilities.resize_confirm,
         _ => false,
     };
@@ -239,23 +286,9 @@ fn end(d: &mut Draft<'_>, op: &Operation, outcome: DeedOutcome, reason: Reason, 
     if outcome == DeedOutcome::Failed && reason == Reason::DeedFailed {
         undo(d, op);
     }
-    let now = to_seconds(d.now());
-    let mut told = None;
-    if let Some(record) = record(d, op) {
-        record.outcome = outcome;
-        reason.as_str().clone_into(&mut record.reason);
-        record.message = bounded(&clean(message), super::LENGTH);
-        record.finished_at = Some(now);
-        told = Some((record.name.clone(), record.deed));
-    }
-    if let Some((name, deed)) = told {
-        let warning = outcome != DeedOutcome::Succeeded;
-        d.event(
-            warning,
-            reason,
-            "Act",
-            format!("ServerAction {name}: {deed}: {message}"),
-        );
+    d.memory.deed = None;
+    if let Some(uid) = &op.action_uid {
+        settle(d, uid, outcome, reason, message);
     }
     close(d)
 }

@@ -1,77 +1,94 @@
 //! A resize that waits for a word of somebody, and a migration that ends like one.
 
-use super::{Turn, fail, note, record_of, uid, wait};
+use super::{Turn, fail, note, settle, uid, wait};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
 use crate::api::server::ResizeConfirm;
-use crate::api::server_action::{Deed, DeedOutcome, ServerAction};
+use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction};
 use crate::api::server_status::{ResizePhase, ResizeStatus};
-use crate::planner::AccountFacts;
 use crate::planner::draft::Draft;
 use crate::planner::model::{ObservedServer, ServerState};
 use crate::planner::resize::{is, ours};
 
-/// Whether a deed lets the pending size be carried out.
-pub(in crate::planner) fn approved(d: &Draft<'_>) -> bool {
-    let mut all = d.status.actions.iter();
-    all.any(|r| r.deed == Deed::Resize && r.outcome == DeedOutcome::Running)
+fn begun(record: &&ActionRecord) -> bool {
+    record.deed == Deed::Resize && record.outcome == DeedOutcome::Running
 }
 
-/// Lets the pending size be carried out, and sees to its end.
-pub(super) fn turn(
-    d: &mut Draft<'_>,
-    _facts: &AccountFacts,
-    seen: &ObservedServer,
-    action: &ServerAction,
-) -> Turn {
-    let Some(text) = d.spec.size.as_ref().map(|s| s.text()) else {
-        return fail(
-            d,
-            action,
-            Reason::NotAllowed,
-            "spec.size of the Server is not given",
-        );
+/// Whether a deed lets the declared size be carried out.
+pub(in crate::planner) fn approved(d: &Draft<'_>) -> bool {
+    let declared = d.spec.size.as_ref().map(|s| s.text());
+    let mut all = d.status.actions.iter().filter(begun);
+    all.any(|r| r.result == declared)
+}
+
+/// Sees to the end of a resize that was let through, whatever became of its ServerAction.
+pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
+    let Some(record) = d.status.actions.iter().find(begun).cloned() else {
+        return;
     };
-    let begun = record_of(&d.status, uid(action)).is_some_and(|r| r.outcome == DeedOutcome::Running);
+    let text = record.result.clone().unwrap_or_default();
     let resize = d.status.resize.clone().unwrap_or_default();
-    let failed = resize.failed_size.as_deref() == Some(&text);
     let awaits = seen.state == ServerState::AwaitingResizeConfirmation && ours(d);
-    if begun && failed {
+    let mut all = d.input.actions.iter();
+    let action = all.find(|a| uid(a) == record.uid);
+    let (outcome, reason, words) = if resize.failed_size.as_deref() == Some(&text) {
         let cause = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
         let words = format!("size {text} could not be reached: {cause}");
-        return fail(d, action, Reason::DeedFailed, &words);
-    }
-    let there = is(&text, seen) && resize.phase.is_none();
-    let waits_for_a_word = awaits && d.spec.resize.confirm == ResizeConfirm::Manual;
-    if begun && (there || waits_for_a_word) {
-        let words = if there {
-            format!("the server has size {text}")
-        } else {
-            format!("the cloud waits for size {text} to be confirmed or reverted")
-        };
-        note(d, action, DeedOutcome::Succeeded, Reason::Succeeded, &words);
-        return Turn::Over;
-    }
-    if begun {
-        return Turn::Waits;
-    }
-    let settled = !seen.busy && !seen.state.is_transitional();
-    if !settled {
+        (DeedOutcome::Failed, Reason::DeedFailed, words)
+    } else if is(&text, seen) && resize.phase.is_none() {
+        let words = format!("the server has size {text}");
+        (DeedOutcome::Succeeded, Reason::Succeeded, words)
+    } else if awaits && d.spec.resize.confirm != ResizeConfirm::Auto {
+        let words = format!("the cloud waits for size {text} to be confirmed or reverted");
+        (DeedOutcome::Succeeded, Reason::Succeeded, words)
+    } else if ours(d) {
+        // What is under way goes on.
+        return;
+    } else if d.spec.size.as_ref().map(|s| s.text()).as_ref() != Some(&text) {
+        let words = format!("spec.size is another one than {text} by now, which was not carried out yet");
+        (DeedOutcome::Failed, Reason::NotAllowed, words)
+    } else if action.is_none_or(|a| a.metadata.deletion_timestamp.is_some()) {
+        let words = "its ServerAction was deleted before it was carried out".to_owned();
+        (DeedOutcome::Failed, Reason::NotAllowed, words)
+    } else if let Some(due) = action
+        .map(|a| super::object::due(a))
+        .filter(|due| *due <= d.now())
+    {
+        let words = format!("size {text} was not carried out by {due}");
+        (DeedOutcome::Failed, Reason::DeadlineExceeded, words)
+    } else {
+        return;
+    };
+    settle(d, &record.uid, outcome, reason, &words);
+}
+
+/// Lets the pending size be carried out.
+pub(super) fn turn(d: &mut Draft<'_>, seen: &ObservedServer, action: &ServerAction) -> Turn {
+    let Some(text) = d.spec.size.as_ref().map(|s| s.text()) else {
+        let words = "spec.size of the Server is not given";
+        return fail(d, action, Reason::NotAllowed, words);
+    };
+    if seen.busy || seen.state.is_transitional() {
         let words = format!("the server is {}", seen.state);
         return wait(d, action, Reason::WaitingForServer, &words);
     }
+    let awaits = seen.state == ServerState::AwaitingResizeConfirmation;
     let pending = d.status.size_requested.as_ref().is_some_and(|r| *r != text) && !is(&text, seen);
     if !pending || awaits {
         let words = format!("no change of size is pending: {text} is declared");
         return fail(d, action, Reason::NotAllowed, &words);
     }
-    if failed && let Some(resize) = &mut d.status.resize {
+    if let Some(resize) = &mut d.status.resize
+        && resize.failed_size.as_deref() == Some(&text)
+    {
         // A person asks for another try.
         resize.failed_size = None;
     }
     let now = to_seconds(d.now());
     let words = format!("size {text} is being carried out");
-    note(d, action, DeedOutcome::Running, Reason::Acting, &words).started_at = Some(now);
+    let record = note(d, action, DeedOutcome::Running, Reason::Acting, &words);
+    record.started_at = Some(now);
+    record.result = Some(text);
     Turn::Waits
 }
 
@@ -88,8 +105,11 @@ pub(super) fn expect_migration(d: &mut Draft<'_>) {
 
 /// Nothing came of a migration.
 pub(super) fn forget_migration(d: &mut Draft<'_>) {
-    let failed = d.status.resize.take().and_then(|r| r.failed_size);
-    d.status.resize = failed.map(|size| ResizeStatus {
+    // A resize comes from a size.
+    let Some(resize) = d.status.resize.take_if(|r| r.from.is_none()) else {
+        return;
+    };
+    d.status.resize = resize.failed_size.map(|size| ResizeStatus {
         phase: Some(ResizePhase::Failed),
         failed_size: Some(size),
         ..ResizeStatus::default()

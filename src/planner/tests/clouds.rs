@@ -134,6 +134,8 @@ pub(super) struct Knobs {
     pub(super) goes_down_after: Option<i64>,
     /// What the log of requests says of every request, if not that it was done.
     pub(super) log: Option<Ended>,
+    /// Whether the log of requests cannot be asked.
+    pub(super) log_is_away: bool,
     /// What was done to servers, by kind.
     pub(super) applied: Vec<OperationKind>,
     /// So many requests were accepted.

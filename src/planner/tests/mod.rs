@@ -7,6 +7,7 @@ mod clouds;
 mod creating;
 mod deeds;
 mod deeds_ended;
+mod deeds_held;
 mod doubting;
 mod ending;
 mod group_world;
