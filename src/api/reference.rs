@@ -44,7 +44,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     (
         "Server",
         keys::ABANDON,
-        "the cloud's id of the server",
+        "the cloud's id of the server; the object's own `metadata.uid` while an attempt to create one is open",
         "Lets a deletion go on without the cloud. The server is left as it is; an event names it.",
     ),
     (
@@ -52,6 +52,12 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         keys::CREATE_ANYWAY,
         "the object's own `metadata.uid`",
         "Creates a server although one of an earlier object with this name exists.",
+    ),
+    (
+        "ServerAction",
+        keys::TAKEN,
+        "written by the controller",
+        "The uid of the Server that took the deed up. An object that comes back from a backup with it is not carried out again.",
     ),
     (
         "Secret (label)",

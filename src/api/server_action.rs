@@ -15,7 +15,7 @@ choice! {
     Deed {
         /// Restarts the guest.
         Reboot,
-        /// Carries out the pending change of spec.size (resize.when: Manual).
+        /// Carries out the pending change of spec.size now, whatever resize.when says.
         Resize,
         /// Accepts a new size, or a migration, that the cloud waits for a word on.
         ConfirmResize,
@@ -110,7 +110,8 @@ pub struct ServerActionSpec {
     /// Restarts the guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<Reboot>,
-    /// Carries out the pending change of spec.size where resize.when is Manual.
+    /// Carries out the pending change of spec.size now, with a stop where the cloud needs one, whatever resize.when of the
+    /// Server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<NoArguments>,
     /// Accepts the new size that the cloud waits for a word on.

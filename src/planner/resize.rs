@@ -122,7 +122,7 @@ pub(super) fn adjust(
     // What is being stopped gets its size when it stands still.
     let hot = running && !stop::open(d) && hot::possible(d, facts.capabilities, &size, seen);
     let when = match d.spec.resize.when {
-        ResizeWhen::Manual if deeds::approved(d) => ResizeWhen::StopIfNeeded,
+        _ if deeds::approved(d) => ResizeWhen::StopIfNeeded,
         when => when,
     };
     let go = match when {

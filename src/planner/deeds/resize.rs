@@ -31,6 +31,9 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
     let awaits = seen.state == ServerState::AwaitingResizeConfirmation && ours(d);
     let mut all = d.input.actions.iter();
     let action = all.find(|a| uid(a) == record.uid);
+    if let Some(action) = action {
+        d.again(super::object::due(action));
+    }
     let (outcome, reason, words) = if resize.failed_size.as_deref() == Some(&text) {
         let cause = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
         let words = format!("size {text} could not be reached: {cause}");

@@ -67,6 +67,22 @@ fn the_word_for_a_size_counts_for_that_size_and_while_somebody_asks() {
 }
 
 #[test]
+fn a_word_carries_a_size_out_whatever_it_waits_for() {
+    let mut w = server(json!({"resize": {"when": "WhenStopped"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(20);
+    assert_eq!(w.condition(ConditionType::SizeSynced), "False/PendingPowerOff");
+    ask(&mut w, "go", json!({"resize": {}}));
+    w.until(200, "resized", |w| {
+        over(w, "go") && w.ready() == "True/AsDeclared"
+    });
+    assert_eq!(
+        (outcome(&w, "go"), w.state()),
+        ("Succeeded/Succeeded".into(), Running)
+    );
+}
+
+#[test]
 fn what_was_begun_is_told_as_it_ends_whatever_is_switched_meanwhile() {
     let mut w = server(json!({"resize": {"when": "Manual", "confirm": "AfterSoak", "soak": "2h"}}));
     w.edit(json!({"size": {"name": "large"}}));
