@@ -30,7 +30,7 @@ mod retry;
 mod settings;
 mod stop;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transitions;
 
 use std::sync::Arc;

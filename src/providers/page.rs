@@ -1,9 +1,12 @@
-//! `docs/actions.md` says of every deed where a cloud accepts it: what the tables of the providers say.
+//! Pages for people that say what the tables of the providers say: `docs/actions.md` of every deed where a cloud accepts it,
+//! `docs/states.md` (generated) of every word of a cloud what it means.
 
 use crate::api::server_action::Deed;
 use crate::api::server_status::OperationKind;
 use crate::planner::deeds;
-use crate::planner::model::Capabilities;
+use crate::planner::model::{Capabilities, ServerState};
+use crate::planner::tests::reaction;
+use std::fmt::Write;
 
 /// The clouds, in the order of the columns; the second one of the page is about sections.
 const COLUMNS: &[(usize, &Capabilities)] = &[
@@ -55,4 +58,60 @@ fn the_page_of_deeds_says_what_the_tables_say() {
         }
     }
     assert_eq!(looked_at, 3 * 12);
+}
+
+/// A cloud, where its words come from, and its table.
+type Words = (&'static str, &'static str, fn() -> Vec<(String, ServerState)>);
+
+const WORDS: &[Words] = &[
+    (
+        "OpenStack",
+        "Nova's status and task_state (API guide, \"Server concepts\"; the task is looked at first, since most of them hide behind ACTIVE)",
+        super::openstack::states::words,
+    ),
+    (
+        "UpCloud",
+        "the server's state (API 1.3, \"Server states\")",
+        super::upcloud::states::words,
+    ),
+    (
+        "CloudDC",
+        "the instance's state and the status of its last operation, with those of the physical server below it",
+        super::clouddc::states::words,
+    ),
+];
+
+fn states_page() -> String {
+    let mut page = String::from(
+        "# States\n\nMade from the tables of the providers and from the planner by their tests (`make generate`); do not edit.\n\n\
+         ## What is done in each state\n\n\
+         A server that ran is found in it, `powerState: Running` and `driftPolicy: Enforce` are declared. Other wishes and policies: \
+         [decisions.md](decisions.md).\n\n| state | it is | Ready | what it means, and what to do |\n| --- | --- | --- | --- |\n",
+    );
+    for state in ServerState::ALL {
+        let (ready, words) = reaction(*state);
+        writeln!(page, "| {state} | {} | {ready} | {words} |", state.meaning()).unwrap();
+    }
+    for (cloud, source, words) in WORDS {
+        writeln!(
+            page,
+            "\n## {cloud}\n\nFrom {source}. Any other word is Unknown.\n\n| the cloud says | state |\n| --- | --- |"
+        )
+        .unwrap();
+        for (word, state) in words() {
+            writeln!(page, "| {word} | {state} |").unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_states_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/states.md");
+    let page = states_page();
+    if std::env::var_os("GENERATE").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(found == page, "docs/states.md is out of date: make generate");
 }

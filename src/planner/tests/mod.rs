@@ -32,3 +32,5 @@ mod transitions;
 mod turns;
 mod wording;
 mod world;
+
+pub(crate) use policy_table::reaction;

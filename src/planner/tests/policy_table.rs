@@ -59,6 +59,32 @@ fn the_tables_are_as_reviewed() {
     insta::assert_snapshot!("nothing_to_compare", nothing_to_compare());
 }
 
+/// What is said of a server that ran, and is found in a state, while Running is declared (`driftPolicy: Enforce`): the reason,
+/// and what a person can do.
+pub(crate) fn reaction(state: S) -> (String, String) {
+    if state == S::Absent {
+        let mut w = World::settled(json!({}));
+        w.cloud.clear();
+        w.run(60);
+        return said(&w);
+    }
+    let mut w = found(state, json!({}));
+    w.run(2);
+    said(&w)
+}
+
+fn said(w: &World) -> (String, String) {
+    let ready = w.condition(C::Ready);
+    let word = ready.split('/').nth(1).unwrap_or_default();
+    let reason = Reason::ALL.iter().find(|r| r.as_str() == word).unwrap();
+    (
+        ready,
+        format!("{} {}", reason.meaning(), reason.advice())
+            .trim()
+            .to_owned(),
+    )
+}
+
 fn state_by_wish() -> String {
     let mut table = String::from(
         "| found | wish | next call | Ready | Reconciling | Stalled |\n| --- | --- | --- | --- | --- | --- |\n",

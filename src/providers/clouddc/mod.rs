@@ -13,7 +13,7 @@ mod register;
 mod session;
 mod settings;
 mod sign;
-mod states;
+pub(in crate::providers) mod states;
 mod wire;
 
 #[cfg(test)]

@@ -147,6 +147,27 @@ const TABLE: &[Row] = {
     ]
 };
 
+/// The table as a page shows it: CloudDC's words, and what they mean. The first row that fits counts.
+#[cfg(test)]
+pub(in crate::providers) fn words() -> Vec<(String, ServerState)> {
+    let field = |name: &str, words: &[&str]| {
+        let words: Vec<_> = words.iter().map(|w| format!("`{w}`")).collect();
+        (!words.is_empty()).then(|| format!("{name} {}", words.join(" or ")))
+    };
+    let row = |r: &Row| {
+        let said = [
+            field("state", r.instance),
+            field("operation_state", r.operation),
+            field("the server's operation_state", r.switching),
+            field("the server's manage_state", r.manage),
+            r.frozen.then(|| "frozen_state other than 0".to_owned()),
+            r.pending.map(|p| format!("our own {p:?} not shown yet")),
+        ];
+        said.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    };
+    TABLE.iter().map(|r| (row(r), r.state)).collect()
+}
+
 fn fits(patterns: &[&str], word: &str) -> bool {
     let one = |pattern: &&str| match pattern.strip_prefix('*') {
         Some(end) => word.ends_with(end),

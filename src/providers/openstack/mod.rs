@@ -14,7 +14,7 @@ mod groups;
 mod paging;
 mod register;
 mod session;
-mod states;
+pub(in crate::providers) mod states;
 mod wire;
 
 #[cfg(test)]

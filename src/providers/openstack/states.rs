@@ -109,6 +109,18 @@ const TABLE: &[Row] = {
     ]
 };
 
+/// The table as a page shows it: Nova's words, and what they mean.
+#[cfg(test)]
+pub(in crate::providers) fn words() -> Vec<(String, ServerState)> {
+    let word = |r: &Row| match (r.status, r.task) {
+        ("*", task) => format!("any status, task `{task}`"),
+        (status, "*") => format!("`{status}`, whatever the task"),
+        (status, "-") => format!("`{status}`"),
+        (status, task) => format!("`{status}`, task `{task}`"),
+    };
+    TABLE.iter().map(|r| (word(r), r.state)).collect()
+}
+
 fn fits(pattern: &str, word: &str) -> bool {
     pattern == "*" || pattern == word
 }

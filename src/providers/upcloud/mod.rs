@@ -12,7 +12,7 @@ mod labels;
 mod operate;
 mod register;
 mod session;
-mod states;
+pub(in crate::providers) mod states;
 mod storages;
 mod wire;
 

@@ -13,6 +13,17 @@ const TABLE: &[(&str, ServerState)] = &[
     ("error", ServerState::Error),
 ];
 
+/// The table as a page shows it: UpCloud's words, and what they mean.
+#[cfg(test)]
+pub(in crate::providers) fn words() -> Vec<(String, ServerState)> {
+    let mut all: Vec<_> = TABLE.iter().map(|(w, s)| (format!("`{w}`"), *s)).collect();
+    all.push((
+        "`maintenance` with a `progress`".to_owned(),
+        ServerState::Provisioning,
+    ));
+    all
+}
+
 /// The state of a server, and whether the cloud is busy with it.
 pub(super) fn state_of(server: &Server) -> (ServerState, bool) {
     let word = server.state.as_deref().unwrap_or_default();
