@@ -224,9 +224,8 @@ impl Tender {
     /// Whether lists began to be refused for the credentials since the Secrets were read.
     fn refused_list(&mut self) -> bool {
         let view = self.shell.accounts.state(&self.key).map(|(_, view)| view);
-        let refused = view
-            .and_then(|v| v.outage)
-            .filter(|o| o.reason == Reason::CredentialsInvalid);
+        let outage = view.and_then(|v| v.outage);
+        let refused = outage.filter(|o| o.reason == Reason::CredentialsInvalid);
         let since = refused.map(|o| o.since);
         let new = since.is_some() && since != self.reread_for;
         self.reread_for = since;
@@ -282,9 +281,7 @@ impl Tender {
                     allow_insecure_endpoints: shell.ctx.allow_insecure_endpoints,
                 })
             });
-        self.account = None;
-        self.retry_at = None;
-        self.failures = 0;
+        (self.account, self.retry_at, self.failures) = (None, None, 0);
         match made {
             Ok(provider) => {
                 tracing::info!(config = %self.key, cloud = cloud.name, "credentials or settings are new");

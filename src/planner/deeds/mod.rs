@@ -6,6 +6,7 @@
 mod arguments;
 pub mod object;
 mod progress;
+mod records;
 mod resize;
 
 use std::sync::Arc;
@@ -14,20 +15,15 @@ use super::draft::{Draft, Verdict, later, words};
 use super::model::{Capabilities, ObservedServer, ServerState};
 use super::resize::ours;
 use super::{AccountFacts, create, group, present, stop};
-use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded, to_seconds};
+use crate::api::conditions::{self, ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm};
-use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction};
+use crate::api::server_action::{Deed, DeedOutcome, ServerAction};
 use crate::api::server_status::{OperationKind, ResizePhase};
-use crate::api::{Reason, ServerStatus, keys};
+use crate::api::{Reason, keys};
 pub(super) use progress::progress;
+pub(super) use records::lost;
+use records::{LENGTH, MOST, fail, note, record_of, settle, tidy, wait, wait_for};
 pub(super) use resize::{approved, tend};
-
-/// So many deeds that are over are remembered.
-const REMEMBERED: usize = 20;
-/// So many records there can be: what is over and was not yet told by its ServerAction is never forgotten.
-const MOST: usize = 23;
-/// Characters of a message that are kept.
-const LENGTH: usize = 256;
 
 /// The call that a deed is. `Resize` is none: it lets the wish be carried out.
 const CALLS: &[(Deed, OperationKind)] = &[
@@ -172,10 +168,6 @@ fn uid(action: &ServerAction) -> &str {
     action.metadata.uid.as_deref().unwrap_or_default()
 }
 
-fn record_of<'s>(status: &'s ServerStatus, uid: &str) -> Option<&'s ActionRecord> {
-    status.actions.iter().find(|r| r.uid == uid)
-}
-
 fn turn(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
@@ -314,144 +306,6 @@ fn saying(name: &str, deed: Deed) -> Verdict {
         Reason::Acting,
         format!("ServerAction {name}: {deed} is under way"),
     )
-}
-
-/// Writes down how a deed stands.
-fn note<'s>(
-    d: &'s mut Draft<'_>,
-    action: &ServerAction,
-    outcome: DeedOutcome,
-    reason: Reason,
-    message: &str,
-) -> &'s mut ActionRecord {
-    let uid = uid(action);
-    let at = match d.status.actions.iter().position(|r| r.uid == uid) {
-        Some(at) => at,
-        None => {
-            d.status.actions.push(ActionRecord {
-                name: action.metadata.name.clone().unwrap_or_default(),
-                uid: uid.to_owned(),
-                spec_hash: action.spec.hash(),
-                deed: action.spec.deed().unwrap_or(Deed::Reboot),
-                outcome,
-                reason: reason.as_str().to_owned(),
-                message: String::new(),
-                result: None,
-                request_id: None,
-                started_at: None,
-                finished_at: None,
-            });
-            d.status.actions.len() - 1
-        }
-    };
-    let finished = outcome.is_over().then(|| to_seconds(d.now()));
-    let record = &mut d.status.actions[at];
-    record.outcome = outcome;
-    reason.as_str().clone_into(&mut record.reason);
-    record.message = bounded(&conditions::clean(message), LENGTH);
-    record.finished_at = record.finished_at.or(finished);
-    record
-}
-
-fn wait(d: &mut Draft<'_>, action: &ServerAction, reason: Reason, text: &str) -> Turn {
-    note(d, action, DeedOutcome::Waiting, reason, text);
-    Turn::Waits
-}
-
-/// What keeps a wish waiting keeps a deed waiting.
-fn wait_for(d: &mut Draft<'_>, action: &ServerAction, verdict: &Verdict) -> Turn {
-    let waits = (
-        Reason::WaitingForServer,
-        Reason::WaitingForServer.meaning().to_owned(),
-    );
-    let (reason, text) = verdict.words().unwrap_or(waits);
-    wait(d, action, reason, &text)
-}
-
-/// Writes down how a deed ended, and tells it.
-fn settle(d: &mut Draft<'_>, uid: &str, outcome: DeedOutcome, reason: Reason, message: &str) {
-    let now = to_seconds(d.now());
-    let Some(record) = d.status.actions.iter_mut().find(|r| r.uid == uid) else {
-        return;
-    };
-    record.outcome = outcome;
-    reason.as_str().clone_into(&mut record.reason);
-    record.message = bounded(&conditions::clean(message), LENGTH);
-    record.finished_at = Some(now);
-    let (name, deed) = (record.name.clone(), record.deed);
-    let warning = outcome != DeedOutcome::Succeeded;
-    let text = format!("ServerAction {name}: {deed}: {message}");
-    d.event(warning, reason, "Act", text);
-}
-
-/// Ends a deed without a call.
-fn fail(d: &mut Draft<'_>, action: &ServerAction, reason: Reason, text: &str) -> Turn {
-    note(d, action, DeedOutcome::Failed, reason, text);
-    let name = action.metadata.name.as_deref().unwrap_or_default();
-    d.event(true, reason, "Act", format!("ServerAction {name}: {text}"));
-    Turn::Over
-}
-
-/// Drops what nobody asks for any more, and the oldest of what is over. What was begun and has lost its record of an
-/// operation is not known to have been done.
-fn tidy(d: &mut Draft<'_>) {
-    let own = d.uid().to_owned();
-    let asked: Vec<&str> = d
-        .input
-        .actions
-        .iter()
-        .filter(|a| object::is_open(a, &own))
-        .map(|a| uid(a))
-        .collect();
-    d.status
-        .actions
-        .retain(|r| r.outcome != DeedOutcome::Waiting || asked.contains(&r.uid.as_str()));
-    let running = d
-        .status
-        .operation
-        .as_ref()
-        .and_then(|o| o.action_uid.clone())
-        .unwrap_or_default();
-    let astray =
-        |r: &&ActionRecord| r.outcome == DeedOutcome::Running && r.deed != Deed::Resize && r.uid != running;
-    let astray: Vec<String> = d
-        .status
-        .actions
-        .iter()
-        .filter(astray)
-        .map(|r| r.uid.clone())
-        .collect();
-    let over = d.status.actions.iter().filter(|r| r.outcome.is_over()).count();
-    let mut surplus = over.saturating_sub(REMEMBERED);
-    // What was never begun goes first: nothing is lost if it is asked for again.
-    for begun in [false, true] {
-        d.status.actions.retain(|r| {
-            let drops = surplus > 0
-                && r.outcome.is_over()
-                && r.started_at.is_some() == begun
-                && !asked.contains(&r.uid.as_str());
-            surplus -= usize::from(drops);
-            !drops
-        });
-    }
-    for uid in astray {
-        let reason = Reason::OutcomeUnknown;
-        settle(d, &uid, DeedOutcome::Unknown, reason, reason.meaning());
-    }
-}
-
-/// The server is gone, and with it the answer to what became of a deed that was begun.
-pub(super) fn lost(d: &mut Draft<'_>, id: &str) {
-    let running = d
-        .status
-        .actions
-        .iter()
-        .filter(|r| r.outcome == DeedOutcome::Running);
-    let running: Vec<String> = running.map(|r| r.uid.clone()).collect();
-    for uid in running {
-        let text = format!("server {id} is gone from the cloud");
-        settle(d, &uid, DeedOutcome::Unknown, Reason::OutcomeUnknown, &text);
-    }
 }
 
 /// Whether a condition of a ServerAction is true.
