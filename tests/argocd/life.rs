@@ -34,6 +34,7 @@ struct Life {
     servers: Watch,
     groups: Watch,
     configs: Watch,
+    deeds: Watch,
     controller: Mutex<Option<Process>>,
     /// When an Application may be OutOfSync.
     windows: Mutex<Vec<(Instant, Instant)>>,
@@ -151,6 +152,7 @@ impl Life {
             servers: watch("servers.evenkeel.dev"),
             groups: watch("servergroups.evenkeel.dev"),
             configs: watch("providerconfigs.evenkeel.dev"),
+            deeds: watch("serveractions.evenkeel.dev"),
             controller: Mutex::new(None),
             windows: Mutex::default(),
             begun,
@@ -314,6 +316,7 @@ fn the_life_of_a_shop() {
     git_reaches_the_cloud(&life);
     an_edit_by_hand_is_put_back(&life);
     a_paused_server_is_suspended(&life);
+    a_deed_in_git_is_done_once(&life);
     what_needs_a_person_is_degraded(&life);
     a_server_that_must_not_be_pruned_stays(&life);
     everything_is_pruned_in_order(&life);
@@ -519,6 +522,47 @@ fn what_needs_a_person_is_degraded(life: &Life) {
     life.healthy();
     assert!(!in_state(life, "bad-1", "SHUTOFF"), "{:?}", life.in_cloud());
     life.say("what needs a person was Degraded, in our words; cured and pruned through git");
+}
+
+/// How often images were asked for, as the Server itself remembers it.
+fn images(life: &Life, shop: &str) -> usize {
+    let server = life.servers.now(shop, "batch-1").unwrap();
+    let all = server["status"]["actions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let begun = |r: &&Value| r["deed"] == "CreateImage" && r["startedAt"].is_string();
+    all.iter().filter(begun).count()
+}
+
+fn a_deed_in_git_is_done_once(life: &Life) {
+    let action = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerAction",
+        "metadata": {"name": "snap", "annotations": {"argocd.argoproj.io/sync-wave": "2"}},
+        "spec": {"serverRef": {"name": "batch-1"}, "createImage": {"name": "before"}}});
+    life.push(|wish| drop(wish.insert("snap".to_owned(), action)));
+    life.healthy();
+    let begun = Instant::now();
+    for shop in SHOPS {
+        let done = life
+            .deeds
+            .until(shop, "snap", "Complete", |o| holds(o, "Complete"));
+        life.kubectl(&["-n", shop, "delete", "serveraction", "snap"], None);
+        let uid = done["metadata"]["uid"].clone();
+        life.deeds
+            .until(shop, "snap", "made again, and not done again", |o| {
+                o["metadata"]["uid"] != uid && condition(o, "Failed")["reason"] == "AlreadyRun"
+            });
+        let words = life.health_of(shop, "snap", "Degraded");
+        assert!(words.starts_with("AlreadyRun: "), "{words}");
+        assert_eq!(images(life, shop), 1);
+    }
+    life.out_of_sync_until_now(begun);
+    life.push(|wish| drop(wish.remove("snap")));
+    for shop in SHOPS {
+        life.deeds.gone(shop, "snap");
+    }
+    life.healthy();
+    life.say("a deed in git was done once, although self-heal made it again");
 }
 
 fn a_server_that_must_not_be_pruned_stays(life: &Life) {

@@ -129,6 +129,19 @@ fn the_definitions_are_not_deleted_by_accident() {
     let other = cluster.namespace("other");
     let plain = ["delete", "namespace", &other.name, "--dry-run=server"];
     cluster.kubectl(&plain).ok().unwrap();
+    // One whose Servers are precious is refused as a whole, before the first of them is gone.
+    let label = |word: &str| {
+        cluster
+            .kubectl(&["label", "namespace", &other.name, word])
+            .ok()
+            .unwrap()
+    };
+    label("evenkeel.dev/protect=true");
+    let out = cluster.kubectl(&plain);
+    let words = format!("with {} every Server in it would be deleted", other.name);
+    assert!(!out.ok && out.err.contains(&words), "{}{}", out.out, out.err);
+    label("evenkeel.dev/protect-");
+    cluster.kubectl(&plain).ok().unwrap();
     // Others are none of its business, and who insists may.
     let other = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

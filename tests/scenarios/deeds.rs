@@ -5,10 +5,10 @@ use evenkeel::api::{ConditionType, Server, conditions};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
-use super::stage::{Stage, id_of};
+use super::stage::{Cluster, Stage, id_of};
 
 /// Makes a ServerAction for a Server.
-pub async fn ask(s: &Stage, name: &str, server: &str, deed: Value) -> ServerAction {
+pub async fn ask(s: &Cluster, name: &str, server: &str, deed: Value) -> ServerAction {
     let mut object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerAction", "metadata": {"name": name},
         "spec": {"serverRef": {"name": server}}});
     for (key, value) in deed.as_object().unwrap() {
@@ -31,7 +31,7 @@ fn over(action: &ServerAction) -> bool {
 }
 
 /// Waits until a ServerAction is over, and our finalizer is gone.
-pub async fn ended(s: &Stage, name: &str) -> ServerAction {
+pub async fn ended(s: &Cluster, name: &str) -> ServerAction {
     s.wait_for(name, "over", |a: &ServerAction| {
         over(a) && a.metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
     })

@@ -86,7 +86,7 @@ fn refused(
 ) -> Progress {
     if error.maybe_applied || error.class == ErrorClass::Ambiguous {
         let settled = !seen.busy && !seen.state.is_transitional();
-        if settled && asked > later(at, VISIBLE_WITHIN) {
+        if settled && asked > later(at, lost_after(facts, op)) {
             return unknown(d, facts, op, seen);
         }
         return waits(d, op);

@@ -3,6 +3,7 @@
 mod changes;
 mod clouds;
 mod contract;
+mod deeds;
 mod field;
 mod grouped;
 mod members;
@@ -128,6 +129,13 @@ fn rebuild(cloud: &dyn Cloud) -> Result<(), &'static str> {
     )
 }
 
+fn lacks_images(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        !cloud.capabilities().has(OperationKind::CreateImage),
+        "images are made of servers",
+    )
+}
+
 fn parts(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(
         cloud.capabilities().has(OperationKind::DeletePart),
@@ -243,6 +251,9 @@ all! {
     a_list_of_many_pages_is_complete: many_servers,
     what_somebody_deleted_is_let_go_without_a_word: nothing,
     a_restart_is_one_request_and_no_drift: restart,
+    a_deed_restarts_once: restart,
+    a_deed_installs_anew_once: rebuild,
+    a_deed_that_the_cloud_lacks_is_unsupported: lacks_images,
     a_running_server_grows_without_a_stop: live_resize,
     a_size_that_does_not_start_goes_back: cold_resize,
     a_provisioning_that_failed_is_tried_again: retry,

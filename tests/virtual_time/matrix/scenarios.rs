@@ -10,6 +10,7 @@ use tokio::time::sleep;
 pub use super::changes::*;
 use super::clouds::Mishap;
 pub use super::contract::*;
+pub use super::deeds::*;
 use super::field::Field;
 pub use super::grouped::*;
 pub use super::members::*;
