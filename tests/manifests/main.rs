@@ -11,6 +11,7 @@ mod kubelet;
 mod kustomized;
 mod lifecycle;
 mod moments;
+mod namespaced;
 mod policies;
 mod rights;
 mod rolling;
