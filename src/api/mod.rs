@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod crds;
 pub(crate) mod deletion;
 pub mod duration;
+pub(crate) mod hash;
 pub mod keys;
 pub mod provider_config;
 pub mod reasons;

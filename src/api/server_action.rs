@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::choice::choice;
 use super::duration::{Duration, between};
+use super::hash::hash;
 use super::server::{Image, PowerOffMode, SecretKeyRef};
 pub use super::server_action_status::*;
 
@@ -294,9 +295,6 @@ impl ServerActionSpec {
             fields.retain(|key, _| !AROUND.contains(&key.as_str()));
         }
         let text = deed.to_string();
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("{hash:016x}")
+        format!("{:016x}", hash(&text))
     }
 }

@@ -49,13 +49,13 @@ pub(super) fn wake_of(shell: &Shell, server: &ObjectKey) {
     }
 }
 
+/// What a Server remembers of deeds.
+fn records(server: &Server) -> &[ActionRecord] {
+    server.status.as_ref().map_or(&[], |s| &s.actions)
+}
+
 /// A Server's status was written: its ServerActions are told, if it says something of one.
 pub(super) fn tell(shell: &Shell, key: &ObjectKey, before: &Server, after: &Server) {
-    let records = |s: &Server| {
-        s.status
-            .as_ref()
-            .map_or_else(Vec::<ActionRecord>::new, |s| s.actions.clone())
-    };
     if records(before) != records(after) {
         wake_of(shell, key);
     }
@@ -74,15 +74,8 @@ pub(super) fn changed(shell: &Arc<Shell>, change: Change) {
         What::Gone => {
             shell.forget(&key, &change.uid, None);
             // Its Server forgets it, and turns to the next one.
-            let records = |s: &Server| {
-                s.status
-                    .as_ref()
-                    .map_or(&[][..], |s| &s.actions)
-                    .iter()
-                    .any(|r| r.uid == change.uid)
-            };
-            let all = shell.servers.in_namespace(&key.namespace).into_iter();
-            for (server, _) in all.filter(|(_, server)| records(server)) {
+            let knows = |s: &Server| records(s).iter().any(|r| r.uid == change.uid);
+            for (server, _) in shell.servers.in_namespace_where(&key.namespace, knows) {
                 shell.queue.wake(&server, Urgency::Background);
             }
         }

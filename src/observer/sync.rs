@@ -38,9 +38,4 @@ impl Jitter {
     }
 }
 
-/// Turns a text into a number that is the same in every process (FNV-1a).
-pub fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
+pub use crate::api::hash::hash;

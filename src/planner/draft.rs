@@ -13,7 +13,7 @@ use crate::api::server_status::{Failure, Operation, OperationKind, PowerStatus};
 use crate::api::{Reason, ServerStatus, keys};
 
 /// Seconds after which a Secret that was refused is read again at the latest.
-const SECRET_WAIT: i64 = 60;
+pub(super) const SECRET_WAIT: i64 = 60;
 /// What is said of a refusal that is not waited out by a person.
 const BY_ITSELF: &str = "(tried again by itself)";
 

@@ -50,10 +50,13 @@ impl Memory {
 
     /// Waits before the next try, longer each time in a row.
     pub(super) fn delay(&mut self, class: ErrorClass, retry_after: Option<u32>, now: Timestamp, seed: u64) {
-        let known = self.backoff.as_ref().filter(|b| b.class == class);
-        let count = known.map_or(0, |b| b.count) + 1;
-        let until = later(now, backoff::seconds(class, count, retry_after, seed));
-        self.backoff = Some(Backoff { class, count, until });
+        self.backoff = Some(Backoff::after(
+            self.backoff.as_ref(),
+            class,
+            retry_after,
+            now,
+            seed,
+        ));
     }
 
     /// Until when the next try must wait, if it must.
@@ -142,4 +145,19 @@ pub struct Backoff {
     pub count: u32,
     /// Not before then.
     pub until: Timestamp,
+}
+
+impl Backoff {
+    /// The wait after one more refusal: longer each time in a row.
+    pub(super) fn after(
+        last: Option<&Self>,
+        class: ErrorClass,
+        retry_after: Option<u32>,
+        now: Timestamp,
+        seed: u64,
+    ) -> Self {
+        let count = last.filter(|b| b.class == class).map_or(0, |b| b.count) + 1;
+        let until = later(now, backoff::seconds(class, count, retry_after, seed));
+        Self { class, count, until }
+    }
 }

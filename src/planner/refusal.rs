@@ -18,7 +18,7 @@ const NOT_TAKEN: &[ErrorClass] = &[
 ];
 
 /// So many refusals in a row of a server that is at rest are no passing ones.
-const STUBBORN: u32 = 5;
+pub(super) const STUBBORN: u32 = 5;
 
 /// The last call was refused.
 pub(super) fn refused(

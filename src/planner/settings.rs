@@ -10,6 +10,7 @@ use super::stop::Purpose;
 use super::{AccountFacts, group, power, present, stop};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
+use crate::api::hash::hash;
 use crate::api::server::{ManagementPolicy, PowerWish, ResizeWhen};
 use crate::api::server_status::{AppliedStatus, Operation, OperationKind, SettingStatus};
 
@@ -23,9 +24,7 @@ fn text(value: &str) -> String {
     if value.chars().count() <= LENGTH {
         return value.to_owned();
     }
-    let hash = value.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = hash(value);
     format!("{}#{hash:016x}", bounded(value, LENGTH - 17))
 }
 

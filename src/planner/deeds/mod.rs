@@ -22,7 +22,7 @@ use crate::api::server_status::{OperationKind, ResizePhase};
 use crate::api::{Reason, keys};
 pub(super) use progress::progress;
 pub(super) use records::lost;
-use records::{LENGTH, MOST, fail, note, record_of, settle, tidy, wait, wait_for};
+use records::{MOST, fail, note, record_of, settle, tidy, wait, wait_for};
 pub(super) use resize::{approved, tend};
 
 /// The call that a deed is. `Resize` is none: it lets the wish be carried out.

@@ -2,17 +2,18 @@
 
 use jiff::Timestamp;
 
+use super::records::put;
 use super::resize::forget_migration;
 use super::{record_of, saying, settle};
 use crate::api::Reason;
-use crate::api::conditions::{bounded, clean, to_seconds};
+use crate::api::conditions::to_seconds;
 use crate::api::server_action::{ActionRecord, DeedOutcome};
 use crate::api::server_status::{ImageStatus, Operation, OperationKind};
-use crate::planner::backoff;
-use crate::planner::draft::{Draft, Verdict, later};
+use crate::planner::draft::{Draft, SECRET_WAIT, Verdict, later};
 use crate::planner::memory::{Backoff, Outcome};
 use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace};
 use crate::planner::operation::{Progress, VISIBLE_WITHIN, close, lost_after};
+use crate::planner::refusal::STUBBORN;
 use crate::planner::{AccountFacts, Step, resize, restart};
 
 /// Refusals that end a deed, and their reason. What is not here is tried again until its deadline.
@@ -29,10 +30,6 @@ const FINAL: &[(ErrorClass, Reason)] = &[
 /// The least and the most seconds between two questions about the end of a request.
 const ASK_AGAIN: i64 = 2;
 const ASK_SELDOM: i64 = 30;
-/// So many refusals in a row by a cloud that calls itself busy with a server at rest are no passing ones.
-const STUBBORN: u32 = 5;
-/// Seconds after which a Secret that was refused is read again at the latest.
-const SECRET_WAIT: i64 = 60;
 /// The longest id that is written down.
 const ID_LENGTH: usize = 128;
 
@@ -120,24 +117,21 @@ fn refused(
         _ => Reason::Recovering,
     };
     if let Some(record) = record(d, op) {
-        record.outcome = DeedOutcome::Waiting;
-        reason.as_str().clone_into(&mut record.reason);
-        record.message = bounded(&clean(&error.message), super::LENGTH);
+        put(record, DeedOutcome::Waiting, reason, &error.message);
     }
     close(d)
 }
 
 /// Waits before a deed is sent again, longer each time; its wishes do not wait with it.
 fn delay(d: &mut Draft<'_>, error: &CloudError, secret: bool) {
-    let known = d.memory.deed.take().filter(|b| b.class == error.class);
-    let count = known.map_or(0, |b| b.count) + 1;
-    let seconds = backoff::seconds(error.class, count, error.retry_after, d.input.seed);
-    // Nobody says when a Secret is corrected, and it costs the cloud nothing to read it again.
-    let seconds = if secret { seconds.min(SECRET_WAIT) } else { seconds };
-    let until = d.after(seconds);
-    d.again(until);
-    let class = error.class;
-    d.memory.deed = Some(Backoff { class, count, until });
+    let last = d.memory.deed.as_ref();
+    let mut wait = Backoff::after(last, error.class, error.retry_after, d.now(), d.input.seed);
+    if secret {
+        // Nobody says when a Secret is corrected, and it costs the cloud nothing to read it again.
+        wait.until = wait.until.min(d.after(SECRET_WAIT));
+    }
+    d.again(wait.until);
+    d.memory.deed = Some(wait);
 }
 
 /// The cloud accepted it: whether it is over, and how it ended.

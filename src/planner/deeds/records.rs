@@ -11,10 +11,17 @@ const REMEMBERED: usize = 20;
 /// So many records there can be: what is over and was not yet told by its ServerAction is never forgotten.
 pub(super) const MOST: usize = 23;
 /// Characters of a message that are kept.
-pub(super) const LENGTH: usize = 256;
+const LENGTH: usize = 256;
 
 pub(super) fn record_of<'s>(status: &'s ServerStatus, uid: &str) -> Option<&'s ActionRecord> {
     status.actions.iter().find(|r| r.uid == uid)
+}
+
+/// Puts into a record how its deed stands.
+pub(super) fn put(record: &mut ActionRecord, outcome: DeedOutcome, reason: Reason, message: &str) {
+    record.outcome = outcome;
+    reason.as_str().clone_into(&mut record.reason);
+    record.message = bounded(&conditions::clean(message), LENGTH);
 }
 
 /// Writes down how a deed stands.
@@ -47,9 +54,7 @@ pub(super) fn note<'s>(
     };
     let finished = outcome.is_over().then(|| to_seconds(d.now()));
     let record = &mut d.status.actions[at];
-    record.outcome = outcome;
-    reason.as_str().clone_into(&mut record.reason);
-    record.message = bounded(&conditions::clean(message), LENGTH);
+    put(record, outcome, reason, message);
     record.finished_at = record.finished_at.or(finished);
     record
 }
@@ -75,9 +80,7 @@ pub(super) fn settle(d: &mut Draft<'_>, uid: &str, outcome: DeedOutcome, reason:
     let Some(record) = d.status.actions.iter_mut().find(|r| r.uid == uid) else {
         return;
     };
-    record.outcome = outcome;
-    reason.as_str().clone_into(&mut record.reason);
-    record.message = bounded(&conditions::clean(message), LENGTH);
+    put(record, outcome, reason, message);
     record.finished_at = Some(now);
     let (name, deed) = (record.name.clone(), record.deed);
     let warning = outcome != DeedOutcome::Succeeded;
@@ -96,12 +99,15 @@ pub(super) fn fail(d: &mut Draft<'_>, action: &ServerAction, reason: Reason, tex
 /// Drops what nobody asks for any more, and the oldest of what is over. What was begun and has lost its record of an
 /// operation is not known to have been done.
 pub(super) fn tidy(d: &mut Draft<'_>) {
-    let own = d.uid().to_owned();
+    if d.status.actions.is_empty() {
+        return;
+    }
+    let own = d.uid();
     let asked: Vec<&str> = d
         .input
         .actions
         .iter()
-        .filter(|a| object::is_open(a, &own))
+        .filter(|a| object::is_open(a, own))
         .map(|a| uid(a))
         .collect();
     d.status
