@@ -11,6 +11,7 @@ pub(crate) mod deletion;
 pub mod duration;
 pub(crate) mod hash;
 pub mod keys;
+pub(crate) mod openstack;
 pub mod provider_config;
 pub mod reasons;
 pub mod reference;

@@ -1,18 +1,20 @@
 //! The vocabulary between planner and providers: what a cloud reports, what it can do, what it is asked.
 
+mod call;
+mod capabilities;
 mod group;
 mod listing;
 mod part;
 mod trace;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::api::choice::choice;
-use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
-use crate::api::server_action::{Deed, ServerActionSpec};
-use crate::api::server_status::{AddressStatus, OperationKind};
+use crate::api::server::PowerWish;
+use crate::api::server_status::AddressStatus;
 
+pub use call::{Accepted, CloudCall, CreateRequest, Operate};
+pub use capabilities::{Capabilities, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;
 pub use part::{ADMIN_PASSWORD, FailedStep, Part, PartKind, WantedAttribute};
@@ -211,212 +213,6 @@ choice! {
         /// The cloud has no such operation.
         Unsupported,
     }
-}
-
-choice! {
-    /// The ways in which a cloud can power off.
-    StopKind {
-        /// The guest is asked, for as long as it takes.
-        Soft,
-        /// The power is cut.
-        Hard,
-        /// The cloud does one after the other within a given time.
-        SoftThenHard,
-        /// The guest is asked, and the cloud cuts the power after a time of its own.
-        CloudEscalates,
-    }
-}
-
-/// What a cloud can do. Data, read beside the vendor's page.
-#[derive(Clone, Debug)]
-pub struct Capabilities {
-    /// The power states that can be wished for.
-    pub power_states: &'static [PowerWish],
-    /// The ways to power off.
-    pub stop_kinds: &'static [StopKind],
-    /// The longest time in seconds that the cloud itself gives a guest in `SoftThenHard`; any, if absent. A longer
-    /// one is kept by the planner's own clock.
-    pub soft_stop_limit: Option<u32>,
-    /// The ways to restart.
-    pub restart_modes: &'static [PowerOffMode],
-    /// Whether a restart shows nothing at first: the server reads `Running` until its guest goes down.
-    pub silent_restart: bool,
-    /// The states in which a hard restart is accepted, where they are others than those of a restart; else none.
-    pub hard_restart: &'static [ServerState],
-    /// Whether the cloud keeps a log by which the end of a request is found out (see [`Trace`]).
-    pub request_log: bool,
-    /// Whether the size of a running guest can be changed without stopping it.
-    pub live_resize: bool,
-    /// Whether the cloud stops and starts the guest by itself when a running server is resized.
-    pub resize_stops_by_itself: bool,
-    /// Whether a resize waits to be confirmed.
-    pub resize_confirm: bool,
-    /// Whether marks can be changed after creation.
-    pub marks_mutable: bool,
-    /// Whether a stopped server is still billed: `Full`, `Partial`, `Unknown`.
-    pub stopped_cost: &'static str,
-    /// Which call is accepted in which state. A call that has no row is never sent.
-    pub preconditions: &'static [(OperationKind, &'static [ServerState])],
-    /// How long a create call may still take effect after it was sent, in seconds.
-    pub create_settle_seconds: u32,
-    /// The settings of a wish that this cloud can change on an existing server; none if it can change nothing.
-    pub attributes: fn(&ServerSpec) -> Vec<WantedAttribute>,
-    /// Where a wish says that a server is to run, for an operation that places it (a start, a restart): names and
-    /// values in the cloud's words. A hint counts from the next such operation on; it is no setting of the server.
-    pub hints: fn(OperationKind, &ServerSpec) -> Vec<(&'static str, String)>,
-    /// What it can do with groups, if it has any.
-    pub groups: Option<&'static GroupCapabilities>,
-    /// How long an operation of each kind may take, in seconds.
-    pub deadlines: &'static [(OperationKind, u32)],
-}
-
-impl Capabilities {
-    /// For [`Self::attributes`] of a cloud that can change nothing in place.
-    pub const fn no_attributes(_: &ServerSpec) -> Vec<WantedAttribute> {
-        Vec::new()
-    }
-
-    /// For [`Self::hints`] of a cloud that places servers by itself.
-    pub const fn no_hints(_: OperationKind, _: &ServerSpec) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-
-    /// Whether the cloud accepts a call in a state.
-    pub fn allows(&self, kind: OperationKind, state: ServerState) -> bool {
-        self.preconditions
-            .iter()
-            .any(|(k, states)| *k == kind && states.contains(&state))
-    }
-
-    /// Whether there is such an operation at all.
-    pub fn has(&self, kind: OperationKind) -> bool {
-        self.preconditions.iter().any(|(k, _)| *k == kind)
-    }
-
-    /// How long an operation may take, in seconds.
-    pub fn deadline(&self, kind: OperationKind) -> u32 {
-        self.deadlines
-            .iter()
-            .find(|(k, _)| *k == kind)
-            .map_or(600, |(_, s)| *s)
-    }
-}
-
-/// Everything a provider needs to create one server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CreateRequest {
-    /// The name in the cloud.
-    pub name: String,
-    /// The wish, neutral fields and the cloud's own.
-    pub spec: Arc<ServerSpec>,
-    /// What makes it findable. Written by the create call itself.
-    pub marks: Marks,
-    /// The number of the attempt; written beside the marks.
-    pub attempt: i32,
-    /// The cloud's id of the group that it is made in.
-    pub group: Option<String>,
-}
-
-/// One call that changes something in a cloud.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CloudCall {
-    /// Creates a server.
-    Create(Box<CreateRequest>),
-    /// Changes an existing one.
-    Operate {
-        /// The cloud's id.
-        id: String,
-        /// What is done.
-        kind: OperationKind,
-        /// How.
-        how: Operate,
-    },
-    /// Creates a group.
-    CreateGroup(Box<CreateGroup>),
-    /// Changes an existing group.
-    ChangeGroup {
-        /// The cloud's id.
-        id: String,
-        /// How.
-        change: GroupChange,
-    },
-}
-
-impl CloudCall {
-    /// Whether the administrator's password goes along with it, where the spec names one.
-    pub fn takes_admin_password(&self) -> bool {
-        match self {
-            Self::Create(_) => true,
-            Self::Operate { kind, how, .. } => match how {
-                Operate::Attributes(all) => all.iter().any(|(name, _)| *name == ADMIN_PASSWORD),
-                // A system that is installed, or installed anew, is given its password.
-                _ => matches!(
-                    kind,
-                    OperationKind::Rebuild | OperationKind::Retry | OperationKind::ChangePassword
-                ),
-            },
-            Self::CreateGroup(_) | Self::ChangeGroup { .. } => false,
-        }
-    }
-}
-
-/// The arguments of an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operate {
-    /// Needs none.
-    Plain,
-    /// A stop of this kind, which may take so many seconds.
-    Stop(StopKind, u32),
-    /// A restart.
-    Restart {
-        /// By asking the guest, or by pulling the plug, or one after the other.
-        mode: PowerOffMode,
-        /// How many seconds a guest that is asked is given.
-        seconds: u32,
-        /// Where it is to run afterwards: names and values in the cloud's words.
-        hints: Vec<(&'static str, String)>,
-    },
-    /// A size: name or id, or cores and memory.
-    Size(crate::api::server::Size),
-    /// An image to install.
-    Image(crate::api::server::Image),
-    /// Marks to write.
-    Marks(Marks),
-    /// Settings to change, or hints for a start: names and values in the cloud's words.
-    Attributes(Vec<(&'static str, String)>),
-    /// What a ServerAction says.
-    Deed(Box<ServerActionSpec>),
-    /// A part to delete: its kind and id.
-    Part(PartKind, String),
-    /// A part, by its kind and id, that these marks are taken off.
-    PartMarks(PartKind, String, Marks),
-}
-
-impl std::fmt::Display for Operate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Plain => f.write_str("plain"),
-            Self::Stop(kind, _) => kind.fmt(f),
-            Self::Restart { mode, .. } => mode.fmt(f),
-            Self::Size(size) => f.write_str(&size.text()),
-            Self::Image(image) => f.write_str(&image.text()),
-            Self::Marks(_) => f.write_str("marks"),
-            Self::Attributes(_) => f.write_str("settings"),
-            Self::Deed(spec) => f.write_str(spec.deed().map_or("deed", Deed::as_str)),
-            Self::Part(kind, _) | Self::PartMarks(kind, ..) => kind.fmt(f),
-        }
-    }
-}
-
-/// What a cloud answered to a call that it accepted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accepted {
-    /// The id of the server; always there after a create.
-    pub id: Option<String>,
-    /// The cloud's id of the request.
-    pub request_id: Option<String>,
-    /// The id of what it makes beside the server: an image.
-    pub result: Option<String>,
 }
 
 /// A refusal, in a cloud's own words and in ours.

@@ -1,0 +1,69 @@
+//! `Server.spec.openstack`: what only OpenStack has.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// What only OpenStack has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenStackServer {
+    /// The availability zone, 1 to 255 characters; the cloud's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub availability_zone: Option<String>,
+    /// The name of a key pair of the credential's user, 1 to 255 characters; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub key_name: Option<String>,
+    /// The networks in the order of the guest's interfaces, at most 16; absent or empty means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub networks: Option<Vec<OpenStackNetwork>>,
+    /// Names or ids of security groups, at most 32, for interfaces that name a network; the account's default
+    /// group if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub security_groups: Option<Vec<String>>,
+    /// Whether the guest gets a config drive; the cloud's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_drive: Option<bool>,
+    /// Tags, at most 49 of at most 60 characters, without comma and slash. Those that begin with evenkeel are
+    /// reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 49),
+        inner(length(min = 1, max = 60), regex(pattern = r"^[^,/]+$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(t, !t.startsWith('evenkeel'))")
+        .message("tags that begin with evenkeel are reserved"))]
+    pub tags: Option<Vec<String>>,
+}
+
+/// One interface of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.network) != has(self.port)")
+    .message("an interface names either a network or a port"))]
+#[x_kube(validation = Rule::new("!has(self.fixedIP) || has(self.network)")
+    .message("fixedIP goes with network; a port has its address already"))]
+pub struct OpenStackNetwork {
+    /// A local name for this entry, 1 to 63 characters; the key of the list, which the cloud never sees.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The network's name or id, 1 to 255 characters; a name must be unique in the account. Either this or port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub network: Option<String>,
+    /// A fixed IPv4 or IPv6 address on that network; the cloud chooses one if absent.
+    #[serde(default, rename = "fixedIP", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 45))]
+    #[x_kube(validation = Rule::new("isIP(self)").message("fixedIP must be an IPv4 or IPv6 address"))]
+    pub fixed_ip: Option<String>,
+    /// The id of an existing port, 1 to 64 characters. Either this or network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub port: Option<String>,
+}
