@@ -13,6 +13,15 @@ use crate::runtime::{clients, doctor};
 pub struct DoctorArgs {
     #[command(flatten)]
     scope: Scope,
+    /// The name of a Secret; may be given several times. With it, only the rights on Secrets of these names are asked for;
+    /// on all of them if absent.
+    #[arg(
+        long = "secret",
+        env = "EVENKEEL_SECRETS",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    secrets: Vec<String>,
 }
 
 /// Why the cluster is not fit, or cannot be asked.
@@ -36,7 +45,9 @@ impl DoctorArgs {
     /// The controller could not work here.
     pub async fn run(self) -> Result<(), DoctorError> {
         let (served, own) = self.scope.named();
-        let found = doctor::examine(&served, own).await?;
+        // An empty variable names none.
+        let secrets: Vec<String> = self.secrets.into_iter().filter(|n| !n.is_empty()).collect();
+        let found = doctor::examine(&served, own, &secrets).await?;
         let mut out = io::stdout().lock();
         for finding in &found {
             writeln!(

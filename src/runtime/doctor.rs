@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The kinds, as the API names them.
 const KINDS: &[&str] = &["servers", "servergroups", "serveractions", "providerconfigs"];
 
+/// What a Secret that cannot be written means.
+const WITHOUT_WRITING: &str = "a Server with spec.credentialsSecretName is not created";
+
 /// Where a right is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -26,13 +29,24 @@ enum Place {
     Own,
 }
 
-/// Something that the controller does: group, resource, verbs, and the only object where it is one.
+/// Which objects of a resource a right is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Objects {
+    /// Whatever they are called.
+    All,
+    /// The one of this name.
+    One(&'static str),
+    /// Those that the installation is bound to; all, if it is bound to none.
+    Named,
+}
+
+/// Something that the controller does: group, resource, verbs, and to which objects.
 struct Right {
     place: Place,
     group: &'static str,
     resource: &'static str,
     verbs: &'static [&'static str],
-    name: Option<&'static str>,
+    objects: Objects,
     /// What is missing without it, where the rest works all the same.
     optional: Option<&'static str>,
 }
@@ -48,7 +62,7 @@ const fn right(
         group,
         resource,
         verbs,
-        name: None,
+        objects: Objects::All,
         optional: None,
     }
 }
@@ -83,20 +97,29 @@ const RIGHTS: &[Right] = &[
     right(Place::Served, keys::GROUP, "servergroups/status", &["update"]),
     right(Place::Served, keys::GROUP, "serveractions/status", &["update"]),
     right(Place::Served, keys::GROUP, "providerconfigs/status", &["update"]),
-    right(Place::Served, "", "secrets", &["get"]),
     Right {
-        optional: Some("a Server with spec.credentialsSecretName is not created"),
-        ..right(Place::Served, "", "secrets", &["create", "update"])
+        objects: Objects::Named,
+        ..right(Place::Served, "", "secrets", &["get"])
+    },
+    // No name can be required of what does not exist yet.
+    Right {
+        optional: Some(WITHOUT_WRITING),
+        ..right(Place::Served, "", "secrets", &["create"])
+    },
+    Right {
+        objects: Objects::Named,
+        optional: Some(WITHOUT_WRITING),
+        ..right(Place::Served, "", "secrets", &["update"])
     },
     right(Place::Served, "events.k8s.io", "events", &["create", "patch"]),
     right(Place::Own, "coordination.k8s.io", "leases", &["create"]),
     Right {
-        name: Some(LEASE),
+        objects: Objects::One(LEASE),
         ..right(Place::Own, "coordination.k8s.io", "leases", &["get", "update"])
     },
     right(Place::Own, "", "configmaps", &["create"]),
     Right {
-        name: Some(installation::CONFIG_MAP),
+        objects: Objects::One(installation::CONFIG_MAP),
         ..right(Place::Own, "", "configmaps", &["get"])
     },
 ];
@@ -118,10 +141,15 @@ impl Finding {
 }
 
 /// Asks for everything. Namespaces: those that are served, all if empty; the controller's own, the pod's if none.
+/// Secrets: the names of the only ones that may be used, all if empty.
 ///
 /// # Errors
 /// There is no way to a cluster. Everything else is a finding.
-pub async fn examine(served: &[String], own: Option<String>) -> Result<Vec<Finding>, clients::ClientError> {
+pub async fn examine(
+    served: &[String],
+    own: Option<String>,
+    secrets: &[String],
+) -> Result<Vec<Finding>, clients::ClientError> {
     let client = clients::clients().await?.requests;
     let own = own.unwrap_or_else(own_namespace);
     let version = match timeout(PATIENCE, client.apiserver_version()).await {
@@ -142,9 +170,16 @@ pub async fn examine(served: &[String], own: Option<String>) -> Result<Vec<Findi
                 Place::Served if served.is_empty() => vec![None],
                 Place::Served => served.iter().map(|n| Some(n.as_str())).collect(),
             };
+            let names: Vec<Option<&str>> = match right.objects {
+                Objects::One(name) => vec![Some(name)],
+                Objects::Named if !secrets.is_empty() => secrets.iter().map(|n| Some(n.as_str())).collect(),
+                Objects::Named | Objects::All => vec![None],
+            };
             for place in places {
-                for verb in right.verbs {
-                    found.push(allowed(&client, right, verb, place).await);
+                for name in &names {
+                    for verb in right.verbs {
+                        found.push(allowed(&client, right, verb, *name, place).await);
+                    }
                 }
             }
         }
@@ -169,7 +204,13 @@ async fn kinds(client: &Client) -> Finding {
     }
 }
 
-async fn allowed(client: &Client, right: &Right, verb: &str, namespace: Option<&str>) -> Finding {
+async fn allowed(
+    client: &Client,
+    right: &Right,
+    verb: &str,
+    name: Option<&str>,
+    namespace: Option<&str>,
+) -> Finding {
     let (resource, subresource) = match right.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
         None => (right.resource, None),
@@ -181,7 +222,7 @@ async fn allowed(client: &Client, right: &Right, verb: &str, namespace: Option<&
                 resource: Some(resource.to_owned()),
                 subresource,
                 verb: Some(verb.to_owned()),
-                name: right.name.map(str::to_owned),
+                name: name.map(str::to_owned),
                 namespace: namespace.map(str::to_owned),
                 ..ResourceAttributes::default()
             }),
@@ -189,7 +230,7 @@ async fn allowed(client: &Client, right: &Right, verb: &str, namespace: Option<&
         },
         ..SelfSubjectAccessReview::default()
     };
-    let what = described(right, verb, namespace);
+    let what = described(right, verb, name, namespace);
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     match timeout(PATIENCE, reviews.create(&PostParams::default(), &review)).await {
         Ok(Ok(answer)) if answer.status.as_ref().is_some_and(|s| s.allowed) => {
@@ -204,13 +245,13 @@ async fn allowed(client: &Client, right: &Right, verb: &str, namespace: Option<&
     }
 }
 
-fn described(right: &Right, verb: &str, namespace: Option<&str>) -> String {
+fn described(right: &Right, verb: &str, name: Option<&str>, namespace: Option<&str>) -> String {
     let group = if right.group.is_empty() {
         String::new()
     } else {
         format!(".{}", right.group)
     };
-    let name = right.name.map(|n| format!(" {n}")).unwrap_or_default();
+    let name = name.map(|n| format!(" {n}")).unwrap_or_default();
     let place = namespace.map_or_else(|| "every namespace".to_owned(), |n| format!("namespace {n}"));
     format!("{verb} {}{group}{name} in {place}", right.resource)
 }
@@ -221,14 +262,14 @@ mod tests {
 
     #[test]
     fn rights_are_told_in_words() {
-        let lease = RIGHTS.iter().find(|r| r.name == Some(LEASE)).unwrap();
+        let lease = RIGHTS.iter().find(|r| r.objects == Objects::One(LEASE)).unwrap();
         assert_eq!(
-            described(lease, "update", Some("here")),
+            described(lease, "update", Some(LEASE), Some("here")),
             "update leases.coordination.k8s.io evenkeel-controller in namespace here"
         );
         let status = RIGHTS.iter().find(|r| r.resource == "servers/status").unwrap();
         assert_eq!(
-            described(status, "update", None),
+            described(status, "update", None, None),
             "update servers/status.evenkeel.dev in every namespace"
         );
     }

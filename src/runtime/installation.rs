@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use crate::api::keys;
+use crate::api::{Server, ServerGroup, keys};
 
 /// The ConfigMap that holds it.
 pub const CONFIG_MAP: &str = "evenkeel-installation";
@@ -25,16 +25,47 @@ pub enum InstallationError {
              if no server was ever created"
     )]
     Empty,
+    /// There is none, and yet something was made in a cloud: a new name would make strangers of it.
+    #[error(
+        "the ConfigMap {CONFIG_MAP} is gone, and {0} is already in a cloud under the id that it held: put it back, or \
+             give that id by --installation-id (a server's own metadata or labels show it); only if nothing that any object \
+             names is left, make the ConfigMap with a new {KEY}"
+    )]
+    Lost(String),
 }
 
-/// Reads the name, or makes one. Of two processes that make it at once, one wins and both use it.
+/// How many objects are asked for at a time.
+const PAGE: u32 = 500;
+
+/// Reads the name, or makes one where none of the objects in the served namespaces (all, if there are none) was made under
+/// another. Of two processes that make it at once, one wins and both use it.
 ///
 /// # Errors
-/// The ConfigMap cannot be used.
-pub async fn installation(client: Client, namespace: &str) -> Result<String, InstallationError> {
-    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+/// The ConfigMap cannot be used, or is gone although it was once there.
+pub async fn installation(
+    client: Client,
+    namespace: &str,
+    served: &[String],
+) -> Result<String, InstallationError> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     if let Some(known) = api.get_opt(CONFIG_MAP).await? {
         return read(known);
+    }
+    for kind in [
+        ApiResource::erase::<Server>(&()),
+        ApiResource::erase::<ServerGroup>(&()),
+    ] {
+        let apis: Vec<Api<DynamicObject>> = if served.is_empty() {
+            vec![Api::all_with(client.clone(), &kind)]
+        } else {
+            let one = |namespace: &String| Api::namespaced_with(client.clone(), namespace, &kind);
+            served.iter().map(one).collect()
+        };
+        for api in apis {
+            if let Some(found) = made(&api, &kind.kind).await? {
+                return Err(InstallationError::Lost(found));
+            }
+        }
     }
     let made = ConfigMap {
         metadata: ObjectMeta {
@@ -52,6 +83,35 @@ pub async fn installation(client: Client, namespace: &str) -> Result<String, Ins
         Ok(created) => read(created),
         Err(kube::Error::Api(s)) if s.is_already_exists() => read(api.get(CONFIG_MAP).await?),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// An object that stands for something in a cloud, or may: an id is recorded, or a creation was begun.
+async fn made(api: &Api<DynamicObject>, kind: &str) -> Result<Option<String>, kube::Error> {
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = match api.list(&params).await {
+            // The definitions are not there yet, and so no object is.
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(None),
+            page => page?,
+        };
+        let known = |object: &&DynamicObject| {
+            let status = &object.data["status"];
+            status["id"].is_string() || status["createAttempt"].is_object()
+        };
+        if let Some(object) = page.items.iter().find(known) {
+            let meta = &object.metadata;
+            let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
+            return Ok(Some(format!(
+                "the {kind} {}/{}",
+                namespace.unwrap_or_default(),
+                name.unwrap_or_default()
+            )));
+        }
+        match page.metadata.continue_.filter(|next| !next.is_empty()) {
+            Some(next) => params.continue_token = Some(next),
+            None => return Ok(None),
+        }
     }
 }
 
@@ -83,6 +143,60 @@ mod tests {
             ids.iter()
                 .all(|id| id.len() == 24 && id.chars().all(|c| c.is_ascii_hexdigit()))
         );
+    }
+
+    /// A cluster with the Servers `shop/web-0` up to 600 of them, the last with this status.
+    #[cfg(feature = "sim")]
+    async fn cluster(status: serde_json::Value) -> crate::sim::apiserver::ApiServer {
+        let cluster = crate::sim::apiserver::ApiServer::new().unwrap();
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(cluster.client("c"), "shop", &ApiResource::erase::<Server>(&()));
+        for n in 0..=600 {
+            let object: DynamicObject = serde_json::from_value(serde_json::json!({
+                "apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": format!("web-{n:03}")},
+                "spec": {"providerConfigRef": {"name": "helsinki"}, "size": {"name": "s"}, "image": {"name": "i"}},
+            }))
+            .unwrap();
+            let mut made = api.create(&PostParams::default(), &object).await.unwrap();
+            if n == 600 {
+                made.data["status"] = status.clone();
+                api.replace_status("web-600", &PostParams::default(), &made)
+                    .await
+                    .unwrap();
+            }
+        }
+        cluster
+    }
+
+    #[cfg(feature = "sim")]
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_config_map_is_never_replaced_while_an_object_stands_for_a_server() {
+        for status in [
+            serde_json::json!({"observedGeneration": 1, "id": "4a1b"}),
+            serde_json::json!({"observedGeneration": 1, "createAttempt":
+                {"n": 1, "holder": "p", "startedAt": "2026-01-01T00:00:00Z", "deadline": "2026-01-01T00:05:00Z"}}),
+        ] {
+            let cluster = cluster(status).await;
+            let client = cluster.client("c");
+            let error = installation(client.clone(), "own", &[]).await.unwrap_err();
+            assert!(
+                error.to_string().contains("the Server shop/web-600 is already"),
+                "{error}"
+            );
+            let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "own");
+            assert!(maps.get_opt(CONFIG_MAP).await.unwrap().is_none());
+            // It is not asked about what is not served.
+            installation(client, "own", &["stall".to_owned()]).await.unwrap();
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    #[tokio::test(start_paused = true)]
+    async fn a_name_is_made_once_while_nothing_was_made() {
+        let cluster = cluster(serde_json::json!({"observedGeneration": 1})).await;
+        let made = installation(cluster.client("c"), "own", &[]).await.unwrap();
+        assert_eq!(made.len(), 24);
+        assert_eq!(installation(cluster.client("c"), "own", &[]).await.unwrap(), made);
     }
 
     #[test]

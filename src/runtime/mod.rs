@@ -101,7 +101,8 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, process, %address, lease_namespace = namespace, "evenkeel begins");
 
-    let Some(installation) = installation_name(&options, &clients, &namespace, &shutdown).await else {
+    let Some(installation) = installation_name(&options, &clients, &namespace, &readiness, &shutdown).await
+    else {
         return Ok(());
     };
     tracing::info!(installation, "this installation");
@@ -141,6 +142,7 @@ async fn installation_name(
     options: &Options,
     clients: &clients::Clients,
     namespace: &str,
+    readiness: &Readiness,
     shutdown: &CancellationToken,
 ) -> Option<String> {
     if let Some(given) = &options.installation_id {
@@ -148,9 +150,14 @@ async fn installation_name(
     }
     let known = async {
         loop {
-            match installation::installation(clients.requests.clone(), namespace).await {
+            let found = installation::installation(clients.requests.clone(), namespace, &options.namespaces);
+            match found.await {
                 Ok(name) => return name,
-                Err(error) => tracing::warn!(%error, namespace, "the installation's name is not known yet"),
+                Err(error) => {
+                    tracing::warn!(%error, namespace, "the installation's name is not known yet");
+                    let words = error.to_string();
+                    readiness.ask(move || vec![words.clone()]);
+                }
             }
             sleep(PATIENCE).await;
         }

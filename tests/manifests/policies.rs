@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// deploy/default and the policies that are options.
 fn guarded() -> &'static Cluster {
     let cluster = crate::installed();
-    for name in ["management-policy", "deletion-policy", "abandon"] {
+    for name in ["management-policy", "deletion-policy", "abandon", "finalizers"] {
         let file = root(&format!("deploy/components/policies/{name}.yaml"));
         cluster
             .kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()])
@@ -249,6 +249,53 @@ fn who_may_let_go_of_a_server_is_said_by_roles() {
             ask(&other).ok.then_some(())
         });
     }
+}
+
+/// The finalizer is what stands between a forced deletion and a server that nobody looks after.
+#[test]
+fn the_finalizer_is_the_controllers_own() {
+    let ns = guarded().namespace("kept");
+    user(&ns, "ann", ORDINARY);
+    user(&ns, "bea", &format!("{ORDINARY},abandon"));
+    let controller = "system:serviceaccount:evenkeel-system:evenkeel";
+    let mut there = server("there", &json!({}));
+    there["metadata"]["finalizers"] = json!(["evenkeel.dev/cloud-server", "example.com/theirs"]);
+    ns.create(&there).ok().unwrap();
+    let change = |who: &str, finalizers: &Value, run: bool| {
+        let patch = json!({"metadata": {"finalizers": finalizers}}).to_string();
+        let who = format!("--as={who}");
+        let dry = if run { "--dry-run=none" } else { "--dry-run=server" };
+        ns.kubectl(&[
+            "patch",
+            "server",
+            "there",
+            "--type=merge",
+            "-p",
+            &patch,
+            &who,
+            dry,
+        ])
+    };
+    let words = "the finalizer of the controller is taken off only by itself, and by who has the verb abandon on \
+                 servers.evenkeel.dev: what it keeps would stay in the cloud";
+    refused("the policy", words, || {
+        change("ann", &json!(["example.com/theirs"]), false)
+    });
+    // Another's finalizer, and a wish, are theirs to change.
+    let ours = json!(["evenkeel.dev/cloud-server"]);
+    change("ann", &ours, false).ok().unwrap();
+    ns.kubectl(&["annotate", "server", "there", "note=1", "--as=ann"])
+        .ok()
+        .unwrap();
+    let out = change("ann", &Value::Null, false);
+    assert!(!out.ok && out.err.contains(words), "{}", out.err);
+    eventually("the verb to be granted", SOON, || {
+        change("bea", &json!([]), false).ok.then_some(())
+    });
+    change(controller, &json!(["example.com/theirs"]), true)
+        .ok()
+        .unwrap();
+    change("ann", &json!([]), true).ok().unwrap();
 }
 
 #[test]

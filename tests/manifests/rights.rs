@@ -21,9 +21,12 @@ pub fn rights(rules: &Value, place: &str) -> BTreeSet<String> {
     };
     let mut all = BTreeSet::new();
     for rule in rules.as_array().unwrap() {
-        let names = words(rule, "resourceNames");
-        let name = names.first().map(|n| format!(" {n}")).unwrap_or_default();
-        assert!(names.len() < 2 && rule.get("nonResourceURLs").is_none(), "{rule}");
+        let mut names = words(rule, "resourceNames");
+        names.iter_mut().for_each(|n| n.insert(0, ' '));
+        if names.is_empty() {
+            names.push(String::new());
+        }
+        assert!(rule.get("nonResourceURLs").is_none(), "{rule}");
         for group in words(rule, "apiGroups") {
             let group = if group.is_empty() {
                 group
@@ -32,7 +35,11 @@ pub fn rights(rules: &Value, place: &str) -> BTreeSet<String> {
             };
             for resource in words(rule, "resources") {
                 for verb in words(rule, "verbs") {
-                    all.insert(format!("{verb} {resource}{group}{name} in {place}"));
+                    all.extend(
+                        names
+                            .iter()
+                            .map(|name| format!("{verb} {resource}{group}{name} in {place}")),
+                    );
                 }
             }
         }
@@ -63,7 +70,14 @@ fn may(said: &str) -> BTreeSet<String> {
 #[test]
 fn what_is_granted_is_what_the_program_asks_for() {
     let cluster = crate::installed();
-    for values in [&[][..], &["--set", "watchNamespaces={team-a,team-b}"]] {
+    for values in [
+        &[][..],
+        &["--set", "watchNamespaces={team-a,team-b}"],
+        &[
+            "--set",
+            "watchNamespaces={team-a,team-b},rbac.secretNames={helsinki,rescue}",
+        ],
+    ] {
         let objects = template(values);
         let mut granted = BTreeSet::new();
         for object in objects
@@ -108,6 +122,41 @@ fn without_writing_secrets_the_program_is_content_and_says_what_is_missing() {
         !rules.contains("create secrets in x") && rules.contains("get secrets in x"),
         "{rules:?}"
     );
+}
+
+/// With `rbac.secretNames` the account reads what it is bound to, and no other Secret of the namespace.
+#[test]
+fn secrets_that_are_not_named_cannot_be_read() {
+    let cluster = crate::installed();
+    let ns = cluster.namespace("bound");
+    let values = format!(
+        "watchNamespaces={{{}}},rbac.secretNames={{helsinki,rescue}}",
+        ns.name
+    );
+    let objects = template(&["--set", &values]);
+    let role = objects
+        .iter()
+        .find(|o| o["kind"] == "Role" && o["metadata"]["name"] == "evenkeel-servers");
+    let rules = role.unwrap()["rules"].as_array().unwrap().clone();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": patient("bound", &ns.name, &rules)});
+    ns.create(&list).ok().unwrap();
+    let subject = format!("--as=system:serviceaccount:{}:bound", ns.name);
+    let may =
+        |verb: &str, what: &str| ns.kubectl(&["auth", "can-i", verb, what, &subject]).out.trim() == "yes";
+    eventually("the named ones to be readable", SOON, || {
+        (may("get", "secret/helsinki") && may("update", "secret/rescue")).then_some(())
+    });
+    for (verb, what) in [
+        ("get", "secrets"),
+        ("get", "secret/other"),
+        ("update", "secret/other"),
+        ("list", "secrets"),
+        ("watch", "secrets"),
+        ("delete", "secret/helsinki"),
+    ] {
+        assert!(!may(verb, what), "{verb} {what}");
+    }
+    assert!(may("create", "secrets"), "for spec.credentialsSecretName");
 }
 
 /// An account for each right, which lacks that one alone: the doctor must see each.

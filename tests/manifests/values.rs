@@ -35,6 +35,8 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--set", "extraVolumes[0].name=x,extraVolumes[0].hostPath.path=/etc"], "at '/extraVolumes/0/hostPath'"),
     (&["--set", "extraVolumeMounts[0].name=x,extraVolumeMounts[0].mountPath=etc"], "at '/extraVolumeMounts/0/mountPath'"),
     (&["--set", "serviceAccount.create=yes"], "at '/serviceAccount/create'"),
+    (&["--set", "rbac.secretNames=helsinki"], "at '/rbac/secretNames'"),
+    (&["--set", "rbac.secretNames={Helsinki}"], "at '/rbac/secretNames/0'"),
     (&["--set", "podDisruptionBudget.maxUnavailable=0"], "at '/podDisruptionBudget/maxUnavailable'"),
     (&["--set", "networkPolicy.egressPorts={70000}"], "at '/networkPolicy/egressPorts/0'"),
     (&["--set", "networkPolicy.egressTo[0].cidr=10.0.0.0/8"], "at '/networkPolicy/egressTo/0'"),

@@ -102,13 +102,25 @@ capabilities:
 # Only those that an object names; there is no list of them and no watch.
 - apiGroups: [""]
   resources: [secrets]
+  {{- with .Values.rbac.secretNames }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
   verbs: [get]
 {{- if .Values.rbac.writeSecrets }}
 # For spec.credentialsSecretName alone: one is made where there is none, and only one whose ownerReference names the
 # Server is written again. Nothing else is ever written; take these two away where no Server uses that field.
 - apiGroups: [""]
   resources: [secrets]
+  {{- with .Values.rbac.secretNames }}
+  # A name cannot be required of what does not exist yet.
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson . }}
+  verbs: [update]
+  {{- else }}
   verbs: [create, update]
+  {{- end }}
 {{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
