@@ -10,7 +10,7 @@ use super::server::{
     ManagementPolicy, OnCreateError, OnError, OnMissing, PowerOffMode, PowerWish, ProviderConfigKind,
     RebuildWhen, ResizeConfirm, ResizeOnFailure, ResizeWhen,
 };
-use super::server_action::{Deed, DeedOutcome, ResetTo};
+use super::server_action::{ConsoleType, Deed, DeedOutcome, ResetTo};
 use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
 use super::server_status::{OperationKind, PartKind, ResizePhase};
 use super::upcloud::{
@@ -248,6 +248,7 @@ fn words() -> Vec<(Value, String)> {
         ProviderConfigKind,
         RebuildWhen,
         ResetTo,
+        ConsoleType,
         ResizeConfirm,
         ResizeOnFailure,
         ResizePhase,

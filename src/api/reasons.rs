@@ -172,6 +172,8 @@ reasons! {
         "Correct what the message names, and make another ServerAction.",
     NotAllowed: "The deed cannot be done to the server as it is; the cloud was not asked." =>
         "Bring the server into one of the states that the message names, and make another ServerAction.",
+    SwitchedOff: "This installation does not do the deed; the cloud was not asked, or its answer was thrown away." =>
+        "Let who runs the controller switch it on and grant the right that the message names, and make another ServerAction.",
     OutcomeUnknown: "Whether the deed was done cannot be known; it is not repeated." =>
         "Look at the server in the cloud; make another ServerAction to do it again.",
     AlreadyRun: "A ServerAction of this name and spec was carried out before; it is not done again." =>

@@ -42,6 +42,24 @@ choice! {
         Evacuate,
         /// Sets the state that the cloud shows; the server itself is not touched.
         ResetState,
+        /// Reads what the guest wrote on its console, into a ConfigMap.
+        ConsoleOutput,
+        /// Opens a console, and writes its address into a Secret.
+        RemoteConsole,
+    }
+}
+
+choice! {
+    /// The protocols of a console.
+    ConsoleType = VNC {
+        /// A screen and a keyboard: VNC, in a browser.
+        VNC,
+        /// A screen and a keyboard: SPICE, in a browser.
+        SPICE,
+        /// The serial port, over a web socket.
+        Serial,
+        /// A screen and a keyboard of a Windows host: RDP, in a browser.
+        RDP,
     }
 }
 
@@ -100,8 +118,8 @@ choice! {
 #[x_kube(
     validation = Rule::new("self == oldSelf")
         .message("a ServerAction is done once and cannot be changed: make another one, with another name"),
-    validation = Rule::new("[has(self.reboot), has(self.resize), has(self.confirmResize), has(self.revertResize), has(self.createImage), has(self.createBackup), has(self.rebuild), has(self.reinstall), has(self.changePassword), has(self.crashDump), has(self.coldMigrate), has(self.liveMigrate), has(self.evacuate), has(self.resetState)].filter(x, x).size() == 1")
-        .message("exactly one deed has to be given: reboot, resize, confirmResize, revertResize, createImage, createBackup, rebuild, reinstall, changePassword, crashDump, coldMigrate, liveMigrate, evacuate or resetState"),
+    validation = Rule::new("[has(self.reboot), has(self.resize), has(self.confirmResize), has(self.revertResize), has(self.createImage), has(self.createBackup), has(self.rebuild), has(self.reinstall), has(self.changePassword), has(self.crashDump), has(self.coldMigrate), has(self.liveMigrate), has(self.evacuate), has(self.resetState), has(self.consoleOutput), has(self.remoteConsole)].filter(x, x).size() == 1")
+        .message("exactly one deed has to be given: reboot, resize, confirmResize, revertResize, createImage, createBackup, rebuild, reinstall, changePassword, crashDump, coldMigrate, liveMigrate, evacuate, resetState, consoleOutput or remoteConsole"),
     validation = Rule::new("!has(self.ttlAfterFinished) || !(has(self.rebuild) || has(self.reinstall) || has(self.changePassword) || has(self.createBackup))")
         .message("ttlAfterFinished cannot be given with rebuild, reinstall, changePassword and createBackup: what is applied from a repository would be made again, and with it the deed")
 )]
@@ -151,6 +169,14 @@ pub struct ServerActionSpec {
     /// Sets the state that the cloud shows, after somebody has looked at the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_state: Option<ResetState>,
+    /// Reads what the guest wrote on its console, into a ConfigMap that belongs to this object; `status.result` names it. It
+    /// is as the guest wrote it, with what secrets it wrote: only where the controller is allowed to (--console-output).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console_output: Option<ConsoleOutput>,
+    /// Opens a console and writes its address into a Secret that belongs to this object; `status.result` names it. Who has
+    /// the address has the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_console: Option<RemoteConsole>,
     /// How long the whole may take, waiting included, like 10m or 24h; from 1m to 168h.
     #[serde(default = "one_hour")]
     #[schemars(extend("x-kubernetes-validations" = between("deadline", "1m", "168h")))]
@@ -261,6 +287,34 @@ pub struct ResetState {
     pub to: ResetTo,
 }
 
+/// Which part of a console's text is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsoleOutput {
+    /// So many lines, the last ones; from 1 to 10000. As many as the cloud keeps, if absent. At most the last 262144 bytes
+    /// are written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub lines: Option<i32>,
+}
+
+/// A console to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteConsole {
+    /// Its protocol.
+    #[serde(rename = "type", default)]
+    pub kind: ConsoleType,
+    /// The Secret that is made, at most 253 characters; named by the object and the beginning of its uid, if absent. One of
+    /// somebody else is not written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub secret_name: Option<String>,
+}
+
 /// What says to whom and until when, and not what is done.
 const AROUND: &[&str] = &["serverRef", "deadline", "ttlAfterFinished"];
 
@@ -282,6 +336,8 @@ impl ServerActionSpec {
             (self.live_migrate.is_some(), Deed::LiveMigrate),
             (self.evacuate.is_some(), Deed::Evacuate),
             (self.reset_state.is_some(), Deed::ResetState),
+            (self.console_output.is_some(), Deed::ConsoleOutput),
+            (self.remote_console.is_some(), Deed::RemoteConsole),
         ];
         let mut named = all.into_iter().filter(|(given, _)| *given);
         named.next().map(|(_, deed)| deed)

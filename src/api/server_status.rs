@@ -271,6 +271,10 @@ choice! {
         Evacuate,
         /// Sets the state that the cloud shows.
         ResetState,
+        /// Reads what the guest wrote on its console.
+        ConsoleOutput,
+        /// Opens a console.
+        RemoteConsole,
     }
 }
 

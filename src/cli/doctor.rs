@@ -22,6 +22,9 @@ pub struct DoctorArgs {
         value_name = "NAME"
     )]
     secrets: Vec<String>,
+    /// Asks also for what `run --console-output` does.
+    #[arg(long, env = "EVENKEEL_CONSOLE_OUTPUT")]
+    console_output: bool,
 }
 
 /// Why the cluster is not fit, or cannot be asked.
@@ -47,7 +50,7 @@ impl DoctorArgs {
         let (served, own) = self.scope.named();
         // An empty variable names none.
         let secrets: Vec<String> = self.secrets.into_iter().filter(|n| !n.is_empty()).collect();
-        let found = doctor::examine(&served, own, &secrets).await?;
+        let found = doctor::examine(&served, own, &secrets, self.console_output).await?;
         let mut out = io::stdout().lock();
         for finding in &found {
             writeln!(

@@ -22,6 +22,10 @@ pub struct RunArgs {
     /// Allows cloud endpoints that are plain http or addresses of this machine: for demos and tests.
     #[arg(long, env = "EVENKEEL_ALLOW_INSECURE_ENDPOINTS")]
     allow_insecure_endpoints: bool,
+    /// Allows ServerActions with consoleOutput: what a guest wrote on its console, secrets included, goes into a ConfigMap of
+    /// their namespace. Needs the right to create configmaps there.
+    #[arg(long, env = "EVENKEEL_CONSOLE_OUTPUT")]
+    console_output: bool,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(
         long,
@@ -52,6 +56,7 @@ impl RunArgs {
             lease_namespace,
             installation_id: self.installation_id,
             allow_insecure_endpoints: self.allow_insecure_endpoints,
+            console_output: self.console_output,
             admin_address: self.admin_address,
             debug_address: self.debug_address,
         };
@@ -87,6 +92,7 @@ mod tests {
             "--installation-id=prod-1",
             "--admin-address=127.0.0.1:0",
             "--debug-address=127.0.0.1:6060",
+            "--console-output",
         ];
         assert!(Cli::try_parse_from(["evenkeel", "run"].into_iter().chain(good)).is_ok());
         for bad in [

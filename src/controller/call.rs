@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use super::objects::Reply;
 use super::queue::Urgency;
-use super::{Shell, credentials};
+use super::{Shell, credentials, readings};
 use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
@@ -161,6 +161,17 @@ async fn send(
             credentials::allowed(shell, asker, name).await?;
         }
     }
+    let reading = match call {
+        CloudCall::Operate {
+            kind,
+            how: Operate::Read(reading),
+            ..
+        } => {
+            readings::allowed(shell, *kind)?;
+            Some(reading)
+        }
+        _ => None,
+    };
     if recorded.elapsed() >= FRESH {
         return Err(not_sent(
             "this process was held up for too long after it recorded the call",
@@ -181,13 +192,16 @@ async fn send(
             ..CloudError::new(ErrorClass::Ambiguous, "no answer in time")
         })
     });
-    let done = done.map_err(|error| match named {
+    let mut done = done.map_err(|error| match named {
         Some(r) if error.code.as_deref() == Some(Reason::SecretRefused.as_str()) => CloudError {
             message: format!("the key {} of the Secret {}: {}", r.key, r.name, error.message),
             ..error
         },
         _ => error,
     })?;
+    if let (Some(reading), Some(read)) = (reading, &done.read) {
+        done.accepted.result = Some(readings::keep(shell, asker, reading, read).await?);
+    }
     if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
         && let Some(name) = &request.spec.credentials_secret_name
     {

@@ -28,6 +28,8 @@ pub struct Context {
     pub clouds: &'static [Cloud],
     /// Whether endpoints may be plain http or addresses of this machine.
     pub allow_insecure_endpoints: bool,
+    /// Whether what guests write on their consoles may be written into ConfigMaps.
+    pub console_output: bool,
     /// The time.
     pub clock: Clock,
     /// Names this process; changes with every start.

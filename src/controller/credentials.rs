@@ -31,7 +31,7 @@ const WAITS: &[Duration] = &[
 
 /// Why a Secret could not be written.
 #[derive(Debug, thiserror::Error)]
-enum Unwritten {
+pub(super) enum Unwritten {
     /// It belongs to somebody else.
     #[error("the Secret {0} exists and is not owned by this object")]
     Foreign(String),
@@ -43,13 +43,38 @@ enum Unwritten {
     Silent,
 }
 
-fn api(shell: &Shell, asker: &Asker) -> Api<Secret> {
-    Api::namespaced(shell.ctx.client.clone(), &asker.key.namespace)
+/// A Secret to write: its namespace and name, and the object that it belongs to.
+pub(super) struct Target<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) owner: OwnerReference,
 }
 
-fn owned(secret: &Secret, uid: &str) -> bool {
+impl<'a> Target<'a> {
+    fn of(asker: &'a Asker, name: &'a str) -> Self {
+        Self {
+            namespace: &asker.key.namespace,
+            name,
+            owner: owner::<Server>(&asker.key.name, &asker.uid),
+        }
+    }
+}
+
+/// What says that something belongs to an object.
+pub(super) fn owner<K: Resource<DynamicType = ()>>(name: &str, uid: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: K::api_version(&()).into_owned(),
+        kind: K::kind(&()).into_owned(),
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}
+
+fn owned(secret: &Secret, owner: &OwnerReference) -> bool {
     let mut owners = secret.metadata.owner_references.iter().flatten();
-    owners.any(|o| o.uid == uid && o.kind == Server::kind(&()))
+    owners.any(|o| o.uid == owner.uid && o.kind == owner.kind)
 }
 
 async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, Unwritten> {
@@ -67,7 +92,7 @@ pub(super) async fn allowed(shell: &Shell, asker: &Asker, name: &str) -> Result<
         code: Some(Reason::SecretRefused.as_str().to_owned()),
         ..CloudError::new(ErrorClass::InvalidSpec, format!("credentialsSecretName: {words}"))
     };
-    match put(shell, asker, name, BTreeMap::new(), true).await {
+    match put(shell, &Target::of(asker, name), BTreeMap::new(), true).await {
         Ok(()) => Ok(()),
         Err(error @ Unwritten::Foreign(_)) => {
             Err(refused(format!("{error}; name another one, or delete it")))
@@ -109,18 +134,18 @@ async fn write(shell: &Shell, asker: &Asker, name: &str, told: &Credentials) -> 
     if let Some(user) = &told.username {
         data.insert("username".to_owned(), bytes(user));
     }
-    put(shell, asker, name, data, false).await
+    put(shell, &Target::of(asker, name), data, false).await
 }
 
 /// Makes the Secret or writes ours anew; `dry` only asks whether that would be taken.
-async fn put(
+pub(super) async fn put(
     shell: &Shell,
-    asker: &Asker,
-    name: &str,
+    target: &Target<'_>,
     data: BTreeMap<String, ByteString>,
     dry: bool,
 ) -> Result<(), Unwritten> {
-    let api = api(shell, asker);
+    let name = target.name;
+    let api: Api<Secret> = Api::namespaced(shell.ctx.client.clone(), target.namespace);
     let params = PostParams {
         dry_run: dry,
         field_manager: Some(keys::FIELD_MANAGER.to_owned()),
@@ -128,14 +153,7 @@ async fn put(
     let mut secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
-            owner_references: Some(vec![OwnerReference {
-                api_version: Server::api_version(&()).into_owned(),
-                kind: Server::kind(&()).into_owned(),
-                name: asker.key.name.clone(),
-                uid: asker.uid.clone(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]),
+            owner_references: Some(vec![target.owner.clone()]),
             ..ObjectMeta::default()
         },
         type_: Some("Opaque".to_owned()),
@@ -149,7 +167,7 @@ async fn put(
         Err(error) => return Err(error.into()),
     }
     // Ours from an earlier server of this object, or from a try whose answer was lost.
-    let there = read(&api, name).await?.filter(|s| owned(s, &asker.uid));
+    let there = read(&api, name).await?.filter(|s| owned(s, &target.owner));
     let Some(there) = there else {
         return Err(Unwritten::Foreign(name.to_owned()));
     };
@@ -160,6 +178,6 @@ async fn put(
     Ok(())
 }
 
-fn bytes(text: &str) -> ByteString {
+pub(super) fn bytes(text: &str) -> ByteString {
     ByteString(text.as_bytes().to_vec())
 }

@@ -15,6 +15,7 @@ mod limits;
 mod objects;
 pub mod ownership;
 mod queue;
+mod readings;
 mod reconcile;
 mod reconcile_group;
 mod served;

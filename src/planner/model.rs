@@ -13,7 +13,7 @@ use crate::api::choice::choice;
 use crate::api::server::PowerWish;
 use crate::api::server_status::AddressStatus;
 
-pub use call::{Accepted, CloudCall, CreateRequest, Operate};
+pub use call::{Accepted, CloudCall, CreateRequest, Operate, Reading};
 pub use capabilities::{Capabilities, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;

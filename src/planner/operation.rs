@@ -208,7 +208,9 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::ColdMigrate
         | OperationKind::LiveMigrate
         | OperationKind::Evacuate
-        | OperationKind::ResetState => false,
+        | OperationKind::ResetState
+        | OperationKind::ConsoleOutput
+        | OperationKind::RemoteConsole => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation

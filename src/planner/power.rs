@@ -302,7 +302,9 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         | OperationKind::ColdMigrate
         | OperationKind::LiveMigrate
         | OperationKind::Evacuate
-        | OperationKind::ResetState => Reason::Acting,
+        | OperationKind::ResetState
+        | OperationKind::ConsoleOutput
+        | OperationKind::RemoteConsole => Reason::Acting,
     }
 }
 

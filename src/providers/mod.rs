@@ -59,6 +59,17 @@ pub struct Done {
     pub accepted: Accepted,
     /// What is told once and never again.
     pub credentials: Option<Credentials>,
+    /// What was asked for, of a call that reads.
+    pub read: Option<ReadOut>,
+}
+
+/// What was read for a ServerAction. It goes into an object of its own and nowhere else.
+#[derive(Debug)]
+pub enum ReadOut {
+    /// What a guest wrote.
+    Text(SecretString),
+    /// What opens a console: the keys of a Secret and their values.
+    Access(Vec<(&'static str, SecretString)>),
 }
 
 impl From<Accepted> for Done {
@@ -66,6 +77,7 @@ impl From<Accepted> for Done {
         Self {
             accepted,
             credentials: None,
+            read: None,
         }
     }
 }

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const KINDS: &[&str] = &["servers", "servergroups", "serveractions", "providerconfigs"];
 
 /// What a Secret that cannot be written means.
-const WITHOUT_WRITING: &str = "a Server with spec.credentialsSecretName is not created";
+const WITHOUT_WRITING: &str =
+    "a Server with spec.credentialsSecretName is not created, a remoteConsole not opened";
 
 /// Where a right is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,9 @@ const RIGHTS: &[Right] = &[
     },
 ];
 
+/// What is done beside that where consoleOutput is switched on.
+const OF_CONSOLES: &[Right] = &[right(Place::Served, "", "configmaps", &["create"])];
+
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -141,7 +145,7 @@ impl Finding {
 }
 
 /// Asks for everything. Namespaces: those that are served, all if empty; the controller's own, the pod's if none.
-/// Secrets: the names of the only ones that may be used, all if empty.
+/// Secrets: the names of the only ones that may be used, all if empty. Whether consoleOutput is switched on.
 ///
 /// # Errors
 /// There is no way to a cluster. Everything else is a finding.
@@ -149,6 +153,7 @@ pub async fn examine(
     served: &[String],
     own: Option<String>,
     secrets: &[String],
+    consoles: bool,
 ) -> Result<Vec<Finding>, clients::ClientError> {
     let client = clients::clients().await?.requests;
     let own = own.unwrap_or_else(own_namespace);
@@ -164,7 +169,7 @@ pub async fn examine(
     let mut found = vec![version];
     if reachable {
         found.push(kinds(&client).await);
-        for right in RIGHTS {
+        for right in RIGHTS.iter().chain(OF_CONSOLES.iter().filter(|_| consoles)) {
             let places: Vec<Option<&str>> = match right.place {
                 Place::Own => vec![Some(&own)],
                 Place::Served if served.is_empty() => vec![None],

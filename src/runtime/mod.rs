@@ -49,6 +49,8 @@ pub struct Options {
     pub installation_id: Option<String>,
     /// Whether endpoints may be plain http or addresses of this machine.
     pub allow_insecure_endpoints: bool,
+    /// Whether what guests write on their consoles may be written into ConfigMaps.
+    pub console_output: bool,
     /// Where the admin endpoint listens.
     pub admin_address: SocketAddr,
     /// Where it is shown what the planner thinks of an object; only on a loopback address.
@@ -120,6 +122,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         connect: registry::connect(options.allow_insecure_endpoints),
         clouds: CLOUDS,
         allow_insecure_endpoints: options.allow_insecure_endpoints,
+        console_output: options.console_output,
         clock,
         seed: hash(&process),
         process,
@@ -232,6 +235,7 @@ mod tests {
                 lease_namespace: None,
                 installation_id: None,
                 allow_insecure_endpoints: false,
+                console_output: false,
                 admin_address: "127.0.0.1:0".parse().unwrap(),
                 debug_address: Some(address.parse().unwrap()),
             };

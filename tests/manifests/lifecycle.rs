@@ -12,6 +12,9 @@ use crate::shop::{Shop, VALUES};
 /// Two, so that a right in every namespace is told from one in a single namespace.
 const PLACES: &[&str] = &["shop", "stall"];
 
+/// Switched on, so that its right is used too.
+const CONSOLES: &str = "consoleOutput.enabled=true";
+
 #[test]
 fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     let shop = Shop::begin("-helm", PLACES);
@@ -84,10 +87,10 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     ];
     shop.helm(&mut kubelet, &upgrade);
     assert_eq!(shop.facts(), before, "without the definitions in the chart");
-    shop.helm(
-        &mut kubelet,
-        &["upgrade", "evenkeel", &now, "--wait", "--set", VALUES],
-    );
+    let upgrade = [
+        "upgrade", "evenkeel", &now, "--wait", "--set", VALUES, "--set", CONSOLES,
+    ];
+    shop.helm(&mut kubelet, &upgrade);
     // What runs now works: a wish is carried out.
     let stop = r#"{"spec":{"powerState":"Stopped"}}"#;
     for place in PLACES {
@@ -98,7 +101,7 @@ fn nothing_is_lost_from_the_first_chart_to_the_last_uninstall() {
     assert!(before.servers.values().all(|s| s != "ACTIVE"), "{before:?}");
 
     // What is used is what is granted: as widely, and no more narrowly.
-    let granted = audit::granted(&template(&[]));
+    let granted = audit::granted(&template(&["--set", CONSOLES]));
     let differences = moments::play(&shop, &mut kubelet, &granted);
     assert!(differences.is_empty(), "{differences:#?}");
     kubelet.until_none("every object to be Ready", || shop.unsettled());

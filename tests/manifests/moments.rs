@@ -73,6 +73,7 @@ impl Rival {
 pub fn play(shop: &Shop, kubelet: &mut Kubelet<'_>, granted: &BTreeSet<Right>) -> Vec<String> {
     again_with_a_password(shop, kubelet);
     a_deed_that_goes(shop, kubelet);
+    consoles(shop, kubelet);
     let rival = Rival::begin(shop);
     assert_eq!(rival.0.len(), shop.objects().len());
     let (begun, mut turn) = (Instant::now(), 0);
@@ -118,6 +119,44 @@ fn a_deed_that_goes(shop: &Shop, kubelet: &mut Kubelet<'_>) {
             let done = shop.kubectl(place, &["get", "server", &server, "-o", outcomes], None);
             (left.ok().ok()?.is_empty() && done.ok().ok()? == "Succeeded").then_some(())
         });
+    }
+}
+
+/// A console is read, and another one opened: into objects that go with the ServerAction.
+fn consoles(shop: &Shop, kubelet: &mut Kubelet<'_>) {
+    for (deed, kind, key) in [
+        ("consoleOutput", "configmap", "output"),
+        ("remoteConsole", "secret", "url"),
+    ] {
+        for place in shop.places {
+            let name = format!("{}-{place}", deed.to_lowercase());
+            let action = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerAction", "metadata": {"name": name},
+                "spec": {"serverRef": {"name": format!("web-{place}")}, deed: {}}});
+            shop.kubectl(place, &["create", "-f", "-"], Some(&action.to_string()))
+                .ok()
+                .unwrap();
+            let result = "jsonpath={.status.conditions[?(@.status==\"True\")].type}/{.status.result}";
+            let made = kubelet.until("the console", || {
+                let said = shop.kubectl(place, &["get", "serveraction", &name, "-o", result], None);
+                let said = said.ok().ok()?;
+                let (what, made) = said.split_once('/')?;
+                (what.contains("Complete") && !made.is_empty()).then(|| made.to_owned())
+            });
+            let path = format!("jsonpath={{.data.{key}}}");
+            let read = shop.kubectl(place, &["get", kind, &made, "-o", &path], None);
+            assert!(!read.ok().unwrap().is_empty(), "{made}");
+            shop.kubectl(place, &["delete", "serveraction", &name], None)
+                .ok()
+                .unwrap();
+            kubelet.until("it to go with the ServerAction", || {
+                let left = shop.kubectl(
+                    place,
+                    &["get", kind, "--ignore-not-found", "-o", "name", &made],
+                    None,
+                );
+                left.ok().ok()?.is_empty().then_some(())
+            });
+        }
     }
 }
 

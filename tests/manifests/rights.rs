@@ -124,6 +124,45 @@ fn without_writing_secrets_the_program_is_content_and_says_what_is_missing() {
     );
 }
 
+/// What a guest writes on its console goes into a ConfigMap only where that is switched on, and only then the right is granted
+/// and asked for.
+#[test]
+fn consoles_are_a_right_of_their_own() {
+    let cluster = crate::installed();
+    let ns = cluster.namespace("consoles");
+    let of = |on: bool| {
+        let values = format!("watchNamespaces={{{}}},consoleOutput.enabled={on}", ns.name);
+        let objects = template(&["--set", &values]);
+        let named = |o: &&Value| o["kind"] == "Role" && o["metadata"]["name"] == "evenkeel-servers";
+        let rules = objects.iter().find(named).unwrap()["rules"]
+            .as_array()
+            .unwrap()
+            .clone();
+        (rules, only(&objects, "Pod").clone())
+    };
+    let ((off, _), (on, pod)) = (of(false), of(true));
+    let more: Vec<&Value> = on.iter().filter(|r| !off.contains(r)).collect();
+    let rule = json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]});
+    assert_eq!((more, on.len()), (vec![&rule], off.len() + 1));
+    // The account of deploy/default lacks it, and the doctor sees that.
+    let lacks = format!("FAIL may not create configmaps in namespace {}", ns.name);
+    let (content, said) = doctor(cluster, &pod);
+    assert!(!content && said.contains(&lacks), "{said}");
+    let group = "rbac.authorization.k8s.io";
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": "consoles"}, "rules": [rule]},
+        {"apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": "consoles"},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "consoles"},
+            "subjects": [{"kind": "ServiceAccount", "name": "evenkeel", "namespace": NAMESPACE}]},
+    ]});
+    ns.create(&list).ok().unwrap();
+    let granted = format!("ok   may create configmaps in namespace {}", ns.name);
+    eventually("the doctor to be content", SOON, || {
+        let (content, said) = doctor(cluster, &pod);
+        (content && said.contains(&granted)).then_some(())
+    });
+}
+
 /// With `rbac.secretNames` the account reads what it is bound to, and no other Secret of the namespace.
 #[test]
 fn secrets_that_are_not_named_cannot_be_read() {

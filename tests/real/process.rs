@@ -15,7 +15,12 @@ impl Process {
     pub fn start(kubeconfig: &Path, log: &Path, more: &[&str]) -> Self {
         let file = File::create(log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
-            .args(["run", "--allow-insecure-endpoints", "--admin-address=127.0.0.1:0"])
+            .args([
+                "run",
+                "--allow-insecure-endpoints",
+                "--admin-address=127.0.0.1:0",
+                "--console-output",
+            ])
             .args(more)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "debug,hyper=info,h2=info")

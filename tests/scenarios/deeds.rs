@@ -2,7 +2,7 @@
 
 use evenkeel::api::server_action::ServerAction;
 use evenkeel::api::{ConditionType, Server, conditions};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Value, json};
 
 use super::stage::{Cluster, Stage, id_of};
@@ -55,6 +55,18 @@ async fn done(s: &Stage, name: &str, server: &str, deed: Value, reason: &str) ->
     action
 }
 
+/// Reads a console or opens one. The hypervisor of the real stage may have none: then the refusal is Nova's own.
+async fn console(s: &Stage, name: &str, server: &str, deed: Value) -> Option<String> {
+    ask(s, name, server, deed).await;
+    let action = ended(s, name).await;
+    let (reason, words) = stands(&action);
+    eprintln!("console {name}: {reason}: {words}");
+    let refused = ["DeedRefused", "Unsupported"].contains(&reason.as_str()) && words.contains("nova");
+    let none = words.contains("Unavailable console type") || words.contains("not implement") || refused;
+    assert!(reason == "Succeeded" || none, "{name}: {reason}: {words}");
+    action.status.unwrap().result
+}
+
 async fn settled(s: &Stage, name: &str) -> Server {
     s.ready(name).await
 }
@@ -86,6 +98,18 @@ pub async fn every_deed_is_done_once(s: &Stage) {
     let secret = json!({"changePassword": {"secretRef": {"name": "root", "key": "password"}}});
     done(s, "password", &name, secret, "Succeeded").await;
     settled(s, &name).await;
+    if let Some(map) = console(s, "console", &name, json!({"consoleOutput": {"lines": 50}})).await {
+        let map = s.api::<ConfigMap>().get(&map).await.unwrap();
+        eprintln!("console output: {:?}", map.data);
+        assert!(!map.data.unwrap()["output"].is_empty());
+    }
+    for kind in ["VNC", "SPICE", "Serial", "RDP"] {
+        let deed = json!({"remoteConsole": {"type": kind}});
+        if let Some(secret) = console(s, &kind.to_lowercase(), &name, deed).await {
+            let secret = s.api::<Secret>().get(&secret).await.unwrap();
+            assert!(!secret.data.unwrap()["url"].0.is_empty(), "{kind}");
+        }
+    }
 
     // A size waits for a word, and another one for a yes or a no.
     s.edit(&name, json!({"size": {"name": "m1.small"}})).await;

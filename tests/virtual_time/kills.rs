@@ -13,24 +13,24 @@ use crate::world::{Process, Virtual};
 
 /// Where the kill falls: before or after a write to the cluster, or a change in the cloud.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+pub enum Place {
     BeforeWrite,
     AfterWrite,
     BeforeCall,
     AfterCall,
 }
 
-const PLACES: &[Place] = &[
+pub const PLACES: &[Place] = &[
     Place::BeforeWrite,
     Place::AfterWrite,
     Place::BeforeCall,
     Place::AfterCall,
 ];
 /// No operation has so many steps.
-const MANY: u64 = 40;
+pub const MANY: u64 = 40;
 
 /// Arms the kill at the nth place from now on.
-fn arm(world: &Virtual, victim: &Process, place: Place, n: u64) {
+pub fn arm(world: &Virtual, victim: &Process, place: Place, n: u64) {
     let (seen, name, victim) = (AtomicU64::new(0), victim.name.clone(), victim.trigger());
     let victim: Arc<Mutex<AbortHandle>> = Arc::new(Mutex::new(victim));
     let hit = move |process: &str, here: bool| {

@@ -8,7 +8,9 @@
 mod scenarios;
 
 mod bounds;
+mod consoles;
 mod costs;
+mod deeds;
 mod drift;
 mod faults;
 mod fleet;

@@ -1,6 +1,6 @@
 //! The simulated stage: a cluster, a cloud and any number of controllers in one process, in virtual time.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +137,7 @@ pub struct Virtual {
     started: AtomicU32,
     running: Mutex<Vec<Process>>,
     secrets: Mutex<Vec<String>>,
+    consoles: AtomicBool,
 }
 
 impl Virtual {
@@ -164,6 +165,7 @@ impl Virtual {
             started: AtomicU32::new(0),
             running: Mutex::default(),
             secrets: Mutex::new(vec![PLANTED.to_owned()]),
+            consoles: AtomicBool::new(true),
         }
     }
 
@@ -208,6 +210,11 @@ impl Virtual {
         locked(&self.secrets).push(secret.to_owned());
     }
 
+    /// Controllers that are started from now on write no console into ConfigMaps.
+    pub fn without_consoles(&self) {
+        self.consoles.store(false, Ordering::SeqCst);
+    }
+
     /// Starts another controller.
     pub fn start(&self) -> Process {
         self.start_with(Everybody::new())
@@ -226,6 +233,7 @@ impl Virtual {
             connect: self.tap.connect(&name),
             clouds: CLOUDS,
             allow_insecure_endpoints: false,
+            console_output: self.consoles.load(Ordering::SeqCst),
             clock: Clock::anchored(self.api.now()),
             process: name.clone(),
             installation: "test".to_owned(),

@@ -52,6 +52,10 @@ annotations:
 - name: EVENKEEL_NAMESPACES
   value: {{ join "," . | quote }}
 {{- end }}
+{{- if .Values.consoleOutput.enabled }}
+- name: EVENKEEL_CONSOLE_OUTPUT
+  value: "true"
+{{- end }}
 {{- with .Values.logLevel }}
 - name: RUST_LOG
   value: {{ . | quote }}
@@ -107,8 +111,8 @@ capabilities:
   {{- end }}
   verbs: [get]
 {{- if .Values.rbac.writeSecrets }}
-# For spec.credentialsSecretName alone: one is made where there is none, and only one whose ownerReference names the
-# Server is written again. Nothing else is ever written; take these two away where no Server uses that field.
+# For spec.credentialsSecretName and remoteConsole alone: one is made where there is none, and only one whose ownerReference
+# names the object is written again. Nothing else is ever written; take these two away where neither is used.
 - apiGroups: [""]
   resources: [secrets]
   {{- with .Values.rbac.secretNames }}
@@ -121,6 +125,12 @@ capabilities:
   {{- else }}
   verbs: [create, update]
   {{- end }}
+{{- end }}
+{{- if .Values.consoleOutput.enabled }}
+# For consoleOutput alone.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create]
 {{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]

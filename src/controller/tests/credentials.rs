@@ -59,6 +59,7 @@ impl Provider for Teller {
                     username: Some("root".into()),
                     password: "told-once".to_owned().into(),
                 }),
+                ..Done::default()
             })
         })
     }

@@ -83,6 +83,7 @@ impl World {
             connect: Arc::new(openstack::Lines(self.cloud.clone())),
             clouds: CLOUDS,
             allow_insecure_endpoints: self.insecure,
+            console_output: true,
             clock: self.clock,
             process: process.to_owned(),
             installation: "here".to_owned(),

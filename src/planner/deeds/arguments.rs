@@ -4,7 +4,7 @@ use crate::api::Reason;
 use crate::api::server::RebuildWhen;
 use crate::api::server_action::{Deed, ServerAction};
 use crate::planner::draft::Draft;
-use crate::planner::model::{Capabilities, ObservedServer, Operate};
+use crate::planner::model::{Capabilities, ObservedServer, Operate, Reading};
 use crate::planner::power;
 
 /// The arguments. `Err`: why the deed cannot be done, now or later.
@@ -55,6 +55,11 @@ pub(super) fn of(
             }
             Ok(Operate::Image(image.clone()))
         }
+        Deed::ConsoleOutput | Deed::RemoteConsole => Ok(Operate::Read(Box::new(Reading {
+            spec: action.spec.clone(),
+            action: action.metadata.name.clone().unwrap_or_default(),
+            uid: action.metadata.uid.clone().unwrap_or_default(),
+        }))),
         _ => Ok(Operate::Deed(Box::new(action.spec.clone()))),
     }
 }

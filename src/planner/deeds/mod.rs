@@ -40,6 +40,8 @@ const CALLS: &[(Deed, OperationKind)] = &[
     (Deed::LiveMigrate, OperationKind::LiveMigrate),
     (Deed::Evacuate, OperationKind::Evacuate),
     (Deed::ResetState, OperationKind::ResetState),
+    (Deed::ConsoleOutput, OperationKind::ConsoleOutput),
+    (Deed::RemoteConsole, OperationKind::RemoteConsole),
 ];
 
 /// Deeds that change nothing but power: `managementPolicy: PowerOnly` allows them.

@@ -32,6 +32,8 @@ const ASK_AGAIN: i64 = 2;
 const ASK_SELDOM: i64 = 30;
 /// The longest id that is written down.
 const ID_LENGTH: usize = 128;
+/// The longest name of an object.
+const NAME_LENGTH: usize = 253;
 
 /// Judges the open operation of a deed.
 pub(in crate::planner) fn progress(
@@ -52,11 +54,12 @@ pub(in crate::planner) fn progress(
             {
                 // Written down, so that another process can find out what became of it.
                 let fits = |id: &String| id.chars().count() <= ID_LENGTH;
+                let named = |name: &String| name.chars().count() <= NAME_LENGTH;
                 let request_id = accepted.request_id.filter(fits);
                 open.accepted_at = Some(to_seconds(at));
                 open.request_id.clone_from(&request_id);
                 if let Some(record) = record(d, op) {
-                    record.result = accepted.result.filter(fits);
+                    record.result = accepted.result.filter(if op.kind.reads() { named } else { fits });
                     record.request_id = request_id;
                 }
             }
@@ -102,6 +105,9 @@ fn refused(
     if stubborn {
         return end(d, op, DeedOutcome::Failed, Reason::DeedRefused, &error.message);
     }
+    if error.code.as_deref() == Some(Reason::SwitchedOff.as_str()) {
+        return end(d, op, DeedOutcome::Failed, Reason::SwitchedOff, &error.message);
+    }
     let secret = error.code.as_deref() == Some(Reason::SecretRefused.as_str());
     let last = FINAL.iter().find(|row| row.0 == error.class && !secret);
     if let Some((_, reason)) = last {
@@ -143,6 +149,10 @@ fn judge(
     at: Timestamp,
     asked: Timestamp,
 ) -> Progress {
+    // The answer is all there is to it.
+    if op.kind.reads() {
+        return succeed(d, op, seen);
+    }
     if asked <= at {
         return goes_on(d, op);
     }

@@ -66,6 +66,13 @@ impl CloudCall {
     }
 }
 
+impl OperationKind {
+    /// Whether it changes nothing: what the cloud answers is what was asked for.
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::ConsoleOutput | Self::RemoteConsole)
+    }
+}
+
 /// The arguments of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operate {
@@ -92,10 +99,23 @@ pub enum Operate {
     Attributes(Vec<(&'static str, String)>),
     /// What a ServerAction says.
     Deed(Box<ServerActionSpec>),
+    /// What a ServerAction wants to read.
+    Read(Box<Reading>),
     /// A part to delete: its kind and id.
     Part(PartKind, String),
     /// A part, by its kind and id, that these marks are taken off.
     PartMarks(PartKind, String, Marks),
+}
+
+/// Something that is read for a ServerAction, and written into an object that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What it says.
+    pub spec: ServerActionSpec,
+    /// Its name.
+    pub action: String,
+    /// Its uid.
+    pub uid: String,
 }
 
 impl std::fmt::Display for Operate {
@@ -109,6 +129,7 @@ impl std::fmt::Display for Operate {
             Self::Marks(_) => f.write_str("marks"),
             Self::Attributes(_) => f.write_str("settings"),
             Self::Deed(spec) => f.write_str(spec.deed().map_or("deed", Deed::as_str)),
+            Self::Read(reading) => f.write_str(reading.spec.deed().map_or("deed", Deed::as_str)),
             Self::Part(kind, _) | Self::PartMarks(kind, ..) => kind.fmt(f),
         }
     }

@@ -200,6 +200,11 @@ impl World {
                 let code = Some(crate::api::Reason::SecretRefused.to_string());
                 return Outcome::Refused(self.now, CloudError { code, ..words });
             }
+            Some(Fate::RefuseOff) => {
+                let words = CloudError::new(ErrorClass::Forbidden, "switched off");
+                let code = Some(crate::api::Reason::SwitchedOff.to_string());
+                return Outcome::Refused(self.now, CloudError { code, ..words });
+            }
             Some(Fate::LoseRequest) => return refused,
             Some(Fate::ApplyLate) => {
                 self.late.push((later(self.now, 20), call.clone()));
@@ -369,6 +374,7 @@ impl World {
                     OperationKind::Cancel => (Maintenance, Stopped),
                     OperationKind::Retry => super::clouds::retried(&fake.seen),
                     OperationKind::DeletePart => return None,
+                    kind if kind.reads() => return None,
                     kind => super::deeds::done(&mut fake.seen, *kind, how),
                 };
                 fake.seen.state = now;

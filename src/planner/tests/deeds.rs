@@ -40,6 +40,8 @@ const STATES: &[(OperationKind, &[ServerState])] = &[
             Running, Stopped, Paused, Suspended, Shelved, Rescued, Error, Stopping,
         ],
     ),
+    (OperationKind::ConsoleOutput, &[Running, Stopped, Error]),
+    (OperationKind::RemoteConsole, &[Running, Paused]),
     (OperationKind::Pause, &[Running]),
     (OperationKind::Unpause, &[Paused]),
     (OperationKind::Suspend, &[Running]),
@@ -223,7 +225,16 @@ fn a_deed_is_sent_exactly_where_the_cloud_accepts_it() {
         (Deed::LiveMigrate, json!({"liveMigrate": {}})),
         (Deed::Evacuate, json!({"evacuate": {"hostFenced": true}})),
         (Deed::ResetState, json!({"resetState": {}})),
+        (Deed::ConsoleOutput, json!({"consoleOutput": {}})),
+        (Deed::RemoteConsole, json!({"remoteConsole": {"type": "Serial"}})),
     ];
+    let all: Vec<Deed> = deeds.iter().map(|(deed, _)| *deed).collect();
+    for deed in Deed::ALL
+        .iter()
+        .filter(|d| super::super::deeds::call(**d).is_some())
+    {
+        assert!(all.contains(deed), "{deed} has no row");
+    }
     let rests = [
         Running,
         Stopped,

@@ -47,6 +47,39 @@ fn a_process_that_dies_does_not_do_it_again() {
 }
 
 #[test]
+fn what_is_only_read_is_done_with_its_answer() {
+    let mut w = server(json!({}));
+    ask(&mut w, "it", json!({"consoleOutput": {"lines": 5}}));
+    w.until(20, "over", |w| over(w, "it"));
+    assert_eq!(outcome(&w, "it"), "Succeeded/Succeeded");
+    w.run(60);
+    assert_eq!(
+        (w.calls.clone(), w.ready()),
+        (vec!["ConsoleOutput".to_owned()], "True/AsDeclared".to_owned())
+    );
+    // Its process dies before the answer is written down: nobody knows, and it is not asked for again.
+    let mut w = server(json!({}));
+    ask(&mut w, "it", json!({"consoleOutput": {}}));
+    let made = w.plan();
+    assert!(matches!(made.step, crate::planner::Step::Call { .. }));
+    w.server.status = Some(made.status);
+    w.restart_process();
+    w.until(200, "over", |w| over(w, "it"));
+    assert_eq!(outcome(&w, "it"), "Unknown/OutcomeUnknown");
+    assert_eq!(w.calls, Vec::<String>::new());
+}
+
+#[test]
+fn what_the_installation_does_not_do_is_said_at_once() {
+    let mut w = server(json!({}));
+    w.fates.push(("ConsoleOutput", Fate::RefuseOff));
+    ask(&mut w, "it", json!({"consoleOutput": {}}));
+    w.until(20, "over", |w| over(w, "it"));
+    assert_eq!(outcome(&w, "it"), "Failed/SwitchedOff");
+    assert_eq!(record(&w, "it").unwrap().started_at, None);
+}
+
+#[test]
 fn a_lost_reply_is_unknown_and_never_repeated() {
     for fate in [Fate::LoseReply, Fate::LoseRequest] {
         let mut w = server(json!({}));

@@ -29,6 +29,8 @@ pub(super) enum Fate {
     Refuse(ErrorClass),
     /// Not sent: the Secret that it needs is refused.
     RefuseSecret,
+    /// Not sent: this installation does not do it.
+    RefuseOff,
     /// Applied, but the reply is lost.
     LoseReply,
     /// Applied only twenty seconds later, and the reply is lost.

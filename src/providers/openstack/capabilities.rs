@@ -53,6 +53,17 @@ const RESETTABLE: &[ServerState] = &[
     Error,
 ];
 
+/// A console is kept while the server is on a host.
+const READABLE: &[ServerState] = &[
+    Running,
+    Stopped,
+    Paused,
+    Suspended,
+    Rescued,
+    AwaitingResizeConfirmation,
+    Error,
+];
+
 /// What Nova can do.
 pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[
@@ -106,6 +117,12 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::LiveMigrate, &[Running, Paused]),
         (OperationKind::Evacuate, &[Running, Stopped, Error]),
         (OperationKind::ResetState, RESETTABLE),
+        (OperationKind::ConsoleOutput, READABLE),
+        // Of a guest that is there to be looked at; Nova itself refuses only what is deleted or migrated.
+        (
+            OperationKind::RemoteConsole,
+            &[Running, Paused, Rescued, AwaitingResizeConfirmation, Error],
+        ),
         (OperationKind::Delete, DELETABLE),
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Mark, MARKABLE),
@@ -139,6 +156,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::LiveMigrate, 7200),
         (OperationKind::Evacuate, 3600),
         (OperationKind::ResetState, 60),
+        (OperationKind::ConsoleOutput, 120),
+        (OperationKind::RemoteConsole, 120),
         (OperationKind::Delete, 600),
         (OperationKind::DeleteFailed, 600),
         (OperationKind::Mark, 60),

@@ -5,6 +5,7 @@ mod auth;
 mod capabilities;
 mod catalog;
 mod clouds;
+mod consoles;
 mod convert;
 mod create;
 mod deeds;
@@ -335,6 +336,11 @@ impl Provider for OpenStack {
                     let password = with.admin_password;
                     deeds::call(&self.services, id, *kind, spec, password, with.send_before).await?
                 }
+                CloudCall::Operate {
+                    id,
+                    kind,
+                    how: Operate::Read(reading),
+                } => return consoles::read(&self.services, id, *kind, reading, with.send_before).await,
                 CloudCall::Operate { id, kind, how } => {
                     self.operate(id, *kind, how, with.send_before).await?
                 }

@@ -111,6 +111,7 @@ impl UpCloud {
                 username: Some(username),
                 password,
             }),
+            ..Done::default()
         })
     }
 

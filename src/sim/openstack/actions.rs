@@ -75,6 +75,7 @@ impl World {
         match key.as_str() {
             "lock" | "unlock" => return self.lock_action(id, key == "lock", args, who, request),
             "os-resetState" => return self.reset_state(id, args, who),
+            "os-getConsoleOutput" => return self.console_output(id, args),
             _ => {}
         }
         let Some(row) = ROWS.iter().find(|row| row.key == key) else {

@@ -6,6 +6,7 @@
 mod action_table;
 mod actions;
 mod config;
+mod consoles;
 mod keystone;
 mod lifecycle;
 mod manifests;

@@ -159,6 +159,9 @@ impl World {
             ("PUT", []) => self.update(call, id),
             ("DELETE", []) => self.delete(call, id),
             ("POST", ["action"]) => self.act(id, &call.ask.json(), call.who, call.version, &call.ask.id),
+            ("POST", ["remote-consoles"]) if call.version.minor >= 6 => {
+                self.remote_console(id, &call.ask.json())
+            }
             (_, ["metadata", rest @ ..]) => self.metadata(call, id, rest),
             (_, ["tags", rest @ ..]) if call.version.minor >= 26 => self.tags(call, id, rest),
             ("GET", ["os-instance-actions"]) => Ok(self.action_list(id)),

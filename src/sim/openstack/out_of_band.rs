@@ -99,6 +99,16 @@ impl OpenStackSim {
         })
     }
 
+    /// Sets a key of its metadata: an order to the simulator, as `fake.host.down` is one.
+    pub fn oob_metadata(&self, key: &str, name: &str, value: &str) -> Deed {
+        self.world().out_of_band(key, |world, id, _| {
+            if let Some(server) = world.servers.get_mut(id) {
+                server.metadata.insert(name.to_owned(), value.to_owned());
+            }
+            Ok(Reply::empty(202))
+        })
+    }
+
     /// It was made in a group by somebody else.
     pub fn oob_join(&self, key: &str, group: &str) -> Deed {
         self.world().out_of_band(key, |world, id, _| {

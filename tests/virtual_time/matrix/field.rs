@@ -106,6 +106,7 @@ impl Field {
             connect: self.cloud.connect(),
             clouds: CLOUDS,
             allow_insecure_endpoints: false,
+            console_output: true,
             clock: Clock::anchored(self.api.now()),
             process: name,
             installation: "test".to_owned(),

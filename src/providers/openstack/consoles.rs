@@ -1,0 +1,128 @@
+//! Consoles: what a guest wrote on one, and the way to one.
+//! <https://docs.openstack.org/api-ref/compute/#show-console-output-os-getconsoleoutput-action>,
+//! <https://docs.openstack.org/api-ref/compute/#create-console>
+
+use http::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::checked;
+use super::errors::Asked;
+use super::session::{Request, Services};
+use crate::api::server_action::ConsoleType;
+use crate::api::server_status::OperationKind;
+use crate::planner::model::{Accepted, CloudError, ErrorClass, Reading};
+use crate::providers::{Done, ReadOut};
+
+/// Nova's words for a console: protocol and type.
+const TYPES: &[(ConsoleType, &str, &str)] = &[
+    (ConsoleType::VNC, "vnc", "novnc"),
+    (ConsoleType::SPICE, "spice", "spice-html5"),
+    (ConsoleType::Serial, "serial", "serial"),
+    (ConsoleType::RDP, "rdp", "rdp-html5"),
+];
+/// The longest address of a console that is believed.
+const URL: usize = 4096;
+
+fn secret<'de, D: Deserializer<'de>>(d: D) -> Result<SecretString, D::Error> {
+    Ok(Option::<String>::deserialize(d)?.unwrap_or_default().into())
+}
+
+#[derive(Deserialize)]
+struct OutputDoc {
+    /// Null where the hypervisor keeps none.
+    #[serde(deserialize_with = "secret")]
+    output: SecretString,
+}
+
+#[derive(Deserialize)]
+struct ConsoleDoc {
+    remote_console: Console,
+}
+
+#[derive(Deserialize)]
+struct Console {
+    #[serde(deserialize_with = "secret")]
+    url: SecretString,
+}
+
+/// Reads what a ServerAction asks for. Nothing is changed, so that a lost answer is no riddle.
+pub(super) async fn read(
+    services: &Services,
+    id: &str,
+    kind: OperationKind,
+    reading: &Reading,
+    send_before: Instant,
+) -> Result<Done, CloudError> {
+    let id = checked(id)?;
+    let (path, route, body) = match kind {
+        OperationKind::ConsoleOutput => (
+            format!("/servers/{id}/action"),
+            "nova /servers/{id}/action",
+            output_body(reading),
+        ),
+        OperationKind::RemoteConsole => (
+            format!("/servers/{id}/remote-consoles"),
+            "nova /servers/{id}/remote-consoles",
+            console_body(reading)?,
+        ),
+        kind => {
+            let words = format!("OpenStack has no {kind} to read");
+            return Err(CloudError::new(ErrorClass::Unsupported, words));
+        }
+    };
+    let request = Request {
+        body: Some(body),
+        asked: Asked::Read,
+        ..Request::change(Method::POST, path, route, send_before)
+    };
+    let read = if kind == OperationKind::ConsoleOutput {
+        let doc: OutputDoc = services.read(request).await?;
+        ReadOut::Text(doc.output)
+    } else {
+        let doc: ConsoleDoc = services.read(request).await?;
+        access(doc.remote_console.url)?
+    };
+    Ok(Done {
+        accepted: Accepted {
+            id: Some(id.to_owned()),
+            ..Accepted::default()
+        },
+        read: Some(read),
+        ..Done::default()
+    })
+}
+
+fn output_body(reading: &Reading) -> Value {
+    let lines = reading.spec.console_output.and_then(|c| c.lines);
+    match lines {
+        Some(lines) => json!({"os-getConsoleOutput": {"length": lines}}),
+        None => json!({"os-getConsoleOutput": {}}),
+    }
+}
+
+fn console_body(reading: &Reading) -> Result<Value, CloudError> {
+    let wanted = reading
+        .spec
+        .remote_console
+        .as_ref()
+        .map(|r| r.kind)
+        .unwrap_or_default();
+    let row = TYPES.iter().find(|row| row.0 == wanted);
+    let Some((_, protocol, kind)) = row else {
+        let words = format!("OpenStack has no console of type {wanted}");
+        return Err(CloudError::new(ErrorClass::Unsupported, words));
+    };
+    Ok(json!({"remote_console": {"protocol": protocol, "type": kind}}))
+}
+
+fn access(url: SecretString) -> Result<ReadOut, CloudError> {
+    let text = url.expose_secret();
+    if text.is_empty() || text.len() > URL || text.chars().any(|c| c.is_control() || c == ' ') {
+        let words = "Nova answers with an address of the console that cannot be used";
+        return Err(CloudError::new(ErrorClass::Transient, words));
+    }
+    Ok(ReadOut::Access(vec![("url", url)]))
+}
