@@ -46,6 +46,10 @@ choice! {
         ConsoleOutput,
         /// Opens a console, and writes its address into a Secret.
         RemoteConsole,
+        /// Asks the cloud to cancel what it is doing to the server.
+        Cancel,
+        /// Makes a backup of one disk.
+        BackupDisk,
     }
 }
 
@@ -118,10 +122,10 @@ choice! {
 #[x_kube(
     validation = Rule::new("self == oldSelf")
         .message("a ServerAction is done once and cannot be changed: make another one, with another name"),
-    validation = Rule::new("[has(self.reboot), has(self.resize), has(self.confirmResize), has(self.revertResize), has(self.createImage), has(self.createBackup), has(self.rebuild), has(self.reinstall), has(self.changePassword), has(self.crashDump), has(self.coldMigrate), has(self.liveMigrate), has(self.evacuate), has(self.resetState), has(self.consoleOutput), has(self.remoteConsole)].filter(x, x).size() == 1")
-        .message("exactly one deed has to be given: reboot, resize, confirmResize, revertResize, createImage, createBackup, rebuild, reinstall, changePassword, crashDump, coldMigrate, liveMigrate, evacuate, resetState, consoleOutput or remoteConsole"),
-    validation = Rule::new("!has(self.ttlAfterFinished) || !(has(self.rebuild) || has(self.reinstall) || has(self.changePassword) || has(self.createBackup))")
-        .message("ttlAfterFinished cannot be given with rebuild, reinstall, changePassword and createBackup: what is applied from a repository would be made again, and with it the deed")
+    validation = Rule::new("[has(self.reboot), has(self.resize), has(self.confirmResize), has(self.revertResize), has(self.createImage), has(self.createBackup), has(self.rebuild), has(self.reinstall), has(self.changePassword), has(self.crashDump), has(self.coldMigrate), has(self.liveMigrate), has(self.evacuate), has(self.resetState), has(self.consoleOutput), has(self.remoteConsole), has(self.cancel), has(self.backupDisk)].filter(x, x).size() == 1")
+        .message("exactly one deed has to be given: reboot, resize, confirmResize, revertResize, createImage, createBackup, rebuild, reinstall, changePassword, crashDump, coldMigrate, liveMigrate, evacuate, resetState, consoleOutput, remoteConsole, cancel or backupDisk"),
+    validation = Rule::new("!has(self.ttlAfterFinished) || !(has(self.rebuild) || has(self.reinstall) || has(self.changePassword) || has(self.createBackup) || has(self.backupDisk))")
+        .message("ttlAfterFinished cannot be given with rebuild, reinstall, changePassword, createBackup and backupDisk: what is applied from a repository would be made again, and with it the deed")
 )]
 pub struct ServerActionSpec {
     /// The Server that it is done to.
@@ -177,6 +181,13 @@ pub struct ServerActionSpec {
     /// the address has the console.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_console: Option<RemoteConsole>,
+    /// Asks the cloud to cancel what it is doing to the server, an operation of ours only once it is beyond its deadline. What is
+    /// left is as the cloud leaves it, and what the Server wishes is wished still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<NoArguments>,
+    /// Makes a backup of one disk; `status.result` is its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_disk: Option<BackupDisk>,
     /// How long the whole may take, waiting included, like 10m or 24h; from 1m to 168h.
     #[serde(default = "one_hour")]
     #[schemars(extend("x-kubernetes-validations" = between("deadline", "1m", "168h")))]
@@ -315,6 +326,20 @@ pub struct RemoteConsole {
     pub secret_name: Option<String>,
 }
 
+/// A backup of a disk to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupDisk {
+    /// The name of the backup, 1 to 255 characters.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// The cloud's id of the disk, at most 64 characters; it has to be one of the server. May be left out where the server has one
+    /// disk.
+    #[serde(default, rename = "diskID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub disk_id: Option<String>,
+}
+
 /// What says to whom and until when, and not what is done.
 const AROUND: &[&str] = &["serverRef", "deadline", "ttlAfterFinished"];
 
@@ -338,6 +363,8 @@ impl ServerActionSpec {
             (self.reset_state.is_some(), Deed::ResetState),
             (self.console_output.is_some(), Deed::ConsoleOutput),
             (self.remote_console.is_some(), Deed::RemoteConsole),
+            (self.cancel.is_some(), Deed::Cancel),
+            (self.backup_disk.is_some(), Deed::BackupDisk),
         ];
         let mut named = all.into_iter().filter(|(given, _)| *given);
         named.next().map(|(_, deed)| deed)

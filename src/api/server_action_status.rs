@@ -56,7 +56,7 @@ pub struct ActionRecord {
     /// The same in a sentence, with the cloud's words.
     #[schemars(length(max = 256))]
     pub message: String,
-    /// What came of it: the cloud's id of an image, the name of the ConfigMap or Secret that was written. Of a resize: the
+    /// What came of it: the cloud's id of an image or a backup, the name of the ConfigMap or Secret that was written. Of a resize: the
     /// size that was let through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
@@ -85,7 +85,7 @@ pub struct ServerActionStatus {
     /// What is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deed: Option<Deed>,
-    /// What came of it: the cloud's id of an image; the name of the ConfigMap or Secret that was written.
+    /// What came of it: the cloud's id of an image or a backup; the name of the ConfigMap or Secret that was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub result: Option<String>,

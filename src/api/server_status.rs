@@ -275,6 +275,8 @@ choice! {
         ConsoleOutput,
         /// Opens a console.
         RemoteConsole,
+        /// Makes a backup of a disk.
+        BackupDisk,
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) const FRESH: Duration = Duration::from_secs(5);
 const CALL_DEADLINE: Duration = Duration::from_secs(120);
 /// One question may take so long.
 const LOOK_DEADLINE: Duration = Duration::from_secs(60);
+/// What a Secret is labelled with that a password is taken from.
+const PASSWORD: &str = "password";
 /// Reading a Secret may take so long.
 const SECRET_DEADLINE: Duration = Duration::from_secs(4);
 
@@ -153,7 +155,7 @@ async fn send(
     let mut user_data = None;
     let namespace = &asker.key.namespace;
     let named = password_ref(shell, asker, call);
-    let admin_password = secret_text(shell, namespace, named.as_ref(), "password").await?;
+    let admin_password = secret_text(shell, namespace, named.as_ref(), PASSWORD).await?;
     if let CloudCall::Create(request) = call {
         let spec = &request.spec;
         user_data = secret_text(shell, namespace, spec.user_data_secret_ref.as_ref(), "user-data").await?;
@@ -309,5 +311,11 @@ async fn secret_text(
             wanted.key, wanted.name
         ))
     })?;
+    if allow == PASSWORD && text.is_empty() {
+        return Err(refused(format!(
+            "the key {} of the Secret {} is empty: that is no password",
+            wanted.key, wanted.name
+        )));
+    }
     Ok(Some(text.into()))
 }

@@ -210,7 +210,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::Evacuate
         | OperationKind::ResetState
         | OperationKind::ConsoleOutput
-        | OperationKind::RemoteConsole => false,
+        | OperationKind::RemoteConsole
+        | OperationKind::BackupDisk => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             seen.state == ServerState::AwaitingResizeConfirmation

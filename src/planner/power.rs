@@ -304,7 +304,8 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         | OperationKind::Evacuate
         | OperationKind::ResetState
         | OperationKind::ConsoleOutput
-        | OperationKind::RemoteConsole => Reason::Acting,
+        | OperationKind::RemoteConsole
+        | OperationKind::BackupDisk => Reason::Acting,
     }
 }
 

@@ -111,7 +111,7 @@ pub trait Provider: Send + Sync {
     -> BoxFuture<'a, Result<Done, CloudError>>;
 
     /// How a request ended that the cloud accepted for the server with this id. Not asked where
-    /// [`Capabilities::request_log`] is false.
+    /// [`Capabilities::tells_the_end_of`] is false.
     fn ended<'a>(&'a self, _id: &'a str, _trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
         Box::pin(std::future::ready(Ok(Ended::Untold)))
     }

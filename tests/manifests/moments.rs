@@ -124,6 +124,17 @@ fn a_deed_that_goes(shop: &Shop, kubelet: &mut Kubelet<'_>) {
 
 /// A console is read, and another one opened: into objects that go with the ServerAction.
 fn consoles(shop: &Shop, kubelet: &mut Kubelet<'_>) {
+    for place in shop.places {
+        let wish = r#"{"spec":{"powerState":"Running"}}"#;
+        shop.patch(place, "server", &format!("web-{place}"), wish);
+    }
+    // A console is opened while the server runs.
+    kubelet.until("the webs to run", || {
+        let web = |o: &Value| text(&o["metadata"]["name"]).starts_with("web-");
+        let runs = |o: &Value| fulfilled(o) && o["status"]["power"]["observed"] == "Running";
+        let all = shop.objects();
+        (all.iter().filter(|o| web(o) && runs(o)).count() == shop.places.len()).then_some(())
+    });
     for (deed, kind, key) in [
         ("consoleOutput", "configmap", "output"),
         ("remoteConsole", "secret", "url"),

@@ -148,6 +148,20 @@ impl Parts {
             .unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "{script}: {said}");
+        // And what `consoleOutput.enabled` adds.
+        let group = "rbac.authorization.k8s.io";
+        let consoles = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "consoles"},
+                "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}]},
+            {"apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "consoles"},
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "consoles"},
+                "subjects": [{"kind": "ServiceAccount", "name": "evenkeel", "namespace": "evenkeel-system"}]},
+        ]});
+        let apply = ["apply", "-f", "-"];
+        self.cluster
+            .kubectl_with(&apply, Some(&consoles.to_string()))
+            .ok()
+            .unwrap();
     }
 
     fn kubeconfig(&self) -> PathBuf {

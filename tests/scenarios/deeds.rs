@@ -98,6 +98,15 @@ pub async fn every_deed_is_done_once(s: &Stage) {
     let secret = json!({"changePassword": {"secretRef": {"name": "root", "key": "password"}}});
     done(s, "password", &name, secret, "Succeeded").await;
     settled(s, &name).await;
+    // Not every hypervisor can: then Nova's log of the server says so.
+    ask(s, "dump", &name, json!({"crashDump": {}})).await;
+    let (is, words) = stands(&ended(s, "dump").await);
+    eprintln!("crashDump {is}: {words}");
+    assert!(
+        ["Succeeded", "DeedFailed"].contains(&is.as_str()),
+        "{is}: {words}"
+    );
+    settled(s, &name).await;
     if let Some(map) = console(s, "console", &name, json!({"consoleOutput": {"lines": 50}})).await {
         let map = s.api::<ConfigMap>().get(&map).await.unwrap();
         eprintln!("console output: {:?}", map.data);
@@ -153,6 +162,7 @@ pub async fn every_deed_is_done_once(s: &Stage) {
         "reboot",
         "reboot",
         "changePassword",
+        "trigger_crash_dump",
         "resize",
         "confirmResize",
         "resize",

@@ -288,11 +288,17 @@ impl Virtual {
         assert!(!secrets.is_empty(), "no controller has logged in");
         secrets.extend(locked(&self.secrets).iter().cloned());
         let log = self.log.text();
-        let shown: Vec<Value> = ["servers", "servergroups", "providerconfigs", "events"]
-            .iter()
-            .flat_map(|plural| self.api.list(plural))
-            .chain(self.written().iter().filter_map(|w| w.object.as_deref().cloned()))
-            .collect();
+        let shown: Vec<Value> = [
+            "servers",
+            "servergroups",
+            "serveractions",
+            "providerconfigs",
+            "events",
+        ]
+        .iter()
+        .flat_map(|plural| self.api.list(plural))
+        .chain(self.written().iter().filter_map(|w| w.object.as_deref().cloned()))
+        .collect();
         let shown = Value::from(shown).to_string();
         for secret in secrets {
             for (place, text) in [("the log", &log), ("the cluster", &shown)] {

@@ -126,15 +126,15 @@ capabilities:
   verbs: [create, update]
   {{- end }}
 {{- end }}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 {{- if .Values.consoleOutput.enabled }}
 # For consoleOutput alone.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [create]
 {{- end }}
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
 {{- end }}
 
 {{- define "evenkeel.subject" -}}

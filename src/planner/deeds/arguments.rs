@@ -31,7 +31,7 @@ pub(super) fn of(
             let within = can.soft_stop_limit.map_or(patience, |most| patience.min(most));
             Ok(power::restart(d, can, mode, within))
         }
-        Deed::ConfirmResize | Deed::RevertResize => Ok(Operate::Plain),
+        Deed::ConfirmResize | Deed::RevertResize | Deed::Cancel => Ok(Operate::Plain),
         Deed::Rebuild | Deed::Reinstall => {
             let asked = action.spec.rebuild.as_ref().map(|r| &r.image);
             let follows = d.spec.rebuild.as_ref().map(|r| r.when) == Some(RebuildWhen::OnImageChange);

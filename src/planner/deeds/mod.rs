@@ -42,6 +42,8 @@ const CALLS: &[(Deed, OperationKind)] = &[
     (Deed::ResetState, OperationKind::ResetState),
     (Deed::ConsoleOutput, OperationKind::ConsoleOutput),
     (Deed::RemoteConsole, OperationKind::RemoteConsole),
+    (Deed::Cancel, OperationKind::Cancel),
+    (Deed::BackupDisk, OperationKind::BackupDisk),
 ];
 
 /// Deeds that change nothing but power: `managementPolicy: PowerOnly` allows them.
@@ -66,8 +68,23 @@ pub(crate) fn accepted_in(can: &Capabilities, kind: OperationKind, hard: bool) -
     row.map_or(&[], |row| row.1)
 }
 
+/// A ServerAction is taken up within so many seconds; one that is not, holds nobody up.
+const TAKEN_WITHIN: i64 = 5;
+
 /// Deeds that end what others wait for.
-const FREEING: &[Deed] = &[Deed::ConfirmResize, Deed::RevertResize, Deed::ResetState];
+const FREEING: &[Deed] = &[
+    Deed::ConfirmResize,
+    Deed::RevertResize,
+    Deed::ResetState,
+    Deed::Cancel,
+];
+
+/// Deeds that are for a server that is busy: they come before what waits for it.
+const UNSTICKING: &[Deed] = &[Deed::ResetState, Deed::Cancel];
+
+fn unsticks(action: &ServerAction) -> bool {
+    action.spec.deed().is_some_and(|deed| UNSTICKING.contains(&deed))
+}
 
 /// Whether the server is in a state of passage of our own: stopped for a change, or with a new size that is confirmed without
 /// being asked for.
@@ -102,10 +119,14 @@ pub(super) fn next(
 ) -> Option<Verdict> {
     tidy(d);
     // What is stuck is freed before what waits for it.
-    let resets = |a: &&Arc<ServerAction>| a.spec.deed() == Some(Deed::ResetState);
     let passing = seen.busy || seen.state.is_transitional();
-    let (first, rest): (Vec<_>, Vec<_>) = d.input.actions.iter().partition(|a| passing && resets(a));
+    let (first, rest): (Vec<_>, Vec<_>) = d.input.actions.iter().partition(|a| passing && unsticks(a));
     for action in first.into_iter().chain(rest) {
+        if let Some(until) = coming(d, action) {
+            d.again(until);
+            d.busy = true;
+            return Some(Verdict::Keep);
+        }
         if !may_begin(d, action) {
             continue;
         }
@@ -121,6 +142,14 @@ pub(super) fn next(
     None
 }
 
+/// Until when a ServerAction that was just made is waited for: it is taken up within a moment, and comes before what was made or
+/// wished later.
+fn coming(d: &Draft<'_>, action: &ServerAction) -> Option<jiff::Timestamp> {
+    let until = later(action.metadata.creation_timestamp.as_ref()?.0, TAKEN_WITHIN);
+    let comes = object::is_coming(action, d.uid()) && object::run_before(&d.status, action).is_none();
+    (comes && until > d.now()).then_some(until)
+}
+
 /// Whether the deed of a ServerAction is still to be begun.
 fn may_begin(d: &Draft<'_>, action: &ServerAction) -> bool {
     let known = record_of(&d.status, uid(action));
@@ -132,8 +161,8 @@ fn may_begin(d: &Draft<'_>, action: &ServerAction) -> bool {
         && !lost
 }
 
-/// An operation that the cloud has not ended in time gives way to a person who sets the state right, if the next deed
-/// is that.
+/// An operation that the cloud has not ended in time gives way to a person who sets the state right or cancels it, if
+/// the next deed is that.
 pub(super) fn overrule(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
@@ -144,8 +173,8 @@ pub(super) fn overrule(
     if !overdue || d.in_flight() {
         return None;
     }
-    let resets = |a: &&Arc<ServerAction>| a.spec.deed() == Some(Deed::ResetState) && may_begin(d, a);
-    let first = d.input.actions.iter().find(resets)?;
+    let frees = |a: &&Arc<ServerAction>| unsticks(a) && may_begin(d, a);
+    let first = d.input.actions.iter().find(frees)?;
     if d.status.actions.len() >= MOST && record_of(&d.status, uid(first)).is_none() {
         return None;
     }
@@ -215,13 +244,18 @@ fn turn(
         return fail(d, action, Reason::Unsupported, &text);
     }
     // What is stuck is what it is for.
-    let resets = deed == Deed::ResetState;
+    let unsticks = UNSTICKING.contains(&deed);
     let passing = seen.busy || seen.state.is_transitional();
-    if (passing && !resets) || seen.state == ServerState::Unknown {
+    if (passing && !unsticks) || seen.state == ServerState::Unknown {
         let text = format!("the server is {}", words(seen));
         return wait(d, action, Reason::WaitingForServer, &text);
     }
     if !states.contains(&seen.state) {
+        if let Some(made) = unseen_since(d, facts, seen, action) {
+            d.list_after = Some(made);
+            let reason = Reason::WaitingForObservation;
+            return wait(d, action, reason, reason.meaning());
+        }
         let all: Vec<_> = states.iter().map(|s| s.as_str()).collect();
         let text = format!(
             "{deed} is done in {}; the server is {}",
@@ -241,7 +275,7 @@ fn turn(
         return wait_for(d, action, &verdict);
     }
     // The states were looked at above: a hard restart is accepted in more of them than a soft one.
-    let refusal = if can.allows(kind, seen.state) && !resets {
+    let refusal = if can.allows(kind, seen.state) && !unsticks {
         present::not_now(d, facts, seen, kind, &format!("{deed} is asked for"))
     } else {
         not_yet(d, facts, seen)
@@ -272,6 +306,25 @@ fn turn(
     );
     record.started_at = Some(now);
     Turn::Takes(saying(action.metadata.name.as_deref().unwrap_or_default(), deed))
+}
+
+/// Since when the server has to be looked at before a ServerAction is refused, if it was not yet: what was seen before may
+/// have changed before it was asked for.
+fn unseen_since(
+    d: &Draft<'_>,
+    facts: &AccountFacts,
+    seen: &ObservedServer,
+    action: &ServerAction,
+) -> Option<jiff::Timestamp> {
+    // Kubernetes tells whole seconds.
+    let made = later(action.metadata.creation_timestamp.as_ref()?.0, 1);
+    let look = d
+        .memory
+        .look
+        .as_ref()
+        .filter(|l| l.id == seen.id)
+        .map(|l| l.asked_at);
+    Some(made).filter(|made| facts.listing.asked_at.max(look).is_none_or(|asked| asked < *made))
 }
 
 /// Why a call that the cloud accepts in this state cannot be made now, if so.

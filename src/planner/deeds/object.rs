@@ -50,6 +50,16 @@ pub(super) fn is_open(action: &ServerAction, server_uid: &str) -> bool {
         && owner(action).is_none_or(|uid| uid == server_uid)
 }
 
+/// Whether a ServerAction is about to be taken up by the Server with this uid.
+pub(super) fn is_coming(action: &ServerAction, server_uid: &str) -> bool {
+    let means = action.spec.server_ref.uid.as_deref();
+    !has_finalizer(action)
+        && action.metadata.deletion_timestamp.is_none()
+        && !is_over(action)
+        && taken_by(action).is_none()
+        && means.is_none_or(|uid| uid == server_uid)
+}
+
 /// The uid of the Server that took it up.
 fn owner(action: &ServerAction) -> Option<&str> {
     let mut all = action.metadata.owner_references.iter().flatten();

@@ -166,7 +166,7 @@ fn judge(
         return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
     }
     let request = d.status.operation.as_ref().and_then(|o| o.request_id.clone());
-    if let Some(request_id) = request.filter(|_| facts.capabilities.request_log) {
+    if let Some(request_id) = request.filter(|_| facts.capabilities.tells_the_end_of(op.kind)) {
         match told(d, op, request_id, seen) {
             Some(Ended::Done) => {}
             Some(Ended::Failed(words)) => {

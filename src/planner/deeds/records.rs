@@ -147,16 +147,24 @@ pub(super) fn tidy(d: &mut Draft<'_>) {
     }
 }
 
-/// The server is gone, and with it the answer to what became of a deed that was begun.
+/// The server is gone, and with it the answer to what became of a deed that was begun. One whose creation was cancelled is
+/// gone because of that.
 pub(in crate::planner) fn lost(d: &mut Draft<'_>, id: &str) {
+    let accepted = d.status.operation.as_ref().filter(|o| o.accepted_at.is_some());
+    let accepted = accepted.and_then(|o| o.action_uid.clone());
     let running = d
         .status
         .actions
         .iter()
         .filter(|r| r.outcome == DeedOutcome::Running);
-    let running: Vec<String> = running.map(|r| r.uid.clone()).collect();
-    for uid in running {
+    let running: Vec<(String, Deed)> = running.map(|r| (r.uid.clone(), r.deed)).collect();
+    for (uid, deed) in running {
         let text = format!("server {id} is gone from the cloud");
-        settle(d, &uid, DeedOutcome::Unknown, Reason::OutcomeUnknown, &text);
+        let (outcome, reason) = if deed == Deed::Cancel && accepted.as_deref() == Some(uid.as_str()) {
+            (DeedOutcome::Succeeded, Reason::Succeeded)
+        } else {
+            (DeedOutcome::Unknown, Reason::OutcomeUnknown)
+        };
+        settle(d, &uid, outcome, reason, &text);
     }
 }

@@ -81,6 +81,11 @@ impl Capabilities {
             .any(|(k, states)| *k == kind && states.contains(&state))
     }
 
+    /// Whether it can be asked how a request of this kind ended: by its log, or by what it made (see [`Trace`](super::Trace)).
+    pub fn tells_the_end_of(&self, kind: OperationKind) -> bool {
+        self.request_log || kind == OperationKind::BackupDisk
+    }
+
     /// Whether there is such an operation at all.
     pub fn has(&self, kind: OperationKind) -> bool {
         self.preconditions.iter().any(|(k, _)| *k == kind)

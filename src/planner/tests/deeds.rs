@@ -5,98 +5,15 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
+pub(super) use super::deeds_cloud::{LOGGED, MUTE, done};
 use super::world::{Fate, World};
 use crate::api::server_action::{ActionRecord, Deed, ServerAction};
-use crate::api::server_status::OperationKind;
 use crate::api::{ConditionType, keys};
 use crate::planner::deeds::object::plan_action;
 use crate::planner::draft::later;
 use crate::planner::model::*;
 
 use ServerState::*;
-
-/// Where each call is accepted: as Nova's.
-const STATES: &[(OperationKind, &[ServerState])] = &[
-    (OperationKind::Start, &[Stopped]),
-    (OperationKind::Stop, &[Running, Error]),
-    (OperationKind::Restart, &[Running, Error]),
-    (OperationKind::Resize, &[Running, Stopped]),
-    (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
-    (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
-    (OperationKind::Rebuild, &[Running, Stopped]),
-    (OperationKind::CreateImage, &[Running, Stopped, Paused, Suspended]),
-    (
-        OperationKind::CreateBackup,
-        &[Running, Stopped, Paused, Suspended],
-    ),
-    (OperationKind::ChangePassword, &[Running]),
-    (OperationKind::CrashDump, &[Running, Paused, Error]),
-    (OperationKind::ColdMigrate, &[Running, Stopped]),
-    (OperationKind::LiveMigrate, &[Running, Paused]),
-    (OperationKind::Evacuate, &[Running, Stopped, Error]),
-    (
-        OperationKind::ResetState,
-        &[
-            Running, Stopped, Paused, Suspended, Shelved, Rescued, Error, Stopping,
-        ],
-    ),
-    (OperationKind::ConsoleOutput, &[Running, Stopped, Error]),
-    (OperationKind::RemoteConsole, &[Running, Paused]),
-    (OperationKind::Pause, &[Running]),
-    (OperationKind::Unpause, &[Paused]),
-    (OperationKind::Suspend, &[Running]),
-    (OperationKind::Resume, &[Suspended]),
-    (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
-    (OperationKind::Unshelve, &[Shelved]),
-    (OperationKind::Unrescue, &[Rescued]),
-    (OperationKind::Mark, super::cloud::MARKABLE),
-    (OperationKind::Unmark, super::cloud::MARKABLE),
-    (OperationKind::Delete, super::cloud::LIVING),
-    (OperationKind::DeleteFailed, super::cloud::LIVING),
-];
-
-/// Keeps a log of requests.
-pub(super) static LOGGED: Capabilities = Capabilities {
-    preconditions: STATES,
-    hard_restart: &[Running, Stopped, Paused, Suspended, Error],
-    request_log: true,
-    ..CAPABILITIES_COPY
-};
-
-/// Keeps none.
-pub(super) static MUTE: Capabilities = Capabilities {
-    preconditions: STATES,
-    hard_restart: &[],
-    request_log: false,
-    ..CAPABILITIES_COPY
-};
-
-const CAPABILITIES_COPY: Capabilities = super::cloud::NOVA_LIKE;
-
-/// What a deed does to the fake server.
-pub(super) fn done(
-    seen: &mut ObservedServer,
-    kind: OperationKind,
-    how: &Operate,
-) -> (ServerState, ServerState) {
-    let before = seen.state;
-    match (kind, how) {
-        (OperationKind::ColdMigrate, _) => {
-            seen.guest_running = Some(before == Running);
-            (Maintenance, AwaitingResizeConfirmation)
-        }
-        (OperationKind::ResetState, Operate::Deed(spec)) => {
-            let to = spec.reset_state.as_ref().map(|r| r.to).unwrap_or_default();
-            let to = match to {
-                crate::api::server_action::ResetTo::Active => Running,
-                crate::api::server_action::ResetTo::Error => Error,
-            };
-            (Maintenance, to)
-        }
-        (OperationKind::Evacuate, _) if before == Error => (Rebuilding, Running),
-        _ => (Maintenance, before),
-    }
-}
 
 pub(super) fn server(spec: serde_json::Value) -> World {
     let mut w = World::new(spec);
@@ -227,6 +144,8 @@ fn a_deed_is_sent_exactly_where_the_cloud_accepts_it() {
         (Deed::ResetState, json!({"resetState": {}})),
         (Deed::ConsoleOutput, json!({"consoleOutput": {}})),
         (Deed::RemoteConsole, json!({"remoteConsole": {"type": "Serial"}})),
+        (Deed::Cancel, json!({"cancel": {}})),
+        (Deed::BackupDisk, json!({"backupDisk": {"name": "a"}})),
     ];
     let all: Vec<Deed> = deeds.iter().map(|(deed, _)| *deed).collect();
     for deed in Deed::ALL

@@ -2,14 +2,16 @@
 
 use serde_json::json;
 
-use super::deeds::{MUTE, ask, outcome, over, record, says, server};
-use super::world::{Fate, time};
+use super::deeds::{LOGGED, MUTE, ask, outcome, over, record, says, server};
+use super::world::{Fate, World, time};
 use crate::api::server_action::{DeedOutcome, ServerAction};
 use crate::api::{ConditionType, Reason, keys};
 use crate::planner::deeds::object::{ActionStep, plan_action};
 use crate::planner::draft::later;
 use crate::planner::model::*;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use ServerState::*;
 
 #[test]
 fn a_process_that_dies_does_not_do_it_again() {
@@ -67,6 +69,60 @@ fn what_is_only_read_is_done_with_its_answer() {
     w.until(200, "over", |w| over(w, "it"));
     assert_eq!(outcome(&w, "it"), "Unknown/OutcomeUnknown");
     assert_eq!(w.calls, Vec::<String>::new());
+}
+
+/// Somebody in the cloud does something that takes long.
+fn busy(w: &mut World, seconds: i64) {
+    let now = w.now;
+    let server = w.the();
+    (server.seen.state, server.seen.busy) = (Maintenance, true);
+    server.until = Some((later(now, seconds), Running));
+}
+
+#[test]
+fn what_the_cloud_is_busy_with_is_cancelled() {
+    for can in [&LOGGED, &MUTE] {
+        let mut w = server(json!({"powerState": "Unmanaged"}));
+        w.can = can;
+        busy(&mut w, 100_000);
+        // It comes before what waits for the server.
+        ask(&mut w, "image", json!({"createImage": {"name": "a"}}));
+        w.run(30);
+        assert_eq!(outcome(&w, "image"), "Waiting/WaitingForServer");
+        ask(&mut w, "it", json!({"cancel": {}}));
+        w.until(200, "both over", |w| over(w, "image"));
+        assert_eq!(w.calls, ["Cancel", "CreateImage"]);
+        assert_eq!(outcome(&w, "it"), "Succeeded/Succeeded");
+    }
+    // An operation of ours has its time first.
+    let mut w = server(json!({}));
+    w.edit(json!({"powerState": "Stopped"}));
+    w.fates.push(("Stop", Fate::NoEffect));
+    w.until(30, "asked", |w| w.calls == ["Stop"]);
+    busy(&mut w, 100_000);
+    ask(&mut w, "it", json!({"cancel": {}, "deadline": "24h"}));
+    w.run(60);
+    assert_eq!(w.calls, ["Stop"]);
+    w.until(1200, "over", |w| over(w, "it"));
+    assert_eq!(outcome(&w, "it"), "Succeeded/Succeeded");
+}
+
+#[test]
+fn a_cancelled_server_that_is_gone_was_cancelled() {
+    for (accepted, expected) in [(true, "Succeeded/Succeeded"), (false, "Unknown/OutcomeUnknown")] {
+        let mut w = server(json!({"powerState": "Unmanaged"}));
+        busy(&mut w, 100_000);
+        if !accepted {
+            w.fates.push(("Cancel", Fate::LoseReply));
+        }
+        ask(&mut w, "it", json!({"cancel": {}}));
+        w.until(30, "asked", |w| w.calls == ["Cancel"]);
+        w.run(1);
+        w.cloud.clear();
+        w.until(300, "over", |w| over(w, "it"));
+        assert_eq!(outcome(&w, "it"), expected);
+        assert_eq!(w.calls, ["Cancel"]);
+    }
 }
 
 #[test]

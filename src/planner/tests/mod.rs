@@ -6,6 +6,7 @@ mod cloud;
 mod clouds;
 mod creating;
 mod deeds;
+mod deeds_cloud;
 mod deeds_ended;
 mod deeds_held;
 mod doubting;

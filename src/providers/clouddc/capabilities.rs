@@ -40,6 +40,10 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         // tried again.
         (OperationKind::Rebuild, &[Stopped, Error]),
         (OperationKind::Modify, &[Stopped, Error]),
+        // It counts from the next start on.
+        (OperationKind::ChangePassword, &[Stopped]),
+        // Of the machine, whether it is on or off.
+        (OperationKind::RemoteConsole, &[Running, Stopped, Error]),
     ],
     // Nothing is promised; the gateway and the service behind it each have their own timeouts.
     create_settle_seconds: 300,
@@ -56,6 +60,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Retry, 3600),
         (OperationKind::Rebuild, 3600),
         (OperationKind::Modify, 900),
+        (OperationKind::ChangePassword, 300),
+        (OperationKind::RemoteConsole, 60),
     ],
 };
 

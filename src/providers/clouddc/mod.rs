@@ -4,6 +4,7 @@
 
 mod auth;
 mod capabilities;
+mod console;
 mod convert;
 mod create;
 mod errors;
@@ -44,8 +45,8 @@ use super::{Account, CallWith, Done, Provider};
 use crate::api::server::{Image, PowerOffMode};
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
-    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, FailedStep, ObservedServer,
-    Operate, ServerState, StopKind,
+    ADMIN_PASSWORD, Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, FailedStep,
+    ObservedServer, Operate, ServerState, StopKind,
 };
 
 /// A server can be given to another instance as soon as its own is deleted: what a list said of it is used no longer
@@ -330,6 +331,10 @@ impl CloudDc {
             }
             (OperationKind::Retry, Operate::Plain) => self.retry(id, with).await,
             (OperationKind::Rebuild, Operate::Image(image)) => self.reinstall(id, Some(image), with).await,
+            (OperationKind::ChangePassword, Operate::Deed(_)) => {
+                let list = [(ADMIN_PASSWORD, String::new())];
+                self.modify(id, &list, with).await
+            }
             (OperationKind::Modify, Operate::Attributes(list)) => self.modify(id, list, with).await,
             (kind, how) => Err(CloudError::new(
                 ErrorClass::Unsupported,
@@ -388,6 +393,11 @@ impl Provider for CloudDc {
         Box::pin(async move {
             let accepted = match call {
                 CloudCall::Create(request) => self.create(request, with).await?,
+                CloudCall::Operate {
+                    id,
+                    how: Operate::Read(reading),
+                    ..
+                } => return self.console(id, reading).await,
                 CloudCall::Operate { id, kind, how } => self.operate(id, *kind, how, with).await?,
                 CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => {
                     return Err(CloudError::new(ErrorClass::Unsupported, "CloudDC has no groups"));

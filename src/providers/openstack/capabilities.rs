@@ -175,6 +175,7 @@ mod tests {
         const ABSENT: &[OperationKind] = &[
             OperationKind::Modify,
             OperationKind::Cancel,
+            OperationKind::BackupDisk,
             OperationKind::Retry,
             OperationKind::DeletePart,
             OperationKind::UnmarkPart,

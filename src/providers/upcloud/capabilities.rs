@@ -58,6 +58,9 @@ pub static CAPABILITIES: Capabilities = Capabilities {
             OperationKind::Cancel,
             &[Provisioning, Starting, Rebooting, Resizing, Maintenance],
         ),
+        (OperationKind::BackupDisk, SETTLED),
+        // VNC, where it is switched on.
+        (OperationKind::RemoteConsole, &[Running]),
         // Disks and addresses that a server left behind.
         (OperationKind::DeletePart, &[Absent]),
     ],
@@ -79,6 +82,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::UnmarkPart, 60),
         (OperationKind::Modify, 300),
         (OperationKind::Cancel, 300),
+        (OperationKind::BackupDisk, 10_800),
+        (OperationKind::RemoteConsole, 60),
         (OperationKind::DeletePart, 300),
     ],
 };

@@ -6,6 +6,7 @@ mod auth;
 mod capabilities;
 mod convert;
 mod create;
+mod deeds;
 mod errors;
 mod groups;
 mod labels;
@@ -38,7 +39,8 @@ use super::answers::Pages;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Credentials, Done, Provider};
 use crate::planner::model::{
-    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, ObservedGroup, ObservedServer,
+    Accepted, Capabilities, CloudCall, CloudError, CreateRequest, Ended, ErrorClass, ObservedGroup,
+    ObservedServer, Operate, Trace,
 };
 
 /// How many servers of a paged list are asked for at once.
@@ -205,6 +207,16 @@ impl Provider for UpCloud {
         Box::pin(async move {
             let accepted = match call {
                 CloudCall::Create(request) => return self.create(request, &with).await,
+                CloudCall::Operate {
+                    id,
+                    how: Operate::Deed(spec),
+                    ..
+                } => deeds::backup(&self.service, id, spec, with.send_before).await?,
+                CloudCall::Operate {
+                    id,
+                    how: Operate::Read(reading),
+                    ..
+                } => return deeds::console(&self.service, id, reading).await,
                 CloudCall::Operate { id, kind, how } => {
                     operate::operate(&self.service, id, *kind, how, with).await?
                 }
@@ -217,6 +229,10 @@ impl Provider for UpCloud {
             };
             Ok(accepted.into())
         })
+    }
+
+    fn ended<'a>(&'a self, _id: &'a str, trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
+        Box::pin(deeds::ended(&self.service, trace))
     }
 
     fn list_groups(&self) -> BoxFuture<'_, Result<Vec<ObservedGroup>, CloudError>> {

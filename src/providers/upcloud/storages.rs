@@ -132,7 +132,8 @@ pub(super) fn part_of(device: &Device, marks: Option<&Marks>) -> Option<Part> {
     })
 }
 
-async fn detail(service: &Service, id: &str) -> Result<Storage, CloudError> {
+/// One storage by its id.
+pub(super) async fn detail(service: &Service, id: &str) -> Result<Storage, CloudError> {
     let path = format!("/storage/{}", checked(id)?);
     let request = Request::look(path, "upcloud /storage/{id}");
     Ok(service.read::<StorageDoc>(request).await?.storage)

@@ -150,6 +150,13 @@ pub(super) struct Server {
     pub(super) remote_access_enabled: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub(super) remote_access_type: Option<String>,
+    /// Where its VNC is; there while the remote access is on.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) remote_access_host: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    pub(super) remote_access_port: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) remote_access_password: Option<SecretString>,
     /// Told once, in the reply to a create.
     #[serde(default, deserialize_with = "secret")]
     pub(super) password: Option<SecretString>,

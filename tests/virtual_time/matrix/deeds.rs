@@ -1,5 +1,6 @@
 //! Deeds of ServerActions, on every cloud that has them.
 
+use evenkeel::api::server_status::OperationKind;
 use serde_json::json;
 
 use super::field::Field;
@@ -33,6 +34,22 @@ pub async fn a_deed_restarts_once(f: &mut Field) {
     let (reason, words) = stands(&ended(f, "then").await);
     assert_eq!(reason, "NotAllowed", "{words}");
     assert!(words.contains("Running") && words.contains("Stopped"), "{words}");
+}
+
+pub async fn a_deed_waits_for_the_operation_that_is_under_way(f: &mut Field) {
+    f.create("web", json!({"powerState": "Stopped"})).await;
+    f.ready_in("web", "Stopped").await;
+    f.edit("web", json!({"powerState": "Running"})).await;
+    f.wait("web", "it is being started", |s| {
+        let operation = s.status.as_ref().and_then(|s| s.operation.as_ref());
+        operation.is_some_and(|o| o.kind == OperationKind::Start)
+    })
+    .await;
+    ask(f, "now", "web", json!({"reboot": {"mode": "SoftThenHard"}})).await;
+    let (reason, words) = stands(&ended(f, "now").await);
+    assert_eq!(reason, "Succeeded", "{words}");
+    f.ready_in("web", "Running").await;
+    assert_eq!(begun(f, "now").await, 1);
 }
 
 pub async fn a_deed_installs_anew_once(f: &mut Field) {

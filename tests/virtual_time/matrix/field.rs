@@ -213,10 +213,16 @@ impl Field {
     }
 
     fn judge_secrets(&self, log: &str) {
-        let shown: Vec<Value> = ["servers", "servergroups", "providerconfigs", "events"]
-            .iter()
-            .flat_map(|plural| self.api.list(plural))
-            .collect();
+        let shown: Vec<Value> = [
+            "servers",
+            "servergroups",
+            "serveractions",
+            "providerconfigs",
+            "events",
+        ]
+        .iter()
+        .flat_map(|plural| self.api.list(plural))
+        .collect();
         let shown = Value::from(shown).to_string();
         let mut planted = self.cloud.planted();
         planted.extend(self.planted.clone());

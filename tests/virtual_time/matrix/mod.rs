@@ -9,6 +9,7 @@ mod grouped;
 mod members;
 mod only_clouddc;
 mod only_upcloud;
+mod own_deeds;
 mod placement;
 mod scenarios;
 mod special;
@@ -252,6 +253,7 @@ all! {
     what_somebody_deleted_is_let_go_without_a_word: nothing,
     a_restart_is_one_request_and_no_drift: restart,
     a_deed_restarts_once: restart,
+    a_deed_waits_for_the_operation_that_is_under_way: restart,
     a_deed_installs_anew_once: rebuild,
     a_deed_that_the_cloud_lacks_is_unsupported: lacks_images,
     a_running_server_grows_without_a_stop: live_resize,
