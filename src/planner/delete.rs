@@ -227,6 +227,9 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
             &format!("server {id} is locked in the cloud{why}; unlock it there"),
         );
     }
+    if missing::outdated(d, facts, id) {
+        return deleting(d);
+    }
     if let Some(verdict) = unready::handle(d, facts, id, seen) {
         return verdict;
     }

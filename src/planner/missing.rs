@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::delete::parts;
-use super::draft::{Draft, Verdict, later};
+use super::draft::{Draft, Verdict, key_of, later};
 use super::memory::{Doubt, Outcome};
 use super::model::{ObservedServer, ServerState};
 use super::{AccountFacts, Step, create, deeds};
@@ -29,6 +29,23 @@ pub(super) fn find(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Arc<
         _ => facts.listing.servers.get(id).cloned(),
     };
     seen.filter(|s| s.state != ServerState::Absent)
+}
+
+/// Whether what is seen is older than the last record, which another process made: it may have done since what it says.
+/// Asks for a newer list then.
+pub(super) fn outdated(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> bool {
+    let Some(op) = d.status.operation.as_ref() else {
+        return false;
+    };
+    // Records are written in whole seconds.
+    let recorded = later(op.started_at, 1);
+    let looked = d.memory.look.as_ref().filter(|l| l.id == id && l.error.is_none());
+    let seen_at = looked.map(|l| l.asked_at).max(facts.listing.asked_at);
+    let outdated = d.outcome(&key_of(op)).is_none() && seen_at <= Some(recorded);
+    if outdated {
+        d.list_after = Some(recorded);
+    }
+    outdated
 }
 
 /// Asks for a server by its id, not more often than the last answer allows.

@@ -8,6 +8,7 @@
 mod scenarios;
 
 mod bounds;
+mod campaign;
 mod consoles;
 mod costs;
 mod deeds;

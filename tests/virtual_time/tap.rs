@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel::providers::transport::{Connect, Transport, TransportError};
-use evenkeel::sim::openstack::{Lines, OpenStackSim};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -47,7 +46,7 @@ type Hook = Arc<dyn Fn(&Met<'_>) -> Fate + Send + Sync>;
 /// The wire.
 #[derive(Clone)]
 pub struct Tap {
-    sim: Arc<OpenStackSim>,
+    way: Arc<dyn Connect>,
     state: Arc<Mutex<State>>,
 }
 
@@ -65,9 +64,10 @@ struct Wire {
 }
 
 impl Tap {
-    pub fn new(sim: Arc<OpenStackSim>) -> Self {
+    /// Around the way to a cloud.
+    pub fn new(way: Arc<dyn Connect>) -> Self {
         Self {
-            sim,
+            way,
             state: Arc::default(),
         }
     }
@@ -105,7 +105,7 @@ struct Socket(Tap, String);
 
 impl Connect for Socket {
     fn connect(&self, ca: Option<&[u8]>) -> Result<Arc<dyn Transport>, TransportError> {
-        let line = Lines(Arc::clone(&self.0.sim)).connect(ca)?;
+        let line = self.0.way.connect(ca)?;
         Ok(Arc::new(Wire {
             tap: self.0.clone(),
             process: self.1.clone(),

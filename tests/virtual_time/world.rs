@@ -159,7 +159,7 @@ impl Virtual {
         }
         Self {
             api,
-            tap: Tap::new(Arc::clone(&sim)),
+            tap: Tap::new(Arc::new(Lines(Arc::clone(&sim)))),
             sim,
             log,
             started: AtomicU32::new(0),

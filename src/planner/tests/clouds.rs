@@ -1,6 +1,8 @@
 //! Two more neutral clouds: one that deletes only stopped servers, resizes hot and lists little; and bare metal,
 //! which changes next to nothing and offers to try its steps again.
 
+use std::sync::Arc;
+
 use super::world::World;
 use crate::api::server::{PowerOffMode, PowerWish, ServerSpec};
 use crate::api::server_status::{AddressStatus, OperationKind};
@@ -142,6 +144,8 @@ pub(super) struct Knobs {
     pub(super) requests: u32,
     /// Another object that comes first, should no mark say whose the server is.
     pub(super) claimed: Option<String>,
+    /// A list from before, which the next plans go by.
+    pub(super) old: Option<Arc<Listing>>,
 }
 
 impl Knobs {

@@ -33,6 +33,30 @@ fn a_running_server_is_stopped_before_it_is_deleted() {
     assert_eq!(calls(&w), ["Delete"]);
 }
 
+/// Two processes that delete the same server, each by its own list, would else stop and delete it in turns.
+#[test]
+fn nothing_is_done_by_a_list_from_before_the_last_record() {
+    let mut w = settled(&STOPPED_ONLY, json!({}));
+    let running = w.view();
+    w.delete();
+    w.until(60, "stopped", |w| {
+        w.cloud.values().all(|f| f.seen.state == S::Stopped)
+    });
+    let stopped = w.view();
+    w.fates.push(("Delete", Fate::Refuse(ErrorClass::NotFound)));
+    w.until(5, "asked to be deleted", |w| calls(w).ends_with(&["Delete"]));
+    let asked = calls(&w).len();
+    for old in [running, stopped] {
+        w.knobs.old = Some(old);
+        for _ in 0..3 {
+            w.rival();
+            assert_eq!(calls(&w).len(), asked, "{:?}", calls(&w));
+        }
+    }
+    w.knobs.old = None;
+    w.until(60, "gone", |w| w.gone && w.cloud.is_empty());
+}
+
 #[test]
 fn a_guest_that_does_not_stop_has_its_power_cut() {
     let mut w = settled(&STOPPED_ONLY, json!({"deletion": {"timeout": "20s"}}));

@@ -270,7 +270,7 @@ impl World {
     pub(super) fn plan(&mut self) -> Plan {
         let listing = match self.sleep.as_ref().and_then(|s| s.listing.clone()) {
             Some(listing) => listing,
-            None => self.view(),
+            None => self.knobs.old.clone().unwrap_or_else(|| self.view()),
         };
         let facts = AccountFacts {
             account: self.account.clone(),

@@ -28,8 +28,9 @@ mod write;
 mod tests;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -62,6 +63,17 @@ impl Default for Config {
             epoch: Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH),
         }
     }
+}
+
+/// Our own definitions. A process makes them once: a campaign starts thousands of servers.
+fn definitions() -> Result<Vec<Value>, CrdError> {
+    static ALL: OnceLock<Vec<Value>> = OnceLock::new();
+    if let Some(all) = ALL.get() {
+        return Ok(all.clone());
+    }
+    let all = crds::all()?.into_iter().map(|(_, crd)| serde_json::to_value(crd));
+    let all = all.collect::<Result<Vec<Value>, _>>()?;
+    Ok(ALL.get_or_init(|| all).clone())
 }
 
 /// The server. Clones share everything.
@@ -108,15 +120,14 @@ impl ApiServer {
 
     /// A server with its own latency and time of day.
     pub fn with(config: Config) -> Result<Self, CrdError> {
+        let definitions = definitions()?;
         let mut schemas = BTreeMap::new();
-        let mut definitions = Vec::new();
-        for (_, crd) in crds::all()? {
-            let value = serde_json::to_value(&crd)?;
-            if let Ok(resource) = Resource::by_plural(&crd.spec.names.plural) {
-                let schema = value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
+        for definition in &definitions {
+            let plural = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
+            if let Ok(resource) = Resource::by_plural(plural) {
+                let schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
                 schemas.insert(resource.plural, schema);
             }
-            definitions.push(value);
         }
         let server = Self {
             inner: Arc::new(Inner {

@@ -13,16 +13,35 @@ use evenkeel::sim::apiserver::{ApiServer, Verb};
 use evenkeel::sim::openstack::RequestRecord;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clouds::{Cloud, Seen};
 use crate::logs::Log;
 use crate::scenarios::cluster::{Cluster, merge};
+use crate::tap::Tap;
 use crate::world::{Everybody, NAMESPACE};
 
 const PATIENCE: Duration = Duration::from_secs(7200);
 const QUIET: Duration = Duration::from_secs(900);
+
+/// A controller that runs, until it is dropped.
+pub struct Process {
+    name: String,
+    task: AbortOnDropHandle<()>,
+    // Dropped, it would tell the controller to go.
+    _stop: CancellationToken,
+}
+
+/// Waits until all of these have ended, whoever ended them.
+pub async fn ended(processes: &mut Vec<Process>) {
+    while let Some(process) = processes.last_mut() {
+        // An abort is what is waited for here.
+        let _ = (&mut process.task).await;
+        processes.pop();
+    }
+}
 
 /// The world of one scenario.
 pub struct Field {
@@ -30,7 +49,9 @@ pub struct Field {
     pub cloud: Arc<dyn Cloud>,
     cluster: Cluster,
     log: Log,
-    running: Option<(CancellationToken, AbortOnDropHandle<()>)>,
+    /// The wire between the controllers and the cloud.
+    pub tap: Tap,
+    running: Vec<Process>,
     started: u64,
     planted: Vec<String>,
     expected: Vec<&'static str>,
@@ -47,25 +68,31 @@ impl Deref for Field {
 impl Field {
     /// A world with an account and a controller.
     pub async fn new(cloud: Arc<dyn Cloud>, api: ApiServer) -> Self {
-        let log = Log::capture(tracing::Level::TRACE);
+        let mut field = Self::logged(cloud, api, tracing::Level::TRACE);
+        field.account("cloud", true).await;
+        field.run();
+        field
+    }
+
+    /// A world with nothing in it, logged down to a level.
+    pub fn logged(cloud: Arc<dyn Cloud>, api: ApiServer, level: tracing::Level) -> Self {
+        let log = Log::capture(level);
         let cluster = Cluster {
             client: api.client("admin"),
             namespace: NAMESPACE.to_owned(),
             patience: PATIENCE,
         };
-        let mut field = Self {
+        Self {
+            tap: Tap::new(cloud.connect()),
             api,
             cloud,
             cluster,
             log,
-            running: None,
+            running: vec![],
             started: 0,
             planted: vec![ADMIN_PASSWORD.to_owned()],
             expected: vec![],
-        };
-        field.account("cloud", true).await;
-        field.run();
-        field
+        }
     }
 
     /// A ProviderConfig and its Secret.
@@ -94,7 +121,7 @@ impl Field {
         self.make::<Server>(&object).await
     }
 
-    /// Starts a controller; one at a time.
+    /// Starts a controller, beside those that run.
     pub fn run(&mut self) {
         self.started += 1;
         let name = format!("evenkeel-{}", self.started);
@@ -103,12 +130,12 @@ impl Field {
             watch_client: self.api.client(&name),
             client: self.api.client(&name),
             namespaces: vec![],
-            connect: self.cloud.connect(),
+            connect: self.tap.connect(&name),
             clouds: CLOUDS,
             allow_insecure_endpoints: false,
             console_output: true,
             clock: Clock::anchored(self.api.now()),
-            process: name,
+            process: name.clone(),
             installation: "test".to_owned(),
             seed: self.started,
             ownership: Everybody::new(),
@@ -116,16 +143,35 @@ impl Field {
             readiness: Arc::new(Readiness::default()),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(controller::run(context, stop.clone())));
-        self.running = Some((stop, task));
+        self.running.push(Process {
+            name,
+            task,
+            _stop: stop,
+        });
     }
 
-    /// Ends the controller as SIGKILL does.
+    /// Ends the controllers as SIGKILL does.
     pub async fn kill(&mut self) {
-        if let Some((_, mut task)) = self.running.take() {
-            task.abort();
-            // An abort is what is waited for here.
-            let _ = (&mut task).await;
+        for process in &self.running {
+            process.task.abort();
         }
+        self.ended().await;
+    }
+
+    /// Waits until every controller has ended, whoever ended it.
+    pub async fn ended(&mut self) {
+        ended(&mut self.released()).await;
+    }
+
+    /// Gives the controllers that run to the caller: they end when they are dropped.
+    pub fn released(&mut self) -> Vec<Process> {
+        std::mem::take(&mut self.running)
+    }
+
+    /// Each controller that runs, and what ends it at any moment from anywhere, as SIGKILL does.
+    pub fn triggers(&self) -> Vec<(String, AbortHandle)> {
+        let one = |p: &Process| (p.name.clone(), p.task.abort_handle());
+        self.running.iter().map(one).collect()
     }
 
     /// How many requests were not answered, or with a fault of the cloud.
@@ -174,6 +220,11 @@ impl Field {
     /// What must be true of every run: at most one server for an object, no write for nothing, no fault of our
     /// own, no secret anywhere; and nothing but lists once all is at rest.
     pub async fn judge(&self) {
+        self.judge_for(QUIET).await;
+    }
+
+    /// The same, watched at rest for so long.
+    pub async fn judge_for(&self, quiet: Duration) {
         for (uid, most) in self.cloud.high_water() {
             assert!(most <= 1, "{most} servers at once for the object {uid}");
         }
@@ -181,7 +232,7 @@ impl Field {
         tokio::time::sleep(Duration::from_secs(60)).await;
         let before = self.written();
         self.cloud.reset_requests();
-        tokio::time::sleep(QUIET).await;
+        tokio::time::sleep(quiet).await;
         assert_eq!(self.written(), before, "written while nothing happened");
         let asked = self.cloud.counts();
         let odd: Vec<_> = asked

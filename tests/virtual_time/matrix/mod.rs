@@ -1,10 +1,10 @@
 //! Every scenario on every provider, from one table. A cell is a test; a blank cell has its reason.
 
 mod changes;
-mod clouds;
+pub mod clouds;
 mod contract;
 mod deeds;
-mod field;
+pub mod field;
 mod grouped;
 mod members;
 mod only_clouddc;
@@ -81,7 +81,7 @@ fn changes(cloud: &dyn Cloud, spec: Value, value: &str) -> bool {
     can.has(OperationKind::Modify) && (can.attributes)(&spec).iter().any(|w| w.value.contains(value))
 }
 
-fn rename(cloud: &dyn Cloud) -> Result<(), &'static str> {
+pub fn rename(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(
         changes(cloud, json!({"cloudName": "renamed"}), "renamed"),
         "no name is changed on an existing server",
@@ -168,10 +168,10 @@ const fn needs(there: bool, missing: &'static str) -> Result<(), &'static str> {
 }
 
 /// A fresh cloud whose clock is that of the cluster.
-type Fresh = fn(&ApiServer) -> Arc<dyn Cloud>;
+pub type Fresh = fn(&ApiServer) -> Arc<dyn Cloud>;
 
 /// The providers. Another one is a line here and its name in `all!`.
-const PROVIDERS: &[(&str, Fresh)] = &[
+pub const PROVIDERS: &[(&str, Fresh)] = &[
     ("openstack", clouds::openstack::fresh),
     ("upcloud", clouds::upcloud::fresh),
     ("clouddc", clouds::clouddc::fresh),

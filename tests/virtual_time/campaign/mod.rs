@@ -1,0 +1,243 @@
+//! The fault campaign: every call of every scenario met by every fault, one at a time; then several at once by seed.
+//!
+//! A run that fails is printed as `provider/scenario/numbers`: the numbers are those of its troubles in the list that the
+//! undisturbed run gives. `CAMPAIGN=... cargo test --features sim --test virtual_time -- campaign::replay` plays it again.
+
+mod act;
+mod plan;
+mod run;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use evenkeel::sim::apiserver::ApiServer;
+
+use act::Act;
+use plan::{Trace, Trouble};
+use run::{Manner, play};
+
+use crate::matrix::{Fresh, PROVIDERS};
+
+/// How many single faults are played for each provider unless all are asked for.
+const SINGLE: usize = 3_000;
+/// How many seeds are played for each provider.
+const SEEDS: u64 = 150;
+/// So many failures are enough to see what is wrong.
+const ENOUGH: usize = 8;
+
+/// A scenario on a provider, its undisturbed run and what can go wrong in it.
+struct Case {
+    provider: &'static str,
+    fresh: Fresh,
+    act: Act,
+    trace: Trace,
+    troubles: Vec<Trouble>,
+}
+
+impl Case {
+    fn new(provider: &'static str, fresh: Fresh, act: Act) -> Self {
+        let trace = play(fresh, act, &[], None, Manner::default())
+            .unwrap_or_else(|words| panic!("{provider}/{act:?} undisturbed: {words}"));
+        let troubles = plan::all(&trace, lists(provider));
+        Self {
+            provider,
+            fresh,
+            act,
+            trace,
+            troubles,
+        }
+    }
+
+    /// Plays it with some of its troubles; what was wrong, and how to play it again.
+    fn play(&self, numbers: &[usize], manner: Manner) -> Option<String> {
+        let troubles: Vec<Trouble> = numbers.iter().map(|n| self.troubles[*n].clone()).collect();
+        let words = play(self.fresh, self.act, &troubles, Some(&self.trace), manner).err()?;
+        let named: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        Some(format!(
+            "CAMPAIGN={}/{:?}/{}{}\n    {}\n    {}",
+            self.provider,
+            self.act,
+            numbers.join("+"),
+            manner.name(),
+            named.join("; "),
+            words.lines().take(12).collect::<Vec<_>>().join("\n    ")
+        ))
+    }
+}
+
+/// The lists of servers, whose age can be false.
+fn lists(provider: &str) -> &'static [&'static str] {
+    let of = |(name, all): &(&str, &'static [&'static str])| (*name == provider).then_some(*all);
+    LISTS.iter().find_map(of).unwrap_or_default()
+}
+
+const LISTS: &[(&str, &[&str])] = &[
+    ("openstack", &["GET /servers/detail"]),
+    ("upcloud", &["GET /server"]),
+    ("clouddc", &["GET /{id}/instances"]),
+];
+
+fn cases(provider: &'static str, fresh: Fresh) -> Vec<Case> {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let mut runtime = { runtime };
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    let fits = |act: &&Act| runtime.block_on(async { act.fits(&*fresh(&ApiServer::new().unwrap())) });
+    Act::ALL
+        .iter()
+        .filter(fits)
+        .map(|act| Case::new(provider, fresh, *act))
+        .collect()
+}
+
+/// Plays all of these on as many threads as there are cores; the failures.
+fn play_all(jobs: usize, job: impl Fn(usize) -> Option<String> + Sync) -> Vec<String> {
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::SeqCst);
+                    if n >= jobs || failed.lock().unwrap().len() >= ENOUGH {
+                        return;
+                    }
+                    if let Some(words) = job(n) {
+                        failed.lock().unwrap().push(words);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap()
+}
+
+fn number(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
+}
+
+/// A number that looks random and is always the same.
+fn mixed(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[test]
+fn one_fault_at_a_time() {
+    let wanted = number("CAMPAIGN_PLANS", SINGLE);
+    let mut failed = Vec::new();
+    for (provider, fresh) in PROVIDERS {
+        let began = Instant::now();
+        let cases = cases(provider, *fresh);
+        let mut plans: Vec<(&Case, usize)> = cases
+            .iter()
+            .flat_map(|case| (0..case.troubles.len()).map(move |n| (case, n)))
+            .collect();
+        let all = plans.len();
+        // Spread over all of them, the same ones each time.
+        plans.sort_by_key(|(case, n)| mixed(*n as u64 ^ ((case.act as u64) << 32)));
+        plans.truncate(wanted);
+        failed.extend(play_all(plans.len(), |job| {
+            let (case, n) = plans[job];
+            case.play(&[n], Manner::default())
+        }));
+        println!(
+            "{provider}: {} scenarios, {} of {all} single faults in {:.0?}",
+            cases.len(),
+            plans.len(),
+            began.elapsed()
+        );
+    }
+    assert!(
+        failed.is_empty(),
+        "{} failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}
+
+/// Several faults in one run, drawn by seed. What fails is made smaller: a fault that is not needed is left out.
+#[test]
+fn several_faults_by_seed() {
+    let (first, seeds) = (
+        number("CAMPAIGN_SEED", 1) as u64,
+        number("CAMPAIGN_SEEDS", SEEDS as usize) as u64,
+    );
+    let mut failed = Vec::new();
+    for (provider, fresh) in PROVIDERS {
+        let began = Instant::now();
+        let cases = cases(provider, *fresh);
+        failed.extend(play_all(seeds as usize, |job| {
+            let seed = first + job as u64;
+            let case = &cases[(mixed(seed) % cases.len() as u64) as usize];
+            let count = 2 + mixed(seed ^ 0xfa17) % 4;
+            let draw = |n: u64| (mixed(seed ^ (n << 40)) % case.troubles.len() as u64) as usize;
+            let mut numbers: Vec<usize> = (1..=count).map(draw).collect();
+            let mut words = case.play(&numbers, Manner::default())?;
+            let mut n = 0;
+            while n < numbers.len() && numbers.len() > 1 {
+                let mut fewer = numbers.clone();
+                fewer.remove(n);
+                match case.play(&fewer, Manner::default()) {
+                    Some(still) => (numbers, words) = (fewer, still),
+                    None => n += 1,
+                }
+            }
+            Some(format!("seed {seed}: {words}"))
+        }));
+        println!(
+            "{provider}: {seeds} seeds from {first} in {:.0?}",
+            began.elapsed()
+        );
+    }
+    assert!(
+        failed.is_empty(),
+        "{} failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}
+
+/// The same end with a second controller that acts, and with one that was just started.
+#[test]
+fn other_manners_come_to_the_same_end() {
+    let mut failed = Vec::new();
+    for (provider, fresh) in PROVIDERS {
+        let cases = cases(provider, *fresh);
+        for (rival, restart) in [(true, false), (false, true), (true, true)] {
+            let manner = Manner { rival, restart };
+            failed.extend(play_all(cases.len(), |job| cases[job].play(&[], manner)));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}
+
+/// Plays one run again, by the name under which it was printed.
+#[test]
+fn replay() {
+    let Ok(name) = std::env::var("CAMPAIGN") else {
+        return;
+    };
+    let mut parts = name.split('/');
+    let (provider, act) = (parts.next().unwrap(), parts.next().unwrap());
+    let (provider, fresh) = PROVIDERS.iter().find(|(name, _)| *name == provider).unwrap();
+    let act = Act::ALL.iter().find(|a| format!("{a:?}") == act).unwrap();
+    let case = Case::new(provider, *fresh, *act);
+    let numbers = parts
+        .next()
+        .unwrap_or_default()
+        .split('+')
+        .filter(|n| !n.is_empty());
+    let numbers: Vec<usize> = numbers.map(|n| n.parse().unwrap()).collect();
+    if let Some(words) = case.play(&numbers, Manner::named(&name)) {
+        panic!("{words}");
+    }
+}
