@@ -34,8 +34,10 @@ test: provision ## everything, on the real parts too
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
 
-campaign: ## random wishes, faults and crashes against the planner, other ones each time (CASES=4000)
+campaign: ## random wishes, faults and crashes against the planner, other ones each time (CASES=4000); then every single fault on every call of every cloud, and several at once (SEEDS=2000)
 	PROPTEST_CASES=$${CASES:-4000} $(CARGO) test --locked $(FEATURES) --lib -- planner::tests::properties planner::tests::groups
+	CAMPAIGN_PLANS=1000000 CAMPAIGN_SEEDS=$${SEEDS:-2000} \
+	  $(CARGO) test --locked $(FEATURES) --test virtual_time -- campaign:: --nocapture --test-threads 1
 
 test-gitops: ## what the real Argo CD and kstatus make of our objects, with the life of a shop under Argo CD
 	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \

@@ -122,7 +122,7 @@ reasons! {
         "Set spec.onMissing to Recreate to make a new one, or delete the object.",
     NotFound: "No server with the id in spec.import exists in this account." => "Correct the id, in a new object.",
     OwnedByOther: "Another living object, or another installation, manages this server." =>
-        "Delete one of the two objects; the message names the other.",
+        "Delete one of the two objects, or give the controller its former installation id; the message says which.",
     AmbiguousCreate: "Several servers carry the mark of this object; none is touched." =>
         "Set spec.import.id to the one to keep, and delete the others in the cloud.",
     PreviousIncarnation: "A server of an earlier object with this name exists." =>

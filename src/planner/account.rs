@@ -11,6 +11,9 @@ use crate::api::server::ManagementPolicy;
 /// An outage is shown on its ProviderConfig at once and on servers only after this many seconds.
 pub(super) const SHOWN_AFTER: i64 = 300;
 
+/// What else may be done about a ProviderConfig that does not exist, by an object that has made nothing yet.
+pub(super) const WRONG_NAME: &str = " If its name is wrong, delete this object and apply it again with the right one: it has made nothing yet.";
+
 /// Reasons that only a person can cure.
 pub(super) const HUMAN: &[Reason] = &[
     Reason::CredentialsMissing,
@@ -62,6 +65,7 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
     }
     let unborn = d.status.id.is_none() && d.status.create_attempt.is_none();
     if unborn && reason == Reason::ProviderConfigNotFound {
+        text += WRONG_NAME;
         // Applied together, the two may come in any order.
         let late = later(since, SHOWN_AFTER);
         let stalled = conditions::get(&d.old.conditions, ConditionType::Stalled);
@@ -83,7 +87,12 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
     let shown_at = later(since, grace);
     if d.now() < shown_at {
         d.again(shown_at);
-        return Verdict::Keep;
+        if d.input.server.metadata.generation == d.old.observed_generation {
+            return Verdict::Keep;
+        }
+        // What was said of the former wish is not true of this one.
+        d.show_wish();
+        return changed_meanwhile(&text);
     }
     d.condition(
         ConditionType::ProviderReachable,
@@ -92,6 +101,12 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
         &text,
     );
     Verdict::Unknown(reason, text)
+}
+
+/// A wish that was changed while the account cannot be asked.
+pub(super) fn changed_meanwhile(trouble: &str) -> Verdict {
+    let text = format!("the wish was changed and is compared with the cloud when it answers: {trouble}");
+    Verdict::Reconciling(Reason::WaitingForObservation, text)
 }
 
 /// Whether the credentials now speak for another account than the one that the server was made in: an absence

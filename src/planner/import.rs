@@ -45,13 +45,19 @@ pub(super) fn foreign(d: &Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
         // The mark of an object that is gone.
         return claimed(d, &seen.id);
     }
-    Some(Verdict::Stalled(
-        Reason::OwnedByOther,
-        format!(
-            "server {} carries the mark of {} (uid {}, installation {})",
-            seen.id, marks.object, marks.uid, marks.installation
-        ),
-    ))
+    let mut text = format!(
+        "server {} carries the mark of {} (uid {}, installation {})",
+        seen.id, marks.object, marks.uid, marks.installation
+    );
+    if marks.uid == d.uid() {
+        text += &format!(
+            ": it is the server of this very object, made while the id of the installation was {}; now it is {installation}. \
+             If that id was lost, give it back to the controller, by --installation-id or in the ConfigMap that keeps it: \
+             nothing is done to the server until then. If another cluster has a copy of this object, the server is that one's",
+            marks.installation
+        );
+    }
+    Some(Verdict::Stalled(Reason::OwnedByOther, text))
 }
 
 /// Whether another object comes first where no mark says whose the server is. What an object has made is its own.

@@ -67,12 +67,29 @@ pub async fn installation(
             }
         }
     }
+    keep(&api, random_id()).await
+}
+
+/// Keeps a name that was given, where none is kept yet; the one that is kept.
+///
+/// # Errors
+/// The ConfigMap cannot be used.
+pub async fn given(client: Client, namespace: &str, id: &str) -> Result<String, InstallationError> {
+    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+    match api.get_opt(CONFIG_MAP).await? {
+        Some(known) => read(known),
+        None => keep(&api, id.to_owned()).await,
+    }
+}
+
+/// Makes the ConfigMap; of two processes that make it at once, one wins.
+async fn keep(api: &Api<ConfigMap>, id: String) -> Result<String, InstallationError> {
     let made = ConfigMap {
         metadata: ObjectMeta {
             name: Some(CONFIG_MAP.to_owned()),
             ..ObjectMeta::default()
         },
-        data: Some(BTreeMap::from([(KEY.to_owned(), random_id())])),
+        data: Some(BTreeMap::from([(KEY.to_owned(), id)])),
         ..ConfigMap::default()
     };
     let params = PostParams {
@@ -197,6 +214,16 @@ mod tests {
         let made = installation(cluster.client("c"), "own", &[]).await.unwrap();
         assert_eq!(made.len(), 24);
         assert_eq!(installation(cluster.client("c"), "own", &[]).await.unwrap(), made);
+    }
+
+    #[cfg(feature = "sim")]
+    #[tokio::test(start_paused = true)]
+    async fn an_id_that_is_given_is_kept_and_never_replaced() {
+        let cluster = crate::sim::apiserver::ApiServer::new().unwrap();
+        let client = || cluster.client("c");
+        assert_eq!(given(client(), "own", "former").await.unwrap(), "former");
+        assert_eq!(installation(client(), "own", &[]).await.unwrap(), "former");
+        assert_eq!(given(client(), "own", "other").await.unwrap(), "former");
     }
 
     #[test]

@@ -149,6 +149,19 @@ async fn installation_name(
     shutdown: &CancellationToken,
 ) -> Option<String> {
     if let Some(given) = &options.installation_id {
+        // The flag counts, whatever is kept and whether it can be kept.
+        match installation::given(clients.requests.clone(), namespace, given).await {
+            Ok(kept) if kept == *given => {}
+            Ok(kept) => tracing::warn!(
+                given,
+                kept,
+                namespace,
+                "the id that is given is not the one that the ConfigMap {} keeps: without the flag the next process is a \
+                 stranger to the servers; write the right one into it",
+                installation::CONFIG_MAP
+            ),
+            Err(error) => tracing::warn!(%error, namespace, "the id that is given is not kept"),
+        }
         return Some(given.clone());
     }
     let known = async {

@@ -139,7 +139,7 @@ fn switches_switch() {
         ("watchNamespaces={a}", &["-ClusterRole", "-ClusterRoleBinding"]),
         ("rbac.create=false", &["-ClusterRole", "-ClusterRoleBinding", "-Role", "-RoleBinding"]),
         ("serviceAccount.create=false,serviceAccount.name=x", &["-ServiceAccount"]),
-        ("policies.deletionProtection=false,policies.crdProtection=false", &["-ValidatingAdmissionPolicy", "-ValidatingAdmissionPolicyBinding"]),
+        ("policies.deletionProtection=false,policies.crdProtection=false,policies.secrets=false", &["-ValidatingAdmissionPolicy", "-ValidatingAdmissionPolicyBinding"]),
     ];
     for (values, change) in switched {
         let now = kinds(&["--set", values]);

@@ -251,6 +251,50 @@ fn who_may_let_go_of_a_server_is_said_by_roles() {
     }
 }
 
+/// Who has the controller's account cannot have the cluster by it.
+#[test]
+fn the_controllers_account_writes_no_secret_but_its_own() {
+    let cluster = guarded();
+    let ns = cluster.namespace("tokens");
+    let controller = "--as=system:serviceaccount:evenkeel-system:evenkeel";
+    let owner =
+        json!([{"apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "name": "web", "uid": "4711"}]);
+    let secret = |name: &str, kind: &str, owners: &Value| {
+        json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": {"name": name, "ownerReferences": owners,
+            "annotations": {"kubernetes.io/service-account.name": "default"}}, "stringData": {"password": "x"}})
+    };
+    let make = |object: &Value| ns.kubectl_with(&["create", controller, "-f", "-"], Some(object));
+    let token = secret("token", "kubernetes.io/service-account-token", &owner);
+    refused("the policy", "writes no Secret of a special type", || {
+        make(&token)
+    });
+    let out = make(&secret("loose", "Opaque", &json!([])));
+    assert!(
+        !out.ok && out.err.contains("belong to an object of evenkeel.dev"),
+        "{}",
+        out.err
+    );
+    make(&secret("told", "Opaque", &owner)).ok().unwrap();
+    // Nor does it make another's Secret its own.
+    ns.create(&secret("theirs", "Opaque", &json!([]))).ok().unwrap();
+    let update = |name: &str| {
+        let mut object: Value =
+            serde_json::from_str(&ns.kubectl(&["get", "secret", name, "-o", "json"]).ok().unwrap()).unwrap();
+        object["metadata"]["ownerReferences"] = owner.clone();
+        object["data"]["password"] = json!("eQ==");
+        ns.kubectl_with(&["replace", controller, "-f", "-"], Some(&object))
+    };
+    let out = update("theirs");
+    assert!(
+        !out.ok && out.err.contains("belong to an object of evenkeel.dev"),
+        "{}",
+        out.err
+    );
+    update("told").ok().unwrap();
+    // Everybody else is asked nothing.
+    ns.create(&secret("ordinary", "Opaque", &json!([]))).ok().unwrap();
+}
+
 /// The finalizer is what stands between a forced deletion and a server that nobody looks after.
 #[test]
 fn the_finalizer_is_the_controllers_own() {

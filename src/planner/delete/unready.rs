@@ -136,7 +136,12 @@ fn stop(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, open: Option<Operatio
     }
     if d.now() >= op.deadline {
         let verdict = overdue(d, id, &op);
-        if !d.backing_off() {
+        // One that the cloud took late has its time too.
+        if let Some(Outcome::Accepted(at, _)) = outcome
+            && d.now() < later(at, CUT_WITHIN)
+        {
+            d.again(later(at, CUT_WITHIN));
+        } else if !d.backing_off() {
             d.delay(ErrorClass::Transient, None);
             send(d, facts, id, !cut, timeout);
         }

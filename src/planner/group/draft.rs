@@ -8,7 +8,7 @@ use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish};
 use crate::api::server_group::{GroupOperation, GroupOperationKind, ServerGroupSpec, ServerGroupStatus};
 use crate::api::{Reason, Server, keys};
-use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER, needs_person};
+use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER, WRONG_NAME, changed_meanwhile, needs_person};
 use crate::planner::draft::{brakes, later, note_failure};
 use crate::planner::finish::turned_bad;
 use crate::planner::memory::{Memory, Outcome};
@@ -332,6 +332,7 @@ impl<'a> GroupDraft<'a> {
         }
         let unborn = self.status.id.is_none() && self.status.create_attempt.is_none();
         if unborn && reason == Reason::ProviderConfigNotFound {
+            text += WRONG_NAME;
             // Applied together, the two may come in any order.
             let late = later(since, SHOWN_AFTER);
             let stalled = conditions::get(&self.old.conditions, ConditionType::Stalled);
@@ -353,7 +354,10 @@ impl<'a> GroupDraft<'a> {
         let shown_at = later(since, grace);
         if self.now() < shown_at {
             self.again(shown_at);
-            return absorbed;
+            if self.input.group.metadata.generation == self.old.observed_generation {
+                return absorbed;
+            }
+            return changed_meanwhile(&text);
         }
         Verdict::Unknown(reason, text)
     }

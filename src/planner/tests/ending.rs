@@ -207,6 +207,46 @@ fn an_outage_shows_late_and_goes() {
     );
 }
 
+/// What was true of the former wish is not said of a new one that nobody can compare.
+#[test]
+fn a_wish_that_is_changed_in_an_outage_is_not_called_fulfilled() {
+    let mut w = World::settled(json!({}));
+    w.down_since = Some(w.now);
+    w.run(10);
+    assert_eq!(w.ready(), "True/AsDeclared");
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(2);
+    assert_eq!(w.ready(), "False/WaitingForObservation");
+    assert_eq!(w.condition(C::PowerSynced), "False/WaitingForObservation");
+    let status = w.server.status.clone().unwrap();
+    assert_eq!(status.observed_generation, w.server.metadata.generation);
+    assert_eq!(status.power.unwrap().desired.as_deref(), Some("Stopped"));
+    let writes = w.writes.len();
+    w.run(200);
+    assert_eq!(w.writes.len(), writes, "written while nothing happened");
+    w.run(120);
+    assert_eq!(w.ready(), "Unknown/Unreachable");
+    w.down_since = None;
+    w.until(60, "stopped", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.state(), S::Stopped);
+}
+
+#[test]
+fn the_server_of_another_id_of_this_installation_is_told_from_a_strangers() {
+    let mut w = World::settled(json!({}));
+    w.the().seen.marks = marks("uid-1", "former", "ns/web");
+    w.run(5);
+    assert_eq!(w.ready(), "False/OwnedByOther");
+    assert!(
+        w.message().contains("--installation-id") && w.message().contains("former"),
+        "{}",
+        w.message()
+    );
+    w.the().seen.marks = marks("uid-2", "former", "ns/web");
+    w.run(5);
+    assert!(!w.message().contains("--installation-id"), "{}", w.message());
+}
+
 #[test]
 fn a_crash_between_record_and_call_loses_nothing() {
     for edit in [

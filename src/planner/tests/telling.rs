@@ -160,7 +160,8 @@ fn a_provider_config_that_comes_a_little_later_is_waited_for() {
     assert_eq!(w.condition(C::Stalled), "False/NotStalled");
     assert_eq!(
         w.message(),
-        "there is no ProviderConfig p in namespace ns. Create it."
+        "there is no ProviderConfig p in namespace ns. Create it. If its name is wrong, delete this object and apply it again with \
+         the right one: it has made nothing yet."
     );
     w.run(300);
     assert_eq!(w.condition(C::Stalled), "True/ProviderConfigNotFound");

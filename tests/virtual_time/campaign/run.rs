@@ -20,6 +20,8 @@ use crate::tap::{Fate, Side};
 
 /// How long a settled world is watched.
 const QUIET: Duration = Duration::from_secs(120);
+/// Within what time the last word is said of an account whose credentials were refused once, and of its counts.
+const LEISURE: Duration = Duration::from_secs(420);
 /// How long a dead process is missed.
 const RESTART: Duration = Duration::from_secs(2);
 /// How long a fault may delay what an undisturbed run does at once: the longest deadline of an operation and the longest
@@ -143,6 +145,9 @@ async fn played(
     }
     cloud.clear_faults();
     api.clear_faults();
+    // A moment that did not come any more.
+    api.clear_hook();
+    f.tap.meet(|_| Fate::Pass);
     // An account whose credentials were refused is tried again seldom.
     f.wait_for::<ProviderConfig>("cloud", "Ready", |c| {
         let conditions = c
@@ -153,6 +158,8 @@ async fn played(
         conditions::get(conditions, ConditionType::Ready).is_some_and(|c| c.status == "True")
     })
     .await;
+    // What is said of the account itself follows at leisure.
+    sleep(LEISURE).await;
     f.judge_for(QUIET).await;
     trace.end = end(&f).await;
     judge(&f, act, troubles, &trace, reference);
