@@ -109,6 +109,24 @@ async fn the_openstack_command_works() {
     assert!(said.contains("while it is in vm_state stopped"), "{said}");
     cli.ok(&["server", "start", "web"]).await;
     cli.until("web", "ACTIVE").await;
+    // What its guest wrote, and the ways to its consoles.
+    let read = ["console", "log", "show", "--lines", "2", "web"];
+    let log = tokio::task::block_in_place(|| cli.run(&read));
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    assert_eq!(log.matches("web says").count(), 2, "{log}");
+    for (kind, begins) in [
+        ("--novnc", "https://console.sim/"),
+        ("--serial", "wss://console.sim/"),
+    ] {
+        let console = cli
+            .ok(&["console", "url", "show", kind, "web", "-f", "json"])
+            .await;
+        assert!(console["url"].as_str().unwrap().starts_with(begins), "{console}");
+    }
+    let spice = ["console", "url", "show", "--spice", "web"];
+    let refused = tokio::task::block_in_place(|| cli.run(&spice));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("Unavailable console type spice-html5"), "{said}");
     cli.ok(&["server", "resize", "--flavor", "m1.small", "--wait", "web"])
         .await;
     cli.ok(&["server", "resize", "confirm", "web"]).await;

@@ -125,6 +125,9 @@ fn ask(w: &mut World, n: u8) {
         json!({"resize": {}}),
         json!({"rebuild": {"image": {"name": "newer"}}}),
         json!({"resetState": {}}),
+        json!({"cancel": {}}),
+        json!({"consoleOutput": {}}),
+        json!({"backupDisk": {"name": "a"}}),
     ];
     let name = format!("a{}", w.actions.len());
     super::deeds::ask(w, &name, deeds[usize::from(n) % deeds.len()].clone());

@@ -51,6 +51,11 @@ impl World {
         let Some(kind) = kind.as_str().filter(|k| KNOWN.contains(k)) else {
             return Err(refused("type", kind));
         };
+        // Nova has it no more, and refuses it without a word of its own.
+        if kind == "rdp-html5" {
+            let text = "The server could not comply with the request since it is either malformed or otherwise incorrect.";
+            return Err(nova_error(400, text));
+        }
         self.on_a_host(id)?;
         let Some((protocol, kind, url)) = TYPES
             .iter()

@@ -256,3 +256,39 @@ async fn a_machine_gets_another_password_and_shows_its_console() {
     assert_eq!(reason, "NotAllowed", "{words}");
     f.judge().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_or_a_cancellation_whose_controller_is_killed_is_done_once_or_unknown() {
+    let mut ends = Vec::new();
+    for ms in [0, 30, 60, 90, 120, 200, 500, 2000, 8000] {
+        let (mut f, sim) = up().await;
+        f.create("web", json!({})).await;
+        f.ready_in("web", "Running").await;
+        ask(&f, "nightly", "web", json!({"backupDisk": {"name": "nightly"}})).await;
+        sleep(Duration::from_millis(ms)).await;
+        f.kill().await;
+        f.run();
+        let (reason, words) = stands(&ended(&f, "nightly").await);
+        let made = backups(&sim).len();
+        let honest = (reason == "Succeeded" && made == 1) || (reason == "OutcomeUnknown" && made <= 1);
+        assert!(honest, "{ms} ms, {made} backups: {reason}: {words}");
+        ends.push(reason);
+        f.ready_in("web", "Running").await;
+
+        let (mut f, sim) = up().await;
+        let id = slow(&f, &sim).await;
+        ask(&f, "it", "web", json!({"cancel": {}})).await;
+        sleep(Duration::from_millis(ms)).await;
+        f.kill().await;
+        f.run();
+        let (reason, words) = stands(&ended(&f, "it").await);
+        let cancelled = f.seen(&id).unwrap().power == "Stopped";
+        let honest = (reason == "Succeeded" && cancelled) || reason == "OutcomeUnknown";
+        assert!(honest, "{ms} ms, cancelled {cancelled}: {reason}: {words}");
+        ends.push(reason);
+    }
+    // Both happen, or the moments were badly chosen.
+    for reason in ["Succeeded", "OutcomeUnknown"] {
+        assert!(ends.iter().any(|e| e == reason), "{ends:?}");
+    }
+}
