@@ -1,6 +1,7 @@
 //! Consoles: what a guest wrote goes into a ConfigMap, the way to one into a Secret, and neither anywhere else.
 
 use evenkeel::api::server_action::ServerAction;
+use evenkeel::sim::apiserver::{Fault, Rule, Verb};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Value, json};
 
@@ -144,5 +145,52 @@ async fn the_address_of_a_console_is_in_its_secret_alone() {
     assert!(words.contains("not owned by this object"), "{words}");
     let theirs = s.api::<Secret>().get("theirs").await.unwrap().data.unwrap();
     assert_eq!(theirs.keys().collect::<Vec<_>>(), ["a"]);
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_written_down_is_told_or_read_again() {
+    let (world, s) = Virtual::new().await;
+    s.create("web", json!({})).await;
+    s.ready_in("web", "Running").await;
+    // Without the right: the message names it.
+    for (plural, name, deed, right) in [
+        (
+            "configmaps",
+            "a",
+            json!({"consoleOutput": {}}),
+            "may not create the ConfigMap",
+        ),
+        ("secrets", "b", json!({"remoteConsole": {}}), "rbac.writeSecrets"),
+    ] {
+        world.api.fault(
+            Rule::new(Fault::Status(403))
+                .verb(Verb::Create)
+                .on(plural)
+                .always(),
+        );
+        let (reason, words, _) = done(&s, name, deed).await;
+        assert_eq!(reason, "SwitchedOff", "{words}");
+        assert!(words.contains(right), "{words}");
+        world.api.clear_faults();
+    }
+    // A passing fault, and an answer that is lost: there is one object in the end.
+    for (n, fault) in [Fault::Status(500), Fault::LostReply].into_iter().enumerate() {
+        for (plural, deed) in [
+            ("configmaps", json!({"consoleOutput": {}})),
+            ("secrets", json!({"remoteConsole": {}})),
+        ] {
+            let name = format!("{plural}-{n}");
+            world
+                .api
+                .fault(Rule::new(fault.clone()).verb(Verb::Create).on(plural).times(1));
+            let (reason, words, result) = done(&s, &name, deed).await;
+            assert_eq!(reason, "Succeeded", "{plural}, {fault:?}: {words}");
+            let made = world.api.list(plural);
+            let of = |o: &&Value| o["metadata"]["name"].as_str().unwrap().starts_with(&name);
+            assert_eq!(made.iter().filter(of).count(), 1);
+            assert!(result.unwrap().starts_with(&name));
+        }
+    }
     world.judge().await;
 }
