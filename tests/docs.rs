@@ -4,6 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+#[path = "failure_cases/mod.rs"]
+mod failure_cases;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn read(path: impl AsRef<Path>) -> String {

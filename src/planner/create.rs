@@ -63,12 +63,11 @@ pub(super) fn absorb(d: &mut Draft<'_>) -> Verdict {
                 &error.message,
                 error.retry_after,
             );
-            d.event(
-                true,
-                Reason::Refused,
-                "Create",
-                format!("attempt {}: {}", attempt.n, error.message),
-            );
+            // However often it is tried, it is told once.
+            if d.status.failure != d.old.failure {
+                let note = format!("attempt {}: {}", attempt.n, error.message);
+                d.event(true, Reason::Refused, "Create", note);
+            }
             refused(d)
         }
         Some(Outcome::InFlight) | None => Verdict::Keep,

@@ -29,6 +29,8 @@ pub struct Memory {
     pub failed_id: Option<String>,
     /// When drift was put back, at most the last eight times.
     pub corrections: Vec<Timestamp>,
+    /// A guest that we asked to stop may still do so until then, although nobody wants it any more.
+    pub stopping_until: Option<Timestamp>,
     /// No absence is believed at present.
     pub doubt: Option<Doubt>,
     /// The generation that the memory above speaks of: a new one forgets failures.

@@ -215,9 +215,34 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         }
         _ => Verdict::Stalled(
             Reason::Missing,
-            format!("server {id} is gone from the cloud; spec.onMissing: Recreate makes a new one"),
+            format!(
+                "server {id} is gone from the cloud; spec.onMissing: Recreate makes a new one{}",
+                look_alike(d, facts, id)
+            ),
         ),
     }
+}
+
+/// Names a server that somebody may have put in the place of this one. A name proves nothing: it is left alone.
+fn look_alike(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> String {
+    let name = d
+        .spec
+        .cloud_name
+        .as_deref()
+        .or(d.input.server.metadata.name.as_deref());
+    let known = |uid: &str| uid == d.uid() || (d.input.lives)(uid);
+    let like = facts.listing.servers.values().filter(|s| {
+        Some(s.name.as_str()) == name
+            && s.id != id
+            && s.state != ServerState::Absent
+            && s.marks.as_ref().is_none_or(|m| !known(&m.uid))
+    });
+    like.map(|s| s.id.as_str()).min().map_or_else(String::new, |other| {
+        format!(
+            "; server {other} has the same name and is left alone, since a name proves nothing (an object with \
+             spec.import takes it over)"
+        )
+    })
 }
 
 /// Moves a confirmed absence out of the way of the next attempt.

@@ -7,6 +7,7 @@
 mod account;
 pub mod backoff;
 pub mod claims;
+mod clocks;
 mod create;
 mod credentials;
 pub mod deeds;
@@ -192,6 +193,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 
 fn decide(d: &mut Draft<'_>) -> Verdict {
     acknowledge(d);
+    clocks::tame(d);
     let absorbed = create::absorb(d);
     credentials::absorb(d);
     if d.deleting() {

@@ -169,7 +169,7 @@ pub(super) fn judge(
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
         OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
         OperationKind::Start if resize::start_failed(d, op, None) => close(d),
-        _ if no_longer_wanted(d, facts, op) => close(d),
+        _ if no_longer_wanted(d, facts, op) => let_be(d, op),
         _ => {
             // Once for each attempt, however often it is looked at.
             let count = d
@@ -241,12 +241,11 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
     }
     d.memory.backoff = None;
     match op.kind {
-        OperationKind::Start => d.event(
-            false,
-            Reason::Started,
-            "Start",
-            format!("server {} runs", seen.id),
-        ),
+        OperationKind::Start => {
+            d.memory.stopping_until = None;
+            let note = format!("server {} runs", seen.id);
+            d.event(false, Reason::Started, "Start", note);
+        }
         OperationKind::Stop => d.event(
             false,
             Reason::Stopped,
@@ -278,6 +277,14 @@ pub(super) fn close(d: &mut Draft<'_>) -> Progress {
     Progress::Closed
 }
 
+/// Ends an operation that nobody wants any more. A guest that was asked to stop may still do so.
+fn let_be(d: &mut Draft<'_>, op: &Operation) -> Progress {
+    if op.kind == OperationKind::Stop {
+        d.memory.stopping_until = Some(op.deadline);
+    }
+    close(d)
+}
+
 /// Leaves the record open and lets the next plan ask again, after a wait. The deadline stays.
 fn reopen(d: &mut Draft<'_>, op: &Operation, verdict: Option<Verdict>) -> Progress {
     if d.backing_off() {
@@ -293,13 +300,13 @@ fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: 
         return done(d, op, seen);
     }
     if no_longer_wanted(d, facts, op) {
-        return close(d);
+        return let_be(d, op);
     }
     if !d.backing_off() {
         return Progress::Closed;
     }
     Progress::Open(if d.now() >= op.deadline {
-        timeout(op)
+        overdue(d, op)
     } else {
         saying(d, op.kind)
     })
@@ -323,6 +330,12 @@ fn no_longer_wanted(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> bool
         kind if transitions::is_power(kind) => !wish.is_some_and(towards),
         _ => false,
     }
+}
+
+/// What is said after its deadline of an operation that is refused: the refusal, if that needs a person.
+pub(super) fn overdue(d: &Draft<'_>, op: &Operation) -> Verdict {
+    let refused = refusal::words(d).filter(|v| matches!(v, Verdict::Stalled(..)));
+    refused.unwrap_or_else(|| timeout(op))
 }
 
 pub(super) fn timeout(op: &Operation) -> Verdict {

@@ -97,7 +97,7 @@ pub(super) fn settle(
         d.drifts.push((reason, text.clone()));
         return Ok(Verdict::Ready(reason, text));
     }
-    let corrects = was_reached(d, wish);
+    let corrects = was_reached(d, wish, seen);
     if corrects {
         d.drifts.push((
             Reason::PowerDrift,
@@ -141,7 +141,7 @@ fn tolerated(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
     }
     let exotic = !matches!(seen.state, ServerState::Running | ServerState::Stopped);
     let first_sight = exotic && d.was(ConditionType::PowerSynced).is_none() && d.spec.import.is_some();
-    (was_reached(d, wish) || first_sight) && policy_leaves(d.spec.drift_policy, seen.state, wish)
+    (was_reached(d, wish, seen) || first_sight) && policy_leaves(d.spec.drift_policy, seen.state, wish)
 }
 
 /// The policy table: is this state, brought about from outside, left alone?
@@ -156,7 +156,12 @@ pub(super) fn policy_leaves(policy: DriftPolicy, state: ServerState, wish: Power
 }
 
 /// Whether this very wish was fulfilled before, so that a difference now comes from outside.
-fn was_reached(d: &Draft<'_>, wish: PowerWish) -> bool {
+fn was_reached(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
+    // A stop of ours from before the wish changed may land late.
+    let ours = d.memory.stopping_until.is_some_and(|until| d.now() <= until);
+    if ours && seen.state == ServerState::Stopped {
+        return false;
+    }
     // Unknown: it was fulfilled when it was compared last.
     let last = d.was(ConditionType::PowerSynced);
     matches!(last, Some(ConditionStatus::True | ConditionStatus::Unknown))
@@ -224,7 +229,7 @@ fn act(
         d.operate(id, kind, how, seconds, argument);
     }
     match &d.status.operation {
-        Some(op) if op.deadline <= d.now() => operation::timeout(op),
+        Some(op) if op.deadline <= d.now() => operation::overdue(d, op),
         _ => operation::saying(d, kind),
     }
 }

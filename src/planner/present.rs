@@ -102,6 +102,9 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
         });
     }
     if seen.busy || seen.state.is_transitional() {
+        if let Some(verdict) = stuck(d, id, seen) {
+            return Some(verdict);
+        }
         d.busy = true;
         let text = format!("the cloud is busy with the server: {}", seen.state);
         return Some(Verdict::Reconciling(Reason::WaitingForCloud, text));
@@ -121,6 +124,35 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
         )),
         _ => None,
     }
+}
+
+/// How many seconds a server may be in a passing state that we did not bring about: disks are copied for hours, and
+/// an operator's work may take a day.
+const fn passes_within(state: ServerState) -> i64 {
+    match state {
+        ServerState::Maintenance => 86_400,
+        ServerState::Resizing | ServerState::RevertingResize | ServerState::Rebuilding => 4 * 3600,
+        _ => 1800,
+    }
+}
+
+/// A server that does not leave a passing state: the cloud has lost it, and only a person can find out why.
+fn stuck(d: &mut Draft<'_>, id: &str, seen: &ObservedServer) -> Option<Verdict> {
+    let power = d.status.power.as_ref()?;
+    let since = power
+        .last_transition_time
+        .filter(|_| seen.state.is_transitional())?;
+    let limit = super::draft::later(since, passes_within(seen.state));
+    if d.now() < limit {
+        d.again(limit);
+        return None;
+    }
+    let raw = power.raw.clone().unwrap_or_default();
+    let text = format!(
+        "server {id} has been {} in the cloud since {since}: {raw}",
+        seen.state
+    );
+    Some(Verdict::Stalled(Reason::OperationTimeout, text))
 }
 
 /// A server that the cloud gave up on.

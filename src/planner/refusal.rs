@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer};
-use super::operation::{Progress, close, judge, lost_after, saying, timeout};
+use super::operation::{Progress, close, judge, lost_after, overdue, saying};
 use super::{AccountFacts, rebuild, resize, restart, settings, transitions};
 use crate::api::Reason;
 use crate::api::server_status::{Operation, OperationKind};
@@ -68,7 +68,10 @@ pub(super) fn refused(
         ErrorClass::NotFound => d.delay(error.class, None),
         class => {
             d.failed(class, error.code.as_deref(), &error.message, error.retry_after);
-            d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
+            // However often it is tried, it is told once.
+            if d.status.failure != d.old.failure {
+                d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());
+            }
         }
     }
     d.backing_off();
@@ -87,7 +90,7 @@ pub(super) fn refused(
         // The record stays open, and with it the deadline of the first try.
         d.busy = error.class == ErrorClass::Busy;
         return Progress::Open(if d.now() >= op.deadline {
-            timeout(op)
+            overdue(d, op)
         } else {
             saying(d, op.kind)
         });

@@ -13,6 +13,7 @@ mod consoles;
 mod costs;
 mod deeds;
 mod drift;
+mod failure_cases;
 mod faults;
 mod fleet;
 mod groups;

@@ -9,6 +9,7 @@ use evenkeel::controller::{self, Context, Readiness};
 use evenkeel::observer::clock::Clock;
 use evenkeel::observer::metrics::Metrics;
 use evenkeel::providers::registry::CLOUDS;
+use evenkeel::providers::transport::Connect;
 use evenkeel::sim::apiserver::{ApiServer, Verb, WriteRecord};
 use evenkeel::sim::openstack::{
     HypervisorOrder, Lines, OpenStackSim, Outage, PASSWORD, SimConfig, clouds_yaml,
@@ -187,7 +188,7 @@ impl Virtual {
     /// The same stage, whose account is there already.
     pub fn stage_again(&self) -> Stage {
         let line = Arc::new(Lines(Arc::clone(&self.sim)));
-        let line = evenkeel::providers::transport::Connect::connect(&*line, None).unwrap();
+        let line = Connect::connect(&*line, None).unwrap();
         Stage {
             cluster: Cluster {
                 client: self.api.client("admin"),
@@ -222,6 +223,25 @@ impl Virtual {
 
     /// Starts another controller that may act when that says so.
     pub fn start_with(&self, ownership: Arc<dyn Ownership>) -> Process {
+        self.launch(ownership, 0, None)
+    }
+
+    /// Starts another controller on a machine whose clock is so many seconds ahead.
+    pub fn start_at(&self, ahead: i64) -> Process {
+        self.launch(Everybody::new(), ahead, None)
+    }
+
+    /// Starts another controller with another way out.
+    pub fn start_through(&self, connect: Arc<dyn Connect>) -> Process {
+        self.launch(Everybody::new(), 0, Some(connect))
+    }
+
+    fn launch(
+        &self,
+        ownership: Arc<dyn Ownership>,
+        ahead: i64,
+        connect: Option<Arc<dyn Connect>>,
+    ) -> Process {
         let n = self.started.fetch_add(1, Ordering::SeqCst) + 1;
         let name = format!("evenkeel-{n}");
         let stop = CancellationToken::new();
@@ -230,11 +250,11 @@ impl Virtual {
             watch_client: self.api.client(&name),
             client: self.api.client(&name),
             namespaces: vec![],
-            connect: self.tap.connect(&name),
+            connect: connect.unwrap_or_else(|| self.tap.connect(&name)),
             clouds: CLOUDS,
             allow_insecure_endpoints: false,
             console_output: self.consoles.load(Ordering::SeqCst),
-            clock: Clock::anchored(self.api.now()),
+            clock: Clock::anchored(self.api.now() + jiff::SignedDuration::from_secs(ahead)),
             process: name.clone(),
             installation: "test".to_owned(),
             seed: u64::from(n),

@@ -1,5 +1,6 @@
 //! The planner against a small neutral cloud, without any I/O.
 
+mod cases;
 mod check;
 mod claiming;
 mod cloud;

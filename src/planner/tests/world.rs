@@ -411,7 +411,7 @@ impl World {
     }
 }
 
-fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
+pub(super) fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
     match (into, from) {
         (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
             for (k, v) in b {
