@@ -17,6 +17,7 @@ use super::{Shell, credentials, readings};
 use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
+use crate::planner;
 use crate::planner::memory::{Outcome, Sent, Told};
 use crate::planner::model::{
     Accepted, CloudCall, CloudError, Ended, ErrorClass, ObservedServer, Operate, Trace,
@@ -24,7 +25,7 @@ use crate::planner::model::{
 use crate::providers::{CallWith, Provider};
 
 /// A call that begins later than this after the write of its record began is not sent.
-pub(crate) const FRESH: Duration = Duration::from_secs(5);
+pub(crate) const FRESH: Duration = planner::SEND_WITHIN;
 /// One call may take so long, waits for the request budget included.
 const CALL_DEADLINE: Duration = Duration::from_secs(120);
 /// One question may take so long.

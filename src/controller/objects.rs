@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::explain::Planned;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
-use crate::planner::memory::{Look, Memory, Outcome, Sent, Told};
-use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer};
+use crate::planner::memory::{Memory, Outcome, Sent, Told};
+use crate::planner::model::{CloudError, Ended, ObservedServer};
 
 /// Something that came back from a cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,44 +172,20 @@ impl Objects {
 
 fn absorb(memory: &mut Memory, reply: Reply) {
     match reply {
-        Reply::Sent(sent) => {
-            if memory.sent.as_ref().is_none_or(|known| known.key == sent.key) {
-                memory.sent = Some(sent);
-            }
-        }
+        Reply::Sent(sent) => memory.hear(sent),
         Reply::Looked {
             id,
             asked_at,
             answer,
             ended,
-        } => {
-            let before = memory
-                .look
-                .take()
-                .filter(|l| l.id == id)
-                .map_or(0, |l| l.absences);
-            let mut look = Look {
-                id,
-                asked_at,
-                found: None,
-                absences: 0,
-                error: None,
-                ended,
-            };
-            match answer {
-                Ok(server) => look.found = Some(server),
-                Err(e) if e.class == ErrorClass::NotFound => look.absences = before.saturating_add(1),
-                Err(e) => look.error = Some(e),
-            }
-            memory.look = Some(look);
-        }
+        } => memory.see(id, asked_at, answer, ended),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planner::model::Accepted;
+    use crate::planner::model::{Accepted, ErrorClass};
 
     fn looked(id: &str, answer: Result<Arc<ObservedServer>, CloudError>) -> Reply {
         Reply::Looked {

@@ -5,6 +5,7 @@ mod unready;
 
 use jiff::Timestamp;
 
+use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
@@ -69,6 +70,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let since = *d.memory.deleting_since.get_or_insert(now);
     if let Some(attempt) = d.status.create_attempt.clone()
         && d.marked(facts).is_empty()
+        && !bugs::has(Bug::LetGoDuringAnAttempt)
         && let Some(verdict) = create::open_attempt(d, facts, &attempt)
     {
         return match verdict {
@@ -98,6 +100,9 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             };
             return blocked(d, reason, &text);
         }
+    }
+    if bugs::has(Bug::DeleteByName) && d.status.id.is_none() {
+        d.status.id = bugs::named(d, facts).first().map(|s| s.id.clone());
     }
     let Some(id) = d.status.id.clone() else {
         if facts.blind() {
@@ -215,6 +220,9 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
 }
 
 fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    if bugs::has(Bug::LetGoTooEarly) && seen.state == ServerState::Deleting {
+        return release(d);
+    }
     if let Some(lock) = &seen.locked {
         let why = if lock.is_empty() {
             String::new()

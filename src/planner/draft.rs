@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::bugs::{self, Bug};
 use super::memory::{Memory, Outcome};
 use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
 use super::{AccountFacts, EventDraft, Input, Step, Takes, details, power};
@@ -120,6 +121,9 @@ impl<'a> Draft<'a> {
     /// that is known to be gone may still be listed for a moment.
     pub(super) fn marked<'f>(&self, facts: &'f AccountFacts) -> Vec<&'f Arc<ObservedServer>> {
         let mut all = facts.listing.of_uid(self.uid());
+        if bugs::has(Bug::AdoptByName) {
+            return bugs::named(self, facts);
+        }
         all.retain(|s| {
             s.state != ServerState::Absent
                 && !self.status.previous_ids.contains(&s.id)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::backoff;
+use super::bugs::{self, Bug};
 use super::draft::later;
 use super::model::{Accepted, CloudError, Ended, ErrorClass, ObservedServer};
 
@@ -38,6 +39,42 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Takes in what became of a call. A stray reply does not overwrite another call.
+    pub fn hear(&mut self, sent: Sent) {
+        if self.sent.as_ref().is_none_or(|known| known.key == sent.key) {
+            self.sent = Some(sent);
+        }
+    }
+
+    /// Takes in the answer to a look at one server. Absences count only in a row, and of one server.
+    pub fn see(
+        &mut self,
+        id: String,
+        asked_at: Timestamp,
+        answer: Result<Arc<ObservedServer>, CloudError>,
+        ended: Option<(String, Ended)>,
+    ) {
+        let before = self
+            .look
+            .take()
+            .filter(|l| l.id == id)
+            .map_or(0, |l| l.absences);
+        let mut look = Look {
+            id,
+            asked_at,
+            found: None,
+            absences: 0,
+            error: None,
+            ended,
+        };
+        match answer {
+            Ok(server) => look.found = Some(server),
+            Err(e) if e.class == ErrorClass::NotFound => look.absences = before.saturating_add(1),
+            Err(e) => look.error = Some(e),
+        }
+        self.look = Some(look);
+    }
+
     /// The outcome of the call with this key, if this process made it.
     pub(super) fn outcome(&self, key: &str) -> Option<&Outcome> {
         let sent = self.sent.as_ref().filter(|s| s.key == key)?;
@@ -63,7 +100,7 @@ impl Memory {
 
     /// Until when the next try must wait, if it must.
     pub(super) fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.backoff.as_ref().map(|b| b.until).filter(|t| *t > now)
+        self.backoff.as_ref().map(|b| b.until).filter(|t| *t > now || bugs::has(Bug::NeverTryAgain))
     }
 }
 

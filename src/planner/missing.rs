@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bugs::{self, Bug};
 use super::delete::parts;
 use super::draft::{Draft, Verdict, key_of, later};
 use super::memory::{Doubt, Outcome};
@@ -28,6 +29,9 @@ pub(super) fn find(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Arc<
         Some(look) if look.error.is_none() => look.found.clone(),
         _ => facts.listing.servers.get(id).cloned(),
     };
+    if bugs::has(Bug::ActOnTheUnknown) {
+        return seen.map(bugs::known);
+    }
     seen.filter(|s| s.state != ServerState::Absent)
 }
 
@@ -92,7 +96,7 @@ pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denia
         .as_ref()
         .filter(|l| l.id == id && l.found.is_none())
         .map_or(0, |l| l.absences);
-    if absences < denials {
+    if absences < denials && !bugs::has(Bug::TrustOneEmptyList) {
         look(d, id);
         return false;
     }

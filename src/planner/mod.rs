@@ -6,6 +6,7 @@
 
 mod account;
 pub mod backoff;
+pub mod bugs;
 pub mod claims;
 mod clocks;
 mod create;
@@ -35,14 +36,20 @@ pub(crate) mod tests;
 mod transitions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::api::{Reason, Server, ServerAction, ServerStatus, conditions, keys};
+use bugs::Bug;
 use draft::{Draft, Verdict};
 use group::GroupView;
 use memory::{Backoff, Memory};
 use model::{Capabilities, CloudCall, Listing, Trace};
+
+/// A call is sent at most this long after the write of its record began, by the clock that stands still for nobody: a
+/// process that was held up must not send late.
+pub const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// Everything a decision rests on.
 pub struct Input<'a> {
@@ -203,7 +210,7 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
         if let Some(verdict) = delete::without_cloud(d) {
             return verdict;
         }
-    } else if !d.has_finalizer() {
+    } else if !d.has_finalizer() && !bugs::has(Bug::CreateBeforeTheFinalizer) {
         d.step = Step::AddFinalizer;
         d.list_after = d.memory.first_seen;
         return Verdict::Keep;

@@ -1,5 +1,6 @@
 //! Which power state is wanted, and the one step from the seen state towards it.
 
+use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, words};
 use super::model::{Capabilities, ObservedServer, Operate, ServerState};
 use super::{AccountFacts, Step, account, group, operation, present, stop, transitions};
@@ -15,6 +16,9 @@ const FLAP_MINUTES: i64 = 10;
 
 /// The effective power wish, and the layer that decided it.
 pub(super) fn wish(d: &Draft<'_>) -> (PowerWish, &'static str) {
+    if bugs::has(Bug::StartTheStopped) {
+        return (PowerWish::Running, "Default");
+    }
     let (own, from) = own_wish(d.spec);
     group::member::layer(d, own).map_or((own, from), |wish| (wish, "Group"))
 }

@@ -3,6 +3,7 @@
 mod back;
 mod hot;
 
+use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
@@ -202,7 +203,7 @@ fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSe
     d.compared = true;
     power::glance(d, seen);
     let note = "the cloud waits for the new size to be confirmed or reverted".to_owned();
-    if !ours(d) {
+    if !ours(d) && !bugs::has(Bug::ConfirmAnothersResize) {
         synced(d, ConditionStatus::False, Reason::AwaitingConfirm, &note);
         let note = format!("{note}; the resize was begun from outside and is left alone");
         d.drifts.push((Reason::AwaitingConfirm, note.clone()));

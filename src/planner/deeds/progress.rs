@@ -9,6 +9,7 @@ use crate::api::Reason;
 use crate::api::conditions::to_seconds;
 use crate::api::server_action::{ActionRecord, DeedOutcome};
 use crate::api::server_status::{ImageStatus, Operation, OperationKind};
+use crate::planner::bugs::{self, Bug};
 use crate::planner::draft::{Draft, SECRET_WAIT, Verdict, later};
 use crate::planner::memory::{Backoff, Outcome};
 use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace};
@@ -275,6 +276,12 @@ fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
         return succeed(d, op, seen);
     }
     undo(d, op);
+    if bugs::has(Bug::DoADeedTwice)
+        && let Some(record) = record(d, op)
+    {
+        put(record, DeedOutcome::Waiting, Reason::Recovering, "");
+        return close(d);
+    }
     let reason = Reason::OutcomeUnknown;
     end(d, op, DeedOutcome::Unknown, reason, reason.meaning())
 }
