@@ -39,8 +39,6 @@ choice! {
         ActOnTheUnknown,
         /// A deed of which nobody knows whether it was done is done again.
         DoADeedTwice,
-        /// A call is made although the cloud is busy with the server.
-        CallTheBusy,
         /// A wait after a refusal never ends.
         NeverTryAgain,
     }

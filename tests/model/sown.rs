@@ -3,10 +3,10 @@
 use evenkeel::planner::bugs::Bug;
 use serde_json::json;
 
+use crate::bounds::{self, NONE};
 use crate::laws;
 use crate::steps::{Bounds, ShellBug};
 use crate::world::Left;
-use crate::cloud;
 
 /// One bug, the smallest world that shows it, and the law that it breaks.
 pub(crate) struct Sown {
@@ -32,38 +32,6 @@ impl Sown {
     }
 }
 
-const NONE: Left = Left {
-    crashes: 0,
-    timeouts: 0,
-    refusals: 0,
-    no_room: 0,
-    old_lists: 0,
-    slow: 0,
-    pauses: 0,
-    lost_writes: 0,
-    lags: 0,
-    denials: 0,
-    outside: 0,
-    edits: 0,
-    deletes: 0,
-    forces: 0,
-    recreations: 0,
-    deeds: 0,
-};
-
-fn world(settled: bool, left: Left) -> Bounds {
-    Bounds {
-        name: "",
-        can: &cloud::CONFIRMS,
-        spec: json!({}),
-        settled,
-        strangers: false,
-        left,
-        calm_one_in: 0,
-        depth: None,
-    }
-}
-
 /// All of them.
 pub(crate) fn all() -> Vec<Sown> {
     let planner = |bug, bounds, law| Sown {
@@ -77,6 +45,10 @@ pub(crate) fn all() -> Vec<Sown> {
         shell: Some(bug),
         bounds,
         law,
+    };
+    let world = |settled, left| Bounds {
+        calm_one_in: 0,
+        ..bounds::world("", settled, left)
     };
     let new = |left| world(false, left);
     let old = |left| world(true, left);
@@ -105,7 +77,6 @@ pub(crate) fn all() -> Vec<Sown> {
         planner(Bug::ConfirmAnothersResize, old(Left { outside: 1, ..NONE }), laws::NO_STRANGER),
         planner(Bug::StartTheStopped, old(Left { edits: 1, outside: 1, ..NONE }), laws::STAYS_STOPPED),
         planner(Bug::ActOnTheUnknown, old(Left { outside: 1, ..NONE }), laws::PRECONDITION),
-        planner(Bug::CallTheBusy, old(Left { edits: 2, ..NONE }), laws::PRECONDITION),
         planner(Bug::DoADeedTwice, old(Left { deeds: 1, timeouts: 1, ..NONE }), laws::ONE_DEED),
         planner(
             Bug::NeverTryAgain,

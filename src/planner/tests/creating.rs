@@ -224,3 +224,35 @@ fn a_machine_may_take_an_hour_to_be_installed() {
     w.run(400);
     assert_eq!(w.ready(), "False/OperationTimeout");
 }
+
+/// Found by the model: another process gives an attempt up while the call of this one still has no answer.
+#[test]
+fn no_create_follows_a_call_that_has_no_answer_yet() {
+    use crate::api::server_status::CreateAttempt;
+    use crate::planner::memory::{Outcome, Sent, Told};
+    for others in [false, true] {
+        let mut w = World::new(json!({}));
+        w.run(1);
+        let sent = |outcome| {
+            let key = "create-1".to_owned();
+            let told = Told::Nothing;
+            Some(Sent { key, outcome, told })
+        };
+        w.memory.sent = sent(Outcome::InFlight);
+        let status = w.server.status.as_mut().unwrap();
+        status.create_attempts = Some(2);
+        status.create_attempt = others.then(|| CreateAttempt {
+            n: 2,
+            holder: "other".to_owned(),
+            started_at: w.now,
+            deadline: crate::planner::draft::later(w.now, 30),
+        });
+        w.run(100);
+        let attempt = w.server.status.as_ref().unwrap().create_attempt.as_ref();
+        assert!(w.calls.is_empty() && attempt.is_none(), "{:?} {attempt:?}", w.calls);
+        let error = crate::planner::model::CloudError::new(ErrorClass::Transient, "not sent");
+        w.memory.sent = sent(Outcome::Refused(w.now, error));
+        w.until(60, "ready", |w| w.ready() == "True/AsDeclared");
+        assert_eq!((w.calls.len(), w.most_alive), (1, 1));
+    }
+}
