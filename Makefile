@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint audit test test-fast campaign test-gitops provision demo image bench clean-env
+.PHONY: help build generate lint audit test test-fast model campaign test-gitops provision demo image bench clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,6 +33,9 @@ test: provision ## everything, on the real parts too
 
 test-fast: ## what needs no provisioning
 	tests/run.sh fast
+
+model: ## every state of larger worlds that the planner can get into, for hours (the standing ones are in `make test-fast`)
+	MODEL=large $(CARGO) test --locked $(FEATURES) --test model
 
 campaign: ## random wishes, faults and crashes against the planner, other ones each time (CASES=4000); then every single fault on every call of every cloud, and several at once (SEEDS=2000)
 	PROPTEST_CASES=$${CASES:-4000} $(CARGO) test --locked $(FEATURES) --lib -- planner::tests::properties planner::tests::groups

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a tier of tests and says how long each step took:  tests/run.sh fast|all
-#   fast   what needs no provisioning: unit tests, tables, properties, scenarios in virtual time
+#   fast   what needs no provisioning: unit tests, tables, properties, scenarios in virtual time, model checking
 #   all    also the real kube-apiserver, Nova, Argo CD and the vendors' clients (see tests/env/provision.sh)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,6 +22,7 @@ step "build" "$cargo" test --locked --features sim --no-run
 check "unit" --lib --bins
 check "architecture, definitions, docs" --test architecture --test crds --test monitoring --test docs --test tls
 check "scenarios in virtual time" --test virtual_time
+check "model checking" --test model
 if [ "$tier" = all ]; then
   settings=$(tests/env/provision.sh)
   eval "export $(echo "$settings" | tr '\n' ' ')"

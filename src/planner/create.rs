@@ -347,10 +347,7 @@ pub(super) fn open_attempt(
         Some(first) if asked >= later(first, BETWEEN_LOOKS) => {
             d.status.create_attempt = None;
             d.memory.attempt = None;
-            // That a call of its own has no answer yet is not forgotten with another's attempt.
-            if !d.in_flight() {
-                d.memory.sent = None;
-            }
+            d.memory.dealt_with();
             d.takes.create = false;
             d.delay(ErrorClass::Transient, None);
             None

@@ -98,6 +98,13 @@ impl Memory {
         ));
     }
 
+    /// The last call is dealt with. One that has no answer yet stays known: nothing else is sent before there is one.
+    pub(super) fn dealt_with(&mut self) {
+        if !self.in_flight() {
+            self.sent = None;
+        }
+    }
+
     /// Until when the next try must wait, if it must.
     pub(super) fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.backoff.as_ref().map(|b| b.until).filter(|t| *t > now || bugs::has(Bug::NeverTryAgain))

@@ -277,7 +277,7 @@ fn forget(d: &mut Draft<'_>, id: &str) {
     }
     d.status.placement = None;
     d.memory.look = None;
-    d.memory.sent = None;
+    d.memory.dealt_with();
     // The list that a new attempt rests on must be younger than this.
     d.memory.first_seen = Some(d.now());
 }

@@ -271,7 +271,7 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
 /// Ends an operation; what is next is decided in the same plan.
 pub(super) fn close(d: &mut Draft<'_>) -> Progress {
     d.status.operation = None;
-    d.memory.sent = None;
+    d.memory.dealt_with();
     d.busy = false;
     d.takes.disruption = false;
     Progress::Closed

@@ -370,8 +370,6 @@ fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) 
         d.memory.backoff = None;
     }
     // A server can be found, and at rest, before the reply to its own create is there.
-    if !d.in_flight() {
-        d.memory.sent = None;
-    }
+    d.memory.dealt_with();
     verdict
 }

@@ -398,3 +398,23 @@ fn a_file_that_is_declared_for_tests_is_a_test() {
     assert_eq!(check(&[parent, child.clone()]), Vec::<String>::new());
     assert_eq!(check(&[child]).len(), 1);
 }
+
+/// The simulators, and the bugs that the model sows in the planner, are in no release.
+#[test]
+fn a_release_is_built_without_the_feature_of_the_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).expect(file);
+    assert!(read("Cargo.toml").contains("\ndefault = []\n"));
+    for file in ["Makefile", "Containerfile", "release/binary.sh"] {
+        let text = read(file);
+        let builds = |line: &&str| line.contains("build --release");
+        let lines: Vec<&str> = text.lines().filter(builds).collect();
+        assert!(!lines.is_empty(), "{file} builds no release");
+        for line in lines {
+            assert!(!line.to_lowercase().contains("features"), "{file}: {line}");
+        }
+    }
+    let bugs = read("src/planner/bugs.rs");
+    let switch = "#[cfg(not(feature = \"sim\"))]\npub(super) const fn has(_: Bug) -> bool {\n    false\n}";
+    assert!(bugs.contains(switch), "a bug can be sown in a release");
+}

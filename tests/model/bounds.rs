@@ -63,8 +63,29 @@ fn life(name: &'static str, left: Left) -> Bounds {
     world(name, true, left)
 }
 
+/// A cloud that resizes and deletes only what is stopped.
+fn stops_first(bounds: Bounds) -> Bounds {
+    Bounds {
+        can: &cloud::STOPS_FIRST,
+        spec: json!({"resize": {"when": "StopIfNeeded"}, "powerOff": {"timeout": "32s"}}),
+        ..bounds
+    }
+}
+
+fn with(spec: serde_json::Value, bounds: Bounds) -> Bounds {
+    Bounds { spec, ..bounds }
+}
+
+fn if_needed() -> serde_json::Value {
+    json!({"resize": {"when": "StopIfNeeded"}})
+}
+
+fn makes_anew() -> serde_json::Value {
+    json!({"onMissing": "Recreate"})
+}
+
 /// What is explored before a change lands: every state within the bounds.
-pub(crate) fn standing() -> Vec<Bounds> {
+fn standing() -> Vec<Bounds> {
     vec![
         Bounds {
             strangers: true,
@@ -73,54 +94,42 @@ pub(crate) fn standing() -> Vec<Bounds> {
         create("create-timeout", Left { timeouts: 1, refusals: 1, ..NONE }),
         create("create-pause", Left { pauses: 1, old_lists: 1, ..NONE }),
         create("create-lost-write", Left { lost_writes: 1, slow: 1, ..NONE }),
-        create("create-no-room", Left { no_room: 1, ..NONE }),
         life("power-edits", Left { edits: 2, ..NONE }),
         life("power-crash", Left { edits: 1, crashes: 1, ..NONE }),
         life("power-timeout", Left { edits: 1, timeouts: 1, ..NONE }),
-        life("power-outside", Left { edits: 1, outside: 1, ..NONE }),
-        Bounds {
-            spec: json!({"resize": {"when": "StopIfNeeded"}}),
-            ..life("resize", Left { edits: 1, timeouts: 1, pauses: 1, ..NONE })
-        },
-        Bounds {
-            can: &cloud::STOPS_FIRST,
-            spec: json!({"resize": {"when": "StopIfNeeded"}, "powerOff": {"timeout": "32s"}}),
-            ..life("resize-stops-first", Left { edits: 1, timeouts: 1, ..NONE })
-        },
-        Bounds {
-            spec: json!({"onMissing": "Recreate"}),
-            ..life("recreate", Left { denials: 1, ..NONE })
-        },
-        life("delete", Left { deletes: 1, timeouts: 1, ..NONE }),
-        Bounds {
-            can: &cloud::STOPS_FIRST,
-            ..life("delete-stops-first", Left { deletes: 1, crashes: 1, ..NONE })
-        },
+        life("power-outside", Left { outside: 1, lost_writes: 1, ..NONE }),
+        with(if_needed(), life("resize", Left { edits: 1, timeouts: 1, ..NONE })),
+        stops_first(life("resize-stops-first", Left { edits: 1, pauses: 1, ..NONE })),
+        with(makes_anew(), life("recreate", Left { denials: 1, outside: 1, ..NONE })),
+        life("delete", Left { deletes: 1, crashes: 1, ..NONE }),
+        stops_first(life("delete-stops-first", Left { deletes: 1, ..NONE })),
         life("force", Left { deletes: 1, forces: 1, recreations: 1, ..NONE }),
-        life("deed", Left { deeds: 1, timeouts: 1, crashes: 1, edits: 1, ..NONE }),
+        life("deed", Left { deeds: 1, timeouts: 1, ..NONE }),
     ]
 }
 
-/// Larger ones, for an hour.
-pub(crate) fn large() -> Vec<Bounds> {
-    vec![
+/// Larger ones.
+fn large() -> Vec<Bounds> {
+    let all = vec![
         create("create-crash-timeout", Left { crashes: 1, timeouts: 1, ..NONE }),
+        create("create-no-room", Left { no_room: 1, ..NONE }),
         create("create-two-timeouts", Left { timeouts: 2, ..NONE }),
-        create("create-pause-timeout", Left { pauses: 1, timeouts: 1, ..NONE }),
         create("create-delete", Left { deletes: 1, timeouts: 1, ..NONE }),
-        create("create-no-room-timeout", Left { no_room: 1, timeouts: 1, ..NONE }),
-        Bounds {
-            spec: json!({"onMissing": "Recreate"}),
-            ..life("recreate-outside", Left { denials: 1, outside: 1, ..NONE })
-        },
-        Bounds {
-            spec: json!({"resize": {"when": "StopIfNeeded"}}),
-            ..life("resize-edits", Left { edits: 2, timeouts: 1, ..NONE })
-        },
+        life("power-outside-edit", Left { edits: 1, outside: 1, ..NONE }),
         life("power-outside-crash", Left { edits: 1, outside: 1, crashes: 1, ..NONE }),
-        life("delete-force-recreate", Left { deletes: 2, forces: 1, recreations: 1, timeouts: 1, ..NONE }),
-        life("deed-edits", Left { deeds: 1, edits: 2, timeouts: 1, crashes: 1, ..NONE }),
-    ]
+        with(if_needed(), life("resize-edits", Left { edits: 2, timeouts: 1, ..NONE })),
+        stops_first(life("resize-stops-first-edits", Left { edits: 2, timeouts: 1, ..NONE })),
+        with(makes_anew(), life("recreate-timeout", Left { denials: 1, outside: 1, timeouts: 1, ..NONE })),
+        life("delete-timeout", Left { deletes: 1, timeouts: 1, ..NONE }),
+        stops_first(life("delete-stops-first-crash", Left { deletes: 1, crashes: 1, ..NONE })),
+        life("force-timeout", Left { deletes: 2, forces: 1, recreations: 1, timeouts: 1, ..NONE }),
+        life("deed-edit", Left { deeds: 1, edits: 1, timeouts: 1, crashes: 1, ..NONE }),
+    ];
+    let seldom = |bounds| Bounds {
+        calm_one_in: 8,
+        ..bounds
+    };
+    all.into_iter().map(seldom).collect()
 }
 
 pub(crate) fn worlds(large_too: bool) -> Vec<Bounds> {

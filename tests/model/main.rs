@@ -8,6 +8,8 @@
 //!
 //! Prints for each world its bounds and how many states it has, and for each sown bug the story that shows it.
 
+#![allow(clippy::expect_used, clippy::print_stdout)]
+
 mod bounds;
 mod calm;
 mod clock;

@@ -327,7 +327,8 @@ impl World {
         if let (Ok(Some(n)), true) = (&answer, unlisted)
             && let Some(machine) = s.cloud.iter_mut().find(|m| m.n == *n)
         {
-            machine.unlisted = 1;
+            // The later it arrives, the sooner it shows.
+            machine.unlisted = 1 + message.age;
         }
         let Some(p) = message.from else {
             return;

@@ -98,7 +98,7 @@ pub(super) fn begin(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Option
     d.status.previous_ids.drain(..surplus);
     d.status.id = None;
     d.status.operation = None;
-    d.memory.sent = None;
+    d.memory.dealt_with();
     d.memory.backoff = None;
     sweep(d, facts)
 }
@@ -236,7 +236,7 @@ fn done(d: &mut Draft<'_>, job: &Job, id: &Option<String>) {
         d.event(false, Reason::PartDeleted, "Delete", note);
     }
     d.status.operation = None;
-    d.memory.sent = None;
+    d.memory.dealt_with();
     d.recovered();
 }
 

@@ -159,7 +159,7 @@ fn ask(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &GroupCapabilities) ->
     if let Some(reason) = d.gagged(facts) {
         return d.held(reason, "no group was created yet");
     }
-    if d.backing_off() {
+    if d.in_flight() || d.backing_off() {
         return creating(d);
     }
     let since = d.memory.first_seen.unwrap_or(d.now());
@@ -243,7 +243,7 @@ pub(super) fn open_attempt(
         }
         (Some(asked), Some(second)) if asked >= second => {
             d.status.create_attempt = None;
-            d.memory.sent = None;
+            d.memory.dealt_with();
             d.delay(ErrorClass::Transient, None);
             return None;
         }

@@ -63,7 +63,7 @@ pub(super) fn progress(
     } else {
         d.delay(ErrorClass::Transient, None);
     }
-    d.memory.sent = None;
+    d.memory.dealt_with();
     d.status.operation = None;
     None
 }

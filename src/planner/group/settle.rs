@@ -88,9 +88,7 @@ pub(super) fn plan(
         }
     };
     let Some((what, kind, server, change)) = next else {
-        if !d.in_flight() {
-            d.memory.sent = None;
-        }
+        d.memory.dealt_with();
         d.recovered();
         return Verdict::Ready(
             Reason::AsDeclared,

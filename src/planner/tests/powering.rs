@@ -5,7 +5,7 @@ use serde_json::json;
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::api::keys;
-use crate::planner::model::{ErrorClass, ServerState as S};
+use crate::planner::model::{Accepted, ErrorClass, ServerState as S};
 
 #[test]
 fn stops_and_starts_on_a_wish() {
@@ -215,4 +215,29 @@ fn a_stop_that_is_always_refused_runs_into_its_deadline() {
         w.fates.clear();
         w.until(400, "stopped", |w| w.ready() == "True/AsDeclared");
     }
+}
+
+/// Found by the model: another process did what the call of this one, which still has no answer, was for.
+#[test]
+fn nothing_is_called_while_a_call_has_no_answer_although_its_purpose_is_reached() {
+    use crate::planner::memory::{Outcome, Sent, Told};
+    let mut w = World::settled(json!({}));
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(1);
+    let key = w.memory.sent.as_ref().unwrap().key.clone();
+    let sent = |outcome| {
+        let (key, told) = (key.clone(), Told::Nothing);
+        Some(Sent { key, outcome, told })
+    };
+    w.memory.sent = sent(Outcome::InFlight);
+    // The other one recorded it anew, and sent it.
+    w.server.status.as_mut().unwrap().operation.as_mut().unwrap().attempt = 2;
+    w.run(10);
+    assert_eq!(w.ready(), "True/AsDeclared");
+    w.edit(json!({"powerState": "Running"}));
+    w.run(20);
+    assert_eq!(w.calls, ["Stop"], "the answer is still out");
+    w.memory.sent = sent(Outcome::Accepted(w.now, Accepted::default()));
+    w.until(20, "running", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Stop", "Start"]);
 }
