@@ -54,11 +54,7 @@ impl Memory {
         answer: Result<Arc<ObservedServer>, CloudError>,
         ended: Option<(String, Ended)>,
     ) {
-        let before = self
-            .look
-            .take()
-            .filter(|l| l.id == id)
-            .map_or(0, |l| l.absences);
+        let before = self.look.take().filter(|l| l.id == id).map_or(0, |l| l.absences);
         let mut look = Look {
             id,
             asked_at,
@@ -107,7 +103,10 @@ impl Memory {
 
     /// Until when the next try must wait, if it must.
     pub(super) fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.backoff.as_ref().map(|b| b.until).filter(|t| *t > now || bugs::has(Bug::NeverTryAgain))
+        self.backoff
+            .as_ref()
+            .map(|b| b.until)
+            .filter(|t| *t > now || bugs::has(Bug::NeverTryAgain))
     }
 }
 

@@ -9,8 +9,14 @@ use crate::world::Left;
 impl Bounds {
     /// Its bounds in words.
     pub(crate) fn words(&self) -> String {
-        let from = if self.settled { "a server at rest" } else { "a new object" };
-        let depth = self.depth.map_or(String::new(), |d| format!(", up to {d} steps deep"));
+        let from = if self.settled {
+            "a server at rest"
+        } else {
+            "a new object"
+        };
+        let depth = self
+            .depth
+            .map_or(String::new(), |d| format!(", up to {d} steps deep"));
         let left = self.left.words();
         let left = if left.is_empty() {
             "nothing goes wrong".to_owned()
@@ -84,46 +90,255 @@ fn makes_anew() -> serde_json::Value {
     json!({"onMissing": "Recreate"})
 }
 
-/// What is explored before a change lands: every state within the bounds.
+/// What is explored before a change lands: every state within the bounds, a third of them followed to rest.
 fn standing() -> Vec<Bounds> {
-    vec![
+    let all = vec![
         Bounds {
             strangers: true,
-            ..create("create-crash", Left { crashes: 1, lags: 1, ..NONE })
+            ..create("create-crash", Left { crashes: 1, ..NONE })
         },
-        create("create-timeout", Left { timeouts: 1, refusals: 1, ..NONE }),
-        create("create-pause", Left { pauses: 1, old_lists: 1, ..NONE }),
-        create("create-lost-write", Left { lost_writes: 1, slow: 1, ..NONE }),
+        create(
+            "create-timeout",
+            Left {
+                timeouts: 1,
+                refusals: 1,
+                ..NONE
+            },
+        ),
+        create(
+            "create-lag",
+            Left {
+                lags: 1,
+                lost_writes: 1,
+                ..NONE
+            },
+        ),
+        create(
+            "create-pause",
+            Left {
+                pauses: 1,
+                old_lists: 1,
+                ..NONE
+            },
+        ),
+        create(
+            "create-lost-write",
+            Left {
+                lost_writes: 1,
+                slow: 1,
+                ..NONE
+            },
+        ),
         life("power-edits", Left { edits: 2, ..NONE }),
-        life("power-crash", Left { edits: 1, crashes: 1, ..NONE }),
-        life("power-timeout", Left { edits: 1, timeouts: 1, ..NONE }),
-        life("power-outside", Left { outside: 1, lost_writes: 1, ..NONE }),
-        with(if_needed(), life("resize", Left { edits: 1, timeouts: 1, ..NONE })),
-        stops_first(life("resize-stops-first", Left { edits: 1, pauses: 1, ..NONE })),
-        with(makes_anew(), life("recreate", Left { denials: 1, outside: 1, ..NONE })),
-        life("delete", Left { deletes: 1, crashes: 1, ..NONE }),
+        life(
+            "power-crash",
+            Left {
+                edits: 1,
+                crashes: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "power-timeout",
+            Left {
+                edits: 1,
+                timeouts: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "power-outside",
+            Left {
+                outside: 1,
+                lost_writes: 1,
+                ..NONE
+            },
+        ),
+        with(
+            if_needed(),
+            life(
+                "resize",
+                Left {
+                    edits: 1,
+                    timeouts: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        stops_first(life(
+            "resize-stops-first",
+            Left {
+                edits: 1,
+                refusals: 1,
+                ..NONE
+            },
+        )),
+        with(
+            makes_anew(),
+            life(
+                "recreate",
+                Left {
+                    denials: 1,
+                    lost_writes: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        life(
+            "delete",
+            Left {
+                deletes: 1,
+                crashes: 1,
+                ..NONE
+            },
+        ),
         stops_first(life("delete-stops-first", Left { deletes: 1, ..NONE })),
-        life("force", Left { deletes: 1, forces: 1, recreations: 1, ..NONE }),
-        life("deed", Left { deeds: 1, timeouts: 1, ..NONE }),
-    ]
+        life(
+            "force",
+            Left {
+                deletes: 1,
+                forces: 1,
+                recreations: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "deed",
+            Left {
+                deeds: 1,
+                timeouts: 1,
+                ..NONE
+            },
+        ),
+    ];
+    let often = |bounds| Bounds {
+        calm_one_in: 3,
+        ..bounds
+    };
+    all.into_iter().map(often).collect()
 }
 
 /// Larger ones.
 fn large() -> Vec<Bounds> {
     let all = vec![
-        create("create-crash-timeout", Left { crashes: 1, timeouts: 1, ..NONE }),
+        create(
+            "create-crash-timeout",
+            Left {
+                crashes: 1,
+                timeouts: 1,
+                ..NONE
+            },
+        ),
+        create(
+            "create-crash-lag",
+            Left {
+                crashes: 1,
+                lags: 1,
+                ..NONE
+            },
+        ),
         create("create-no-room", Left { no_room: 1, ..NONE }),
         create("create-two-timeouts", Left { timeouts: 2, ..NONE }),
-        create("create-delete", Left { deletes: 1, timeouts: 1, ..NONE }),
-        life("power-outside-edit", Left { edits: 1, outside: 1, ..NONE }),
-        life("power-outside-crash", Left { edits: 1, outside: 1, crashes: 1, ..NONE }),
-        with(if_needed(), life("resize-edits", Left { edits: 2, timeouts: 1, ..NONE })),
-        stops_first(life("resize-stops-first-edits", Left { edits: 2, timeouts: 1, ..NONE })),
-        with(makes_anew(), life("recreate-timeout", Left { denials: 1, outside: 1, timeouts: 1, ..NONE })),
-        life("delete-timeout", Left { deletes: 1, timeouts: 1, ..NONE }),
-        stops_first(life("delete-stops-first-crash", Left { deletes: 1, crashes: 1, ..NONE })),
-        life("force-timeout", Left { deletes: 2, forces: 1, recreations: 1, timeouts: 1, ..NONE }),
-        life("deed-edit", Left { deeds: 1, edits: 1, timeouts: 1, crashes: 1, ..NONE }),
+        create(
+            "create-delete",
+            Left {
+                deletes: 1,
+                timeouts: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "power-outside-edit",
+            Left {
+                edits: 1,
+                outside: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "power-outside-crash",
+            Left {
+                edits: 1,
+                outside: 1,
+                crashes: 1,
+                ..NONE
+            },
+        ),
+        with(
+            if_needed(),
+            life(
+                "resize-edits",
+                Left {
+                    edits: 2,
+                    timeouts: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        stops_first(life(
+            "resize-stops-first-pause",
+            Left {
+                edits: 1,
+                pauses: 1,
+                ..NONE
+            },
+        )),
+        stops_first(life(
+            "resize-stops-first-edits",
+            Left {
+                edits: 2,
+                timeouts: 1,
+                ..NONE
+            },
+        )),
+        with(
+            makes_anew(),
+            life(
+                "recreate-timeout",
+                Left {
+                    denials: 1,
+                    outside: 1,
+                    timeouts: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        life(
+            "delete-timeout",
+            Left {
+                deletes: 1,
+                timeouts: 1,
+                ..NONE
+            },
+        ),
+        stops_first(life(
+            "delete-stops-first-crash",
+            Left {
+                deletes: 1,
+                crashes: 1,
+                ..NONE
+            },
+        )),
+        life(
+            "force-timeout",
+            Left {
+                deletes: 2,
+                forces: 1,
+                recreations: 1,
+                timeouts: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "deed-edit",
+            Left {
+                deeds: 1,
+                edits: 1,
+                timeouts: 1,
+                crashes: 1,
+                ..NONE
+            },
+        ),
     ];
     let seldom = |bounds| Bounds {
         calm_one_in: 8,

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault};
-use std::sync::RwLock;
 use std::sync::PoisonError;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use evenkeel::api::conditions::ConditionType;
-use evenkeel::planner::model::ServerState::{Running, Stopped, Unknown};
+use evenkeel::planner::model::ServerState::{AwaitingResizeConfirmation, Running, Stopped, Unknown};
 
 use crate::cloud::progress;
 use crate::mind::{Does, Object};
@@ -115,15 +115,20 @@ impl World {
         if status.and_then(|s| s.observed_generation) != object.server.metadata.generation {
             return Err("the last wish was not looked at".to_owned());
         }
-        let mine: Vec<_> = s.cloud.iter().filter(|m| m.mark == Mark::Of(object.uid)).collect();
+        let mine: Vec<_> = s
+            .cloud
+            .iter()
+            .filter(|m| m.mark == Mark::Of(object.uid))
+            .collect();
         let (ready, reason, _) = object.condition(ConditionType::Ready).unwrap_or_default();
         let excused = match reason {
             // A server is gone past us, and spec.onMissing leaves it at that.
             "Missing" => mine.is_empty(),
             // The first object was taken away by force, and its server is still there.
             "PreviousIncarnation" => s.cloud.iter().any(|m| m.mark == Mark::Of(1)) && object.uid == 2,
-            // Somebody else began a resize, and has the last word.
-            "AwaitingConfirm" => mine.iter().any(|m| m.theirs),
+            // Somebody else began a resize, and has the last word; a call of ours that arrives after its wish was taken back
+            // cannot be told from that.
+            "AwaitingConfirm" => mine.iter().any(|m| m.state == AwaitingResizeConfirmation),
             _ => false,
         };
         if excused {
@@ -137,11 +142,18 @@ impl World {
         };
         let wished = if object.stopped() { Stopped } else { Running };
         if server.state != wished {
-            return Err(format!("ready, {wished} is wished for, and the server is {}", server.state));
+            return Err(format!(
+                "ready, {wished} is wished for, and the server is {}",
+                server.state
+            ));
         }
         let size = object.condition(ConditionType::SizeSynced);
         if server.size != object.size() && size.is_none_or(|(status, ..)| status != "False") {
-            return Err(format!("ready, size {} is wished for, and it is {}", object.size(), server.size));
+            return Err(format!(
+                "ready, size {} is wished for, and it is {}",
+                object.size(),
+                server.size
+            ));
         }
         if s.asked && server.images == 0 {
             let records = status.map_or(&[][..], |s| &s.actions);

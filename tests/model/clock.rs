@@ -81,7 +81,9 @@ pub(crate) fn age(value: &mut Value) {
     // How long an attempt was given is not shortened by its being old.
     if let (Some(old), Some(new)) = (attempt, value.get_mut("createAttempt")) {
         let time = |v: &Value, key: &str| v[key].as_str().and_then(|t| t.parse::<Timestamp>().ok());
-        let span = time(&old, "deadline").zip(time(&old, "startedAt")).map(|(d, s)| d.duration_since(s));
+        let span = time(&old, "deadline")
+            .zip(time(&old, "startedAt"))
+            .map(|(d, s)| d.duration_since(s));
         if let (Some(span), Some(start)) = (span, time(new, "startedAt")) {
             new["deadline"] = Value::String((start + span).to_string());
         }

@@ -110,12 +110,20 @@ const LIKE: Capabilities = Capabilities {
 };
 
 /// A call arrives. What the cloud answers: the number of the server that was made, or a class of refusal.
-pub(crate) fn arrive(s: &mut State, can: &Capabilities, call: Call, no_room: bool) -> Result<Option<u8>, ErrorClass> {
+pub(crate) fn arrive(
+    s: &mut State,
+    can: &Capabilities,
+    call: Call,
+    no_room: bool,
+) -> Result<Option<u8>, ErrorClass> {
     match call {
         Call::Create { uid, size } => {
             s.made += 1;
             if s.let_go & uid != 0 {
-                s.broken = Some(Broken::new(Law::NothingLeft, "a server is made for an object that is gone"));
+                s.broken = Some(Broken::new(
+                    Law::NothingLeft,
+                    "a server is made for an object that is gone",
+                ));
             }
             s.cloud.push(Machine {
                 mark: Mark::Of(uid),
@@ -139,8 +147,14 @@ pub(crate) fn arrive(s: &mut State, can: &Capabilities, call: Call, no_room: boo
             if (machine.is_busy() && !deletes) || !can.allows(kind, machine.state) {
                 return Err(ErrorClass::Busy);
             }
+            if kind == Resize && machine.size == size {
+                return Err(ErrorClass::InvalidSpec);
+            }
             if machine.mark != Mark::Of(uid) {
-                s.broken = Some(Broken::new(Law::NoStranger, "the server of somebody else is touched"));
+                s.broken = Some(Broken::new(
+                    Law::NoStranger,
+                    "the server of somebody else is touched",
+                ));
                 return Ok(None);
             }
             if machine.theirs && matches!(kind, ConfirmResize | RevertResize) {
@@ -160,7 +174,14 @@ pub(crate) fn arrive(s: &mut State, can: &Capabilities, call: Call, no_room: boo
                     machine.size = size;
                     machine.theirs = false;
                     let rest = rest(machine);
-                    (Resizing, if confirms { AwaitingResizeConfirmation } else { rest })
+                    (
+                        Resizing,
+                        if confirms {
+                            AwaitingResizeConfirmation
+                        } else {
+                            rest
+                        },
+                    )
                 }
                 ConfirmResize => (AwaitingResizeConfirmation, rest(machine)),
                 RevertResize => {

@@ -35,7 +35,11 @@ pub(crate) fn properties() -> Vec<Property<World>> {
         }),
         Property::always(NOTHING_LEFT, |_, s: &State| {
             let gone = |uid: &u8| s.let_go & uid != 0;
-            holds(s, Law::NothingLeft) && [1, 2].iter().filter(|u| gone(u)).all(|uid| servers_of(s, *uid) == 0)
+            holds(s, Law::NothingLeft)
+                && [1, 2]
+                    .iter()
+                    .filter(|u| gone(u))
+                    .all(|uid| servers_of(s, *uid) == 0)
         }),
         Property::always(NO_STRANGER, |_, s: &State| holds(s, Law::NoStranger)),
         Property::always(PRECONDITION, |_, s: &State| holds(s, Law::Precondition)),

@@ -45,12 +45,19 @@ struct Explored {
 }
 
 fn explore(world: &World, most: Option<usize>, threads: usize) -> Explored {
-    let mut builder = world.clone().checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    let mut builder = world
+        .clone()
+        .checker()
+        .threads(threads)
+        .finish_when(HasDiscoveries::AnyFailures);
     if let Some(most) = most {
         builder = builder.target_max_depth(most);
     }
     let checker = builder.spawn_bfs().join();
-    let shortest = checker.discoveries().into_iter().min_by_key(|(_, path)| path.clone().into_vec().len());
+    let shortest = checker
+        .discoveries()
+        .into_iter()
+        .min_by_key(|(_, path)| path.clone().into_vec().len());
     let story = shortest.map(|(law, path)| {
         let path = path.into_vec();
         let mut sentences = story::tell(world, &path);
@@ -106,7 +113,12 @@ fn main() -> ExitCode {
         // One thread finds the shortest story, and always the same.
         let explored = explore(&world, None, 1);
         println!("bug {}: {}", sown.name(), sown.meaning());
-        println!("  {}; {} states, {:.1?}", sown.bounds.words(), explored.states, t.elapsed());
+        println!(
+            "  {}; {} states, {:.1?}",
+            sown.bounds.words(),
+            explored.states,
+            t.elapsed()
+        );
         match explored.story {
             Some(story) if story.law == sown.law => {
                 println!("  found: {}", story.law);
@@ -122,7 +134,12 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("{} states and {} transitions in all, {:.0?}", all.0, all.1, began.elapsed());
+    println!(
+        "{} states and {} transitions in all, {:.0?}",
+        all.0,
+        all.1,
+        began.elapsed()
+    );
     if failed.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -10,8 +10,8 @@ use evenkeel::api::{Server, ServerAction, ServerStatus, keys};
 use evenkeel::planner::bugs::{self, Bug};
 use evenkeel::planner::memory::{Memory, Outcome, Sent, Told};
 use evenkeel::planner::model::{
-    Accepted, Capabilities, CloudCall, CloudError, ErrorClass, Fault, Listing, Marks, ObservedServer, ObservedSize, Operate,
-    ServerState,
+    Accepted, Capabilities, CloudCall, CloudError, ErrorClass, Fault, Listing, Marks, ObservedServer,
+    ObservedSize, Operate, ServerState,
 };
 use evenkeel::planner::{AccountFacts, AccountView, Input, Step, plan};
 
@@ -33,11 +33,22 @@ impl Object {
     }
 
     pub(crate) fn has_finalizer(&self) -> bool {
-        self.server.metadata.finalizers.iter().flatten().any(|f| f == keys::FINALIZER)
+        self.server
+            .metadata
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|f| f == keys::FINALIZER)
     }
 
     pub(crate) fn stopped(&self) -> bool {
         self.server.spec.power_state == Some(evenkeel::api::server::PowerWish::Stopped)
+    }
+
+    /// The number of the server that it has recorded.
+    pub(crate) fn id(&self) -> Option<u8> {
+        let id = self.server.status.as_ref()?.id.as_deref()?;
+        id.strip_prefix('s')?.parse().ok()
     }
 
     pub(crate) fn size(&self) -> u8 {
@@ -53,7 +64,8 @@ impl Object {
 }
 
 fn size_number(name: Option<&str>) -> u8 {
-    name.and_then(|n| n.strip_prefix("size-")?.parse().ok()).unwrap_or(0)
+    name.and_then(|n| n.strip_prefix("size-")?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// A list, as a process got it.
@@ -191,7 +203,11 @@ impl Mind {
         let meta = &server.metadata;
         let name = format!(
             "{uid} {:?} {:?} {:?} {:?} {:?} {status}",
-            meta.generation, meta.deletion_timestamp, meta.finalizers, server.spec.power_state, server.spec.size
+            meta.generation,
+            meta.deletion_timestamp,
+            meta.finalizers,
+            server.spec.power_state,
+            server.spec.size
         );
         self.objects.put(name, Object { server, uid })
     }
@@ -280,18 +296,40 @@ impl Mind {
             let answer = found.as_ref().map(|m| Arc::new(observed(m)));
             let none = || CloudError::new(ErrorClass::NotFound, "no such server");
             let mut memory = (*self.memories.get(memory)).clone();
-            memory.see(format!("s{n}"), clock::now(process), answer.ok_or_else(none), None);
+            memory.see(
+                format!("s{n}"),
+                clock::now(process),
+                answer.ok_or_else(none),
+                None,
+            );
             self.keep_memory(memory)
         })
     }
 
     /// What a process makes of what it knows.
-    pub(crate) fn think(&self, view: u32, memory: u32, list: Option<u32>, process: usize, born: u8, asked: bool) -> Thought {
+    pub(crate) fn think(
+        &self,
+        view: u32,
+        memory: u32,
+        list: Option<u32>,
+        process: usize,
+        born: u8,
+        asked: bool,
+    ) -> Thought {
         let question = (view, memory, list, process as u8, born, asked);
-        self.thoughts.get(question, |_| self.ask(view, memory, list, process, born, asked))
+        self.thoughts
+            .get(question, |_| self.ask(view, memory, list, process, born, asked))
     }
 
-    fn ask(&self, view: u32, memory: u32, list: Option<u32>, process: usize, born: u8, asked: bool) -> Thought {
+    fn ask(
+        &self,
+        view: u32,
+        memory: u32,
+        list: Option<u32>,
+        process: usize,
+        born: u8,
+        asked: bool,
+    ) -> Thought {
         let object = self.objects.get(view);
         let known = self.memories.get(memory);
         let list = list.map(|n| self.lists.get(n));
@@ -305,7 +343,11 @@ impl Mind {
             creates_free: true,
             disruptions_free: true,
         });
-        let actions = if asked { vec![Arc::clone(&self.action)] } else { vec![] };
+        let actions = if asked {
+            vec![Arc::clone(&self.action)]
+        } else {
+            vec![]
+        };
         let uid = format!("uid-{}", object.uid);
         let input = Input {
             server: &object.server,
@@ -338,10 +380,20 @@ impl Mind {
         let broken = self.judge(&object, &known, list.as_ref().map(|l| &*l.1), &does);
         let writes = object.server.status.as_ref() != Some(&made.status);
         let written = with_status(&object.server, made.status);
-        let says = conditions::get(&written.status.as_ref().expect("a status").conditions, ConditionType::Ready)
-            .map_or_else(|| "nothing yet".to_owned(), |c| format!("{}: {}", c.reason, c.message));
+        let says = conditions::get(
+            &written.status.as_ref().expect("a status").conditions,
+            ConditionType::Ready,
+        )
+        .map_or_else(
+            || "nothing yet".to_owned(),
+            |c| format!("{}: {}", c.reason, c.message),
+        );
         Thought {
-            object: if writes { self.keep_object(written, object.uid) } else { view },
+            object: if writes {
+                self.keep_object(written, object.uid)
+            } else {
+                view
+            },
             writes,
             memory: self.keep_memory(made.memory),
             does,
@@ -365,27 +417,45 @@ impl Mind {
             Call::Operate { n, kind, .. } => (*n, *kind),
         };
         let id = format!("s{n}");
-        let look = memory.look.as_ref().filter(|l| l.id == id && Some(l.asked_at) > list.and_then(|l| l.asked_at));
+        let look = memory
+            .look
+            .as_ref()
+            .filter(|l| l.id == id && Some(l.asked_at) > list.and_then(|l| l.asked_at));
         let seen = match look {
             Some(look) => look.found.clone(),
             None => list.and_then(|l| l.servers.get(&id).cloned()),
         };
         let Some(seen) = seen else {
-            return Some(Broken::new(Law::Precondition, "a call for a server that nobody sees"));
+            return Some(Broken::new(
+                Law::Precondition,
+                "a call for a server that nobody sees",
+            ));
         };
         let deletes = matches!(kind, Delete | DeleteFailed);
         if kind == Delete && !object.deleting() {
-            return Some(Broken::new(Law::DeletesWhatIsAsked, "a server is deleted that is wished for"));
+            return Some(Broken::new(
+                Law::DeletesWhatIsAsked,
+                "a server is deleted that is wished for",
+            ));
         }
         if kind == DeleteFailed && (seen.launched || seen.state != ServerState::Error) {
-            return Some(Broken::new(Law::DeletesWhatIsAsked, "a server is given up that has run"));
+            return Some(Broken::new(
+                Law::DeletesWhatIsAsked,
+                "a server is given up that has run",
+            ));
         }
         if object.stopped() && matches!(kind, Start | Restart) {
-            return Some(Broken::new(Law::StaysStopped, "a server is started that is wished to be stopped"));
+            return Some(Broken::new(
+                Law::StaysStopped,
+                "a server is started that is wished to be stopped",
+            ));
         }
         let unknown = seen.state == ServerState::Unknown && !(deletes && object.deleting());
         if unknown || (seen.busy && !deletes) || !self.can.allows(kind, seen.state) {
-            return Some(Broken::new(Law::Precondition, "a call in a state in which it is not accepted"));
+            return Some(Broken::new(
+                Law::Precondition,
+                "a call in a state in which it is not accepted",
+            ));
         }
         None
     }
@@ -399,13 +469,20 @@ fn with_status(server: &Server, status: ServerStatus) -> Server {
 }
 
 fn number(id: &str) -> u8 {
-    id.strip_prefix('s').and_then(|n| n.parse().ok()).expect("an id of the model")
+    id.strip_prefix('s')
+        .and_then(|n| n.parse().ok())
+        .expect("an id of the model")
 }
 
 fn call_of(call: &CloudCall, uid: u8) -> Call {
     match call {
         CloudCall::Create(request) => Call::Create {
-            uid: request.marks.uid.strip_prefix("uid-").and_then(|n| n.parse().ok()).expect("a uid"),
+            uid: request
+                .marks
+                .uid
+                .strip_prefix("uid-")
+                .and_then(|n| n.parse().ok())
+                .expect("a uid"),
             size: size_number(request.spec.size.as_ref().and_then(|s| s.name.as_deref())),
         },
         CloudCall::Operate { id, kind, how } => Call::Operate {
@@ -417,7 +494,9 @@ fn call_of(call: &CloudCall, uid: u8) -> Call {
                 _ => 0,
             },
         },
-        CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => unreachable!("a Server changes no groups"),
+        CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => {
+            unreachable!("a Server changes no groups")
+        }
     }
 }
 
@@ -427,7 +506,10 @@ fn key_of(text: &str) -> Key {
     }
     let (id, attempt) = text.split_once('#').expect("an attempt");
     let (word, hex) = id.rsplit_once('-').expect("a time");
-    let kind = OperationKind::ALL.iter().find(|k| k.as_str().to_lowercase() == word).expect("a kind");
+    let kind = OperationKind::ALL
+        .iter()
+        .find(|k| k.as_str().to_lowercase() == word)
+        .expect("a kind");
     let ms = i64::from_str_radix(hex, 16).expect("a time");
     let t = jiff::Timestamp::from_millisecond(ms).expect("a time");
     Key::Operation(*kind, clock::offset(t), attempt.parse().expect("a number"))

@@ -63,26 +63,98 @@ pub(crate) fn all() -> Vec<Sown> {
     vec![
         shell(ShellBug::DropTheCas, new(NONE), laws::ONE_SERVER),
         shell(ShellBug::CallBeforeTheRecord, new(NONE), laws::ONE_SERVER),
-        shell(ShellBug::SendLate, new(Left { pauses: 1, ..NONE }), laws::ONE_SERVER),
-        shell(ShellBug::RepeatTheCreate, new(Left { timeouts: 1, ..NONE }), laws::ONE_SERVER),
+        shell(
+            ShellBug::SendLate,
+            new(Left { pauses: 1, ..NONE }),
+            laws::ONE_SERVER,
+        ),
+        shell(
+            ShellBug::RepeatTheCreate,
+            new(Left { timeouts: 1, ..NONE }),
+            laws::ONE_SERVER,
+        ),
         planner(Bug::AdoptByName, strangers(NONE), laws::NO_STRANGER),
-        planner(Bug::DeleteByName, strangers(Left { timeouts: 1, deletes: 1, ..NONE }), laws::NO_STRANGER),
-        planner(Bug::TrustOneEmptyList, recreates(Left { denials: 1, ..NONE }), laws::ONE_SERVER),
-        planner(Bug::RetryTheCreate, new(Left { timeouts: 1, ..NONE }), laws::ONE_SERVER),
-        planner(Bug::ForgetTheAttempt, new(Left { crashes: 1, ..NONE }), laws::ONE_SERVER),
-        planner(Bug::SkipTheSecondLook, new(Left { timeouts: 1, ..NONE }), laws::ONE_SERVER),
-        planner(Bug::LetGoDuringAnAttempt, new(Left { timeouts: 1, deletes: 1, ..NONE }), laws::NOTHING_LEFT),
-        planner(Bug::LetGoTooEarly, old(Left { deletes: 1, ..NONE }), laws::NOTHING_LEFT),
+        planner(
+            Bug::DeleteByName,
+            strangers(Left {
+                timeouts: 1,
+                deletes: 1,
+                ..NONE
+            }),
+            laws::NO_STRANGER,
+        ),
+        planner(
+            Bug::TrustOneEmptyList,
+            recreates(Left { denials: 1, ..NONE }),
+            laws::ONE_SERVER,
+        ),
+        planner(
+            Bug::RetryTheCreate,
+            new(Left { timeouts: 1, ..NONE }),
+            laws::ONE_SERVER,
+        ),
+        planner(
+            Bug::ForgetTheAttempt,
+            new(Left { crashes: 1, ..NONE }),
+            laws::ONE_SERVER,
+        ),
+        planner(
+            Bug::SkipTheSecondLook,
+            new(Left { timeouts: 1, ..NONE }),
+            laws::ONE_SERVER,
+        ),
+        planner(
+            Bug::LetGoDuringAnAttempt,
+            new(Left {
+                timeouts: 1,
+                deletes: 1,
+                ..NONE
+            }),
+            laws::NOTHING_LEFT,
+        ),
+        planner(
+            Bug::LetGoTooEarly,
+            old(Left { deletes: 1, ..NONE }),
+            laws::NOTHING_LEFT,
+        ),
         planner(Bug::CreateBeforeTheFinalizer, new(NONE), laws::PRECONDITION),
-        planner(Bug::ConfirmAnothersResize, old(Left { outside: 1, ..NONE }), laws::NO_STRANGER),
-        planner(Bug::StartTheStopped, old(Left { edits: 1, outside: 1, ..NONE }), laws::STAYS_STOPPED),
-        planner(Bug::ActOnTheUnknown, old(Left { outside: 1, ..NONE }), laws::PRECONDITION),
-        planner(Bug::DoADeedTwice, old(Left { deeds: 1, timeouts: 1, ..NONE }), laws::ONE_DEED),
+        planner(
+            Bug::ConfirmAnothersResize,
+            old(Left { outside: 1, ..NONE }),
+            laws::NO_STRANGER,
+        ),
+        planner(
+            Bug::StartTheStopped,
+            old(Left {
+                edits: 1,
+                outside: 1,
+                ..NONE
+            }),
+            laws::STAYS_STOPPED,
+        ),
+        planner(
+            Bug::ActOnTheUnknown,
+            old(Left { outside: 1, ..NONE }),
+            laws::PRECONDITION,
+        ),
+        planner(
+            Bug::DoADeedTwice,
+            old(Left {
+                deeds: 1,
+                timeouts: 1,
+                ..NONE
+            }),
+            laws::ONE_DEED,
+        ),
         planner(
             Bug::NeverTryAgain,
             Bounds {
                 calm_one_in: 1,
-                ..old(Left { edits: 1, refusals: 1, ..NONE })
+                ..old(Left {
+                    edits: 1,
+                    refusals: 1,
+                    ..NONE
+                })
             },
             laws::COMES_TO_REST,
         ),

@@ -79,7 +79,11 @@ pub(crate) struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A process plans, and carries the plan out; before that it may list. The reply to its write may be lost.
-    Turn { process: usize, lists: bool, loses_reply: bool },
+    Turn {
+        process: usize,
+        lists: bool,
+        loses_reply: bool,
+    },
     /// A watch shows a process the object as it is.
     Watch(usize),
     /// A process sends the call that it recorded.
@@ -197,7 +201,9 @@ impl World {
             s.processes.iter_mut().for_each(|process| process.list = None);
         }
         let view = process.view?;
-        let thought = self.mind.think(view, process.memory, process.list, p, process.born, s.asked);
+        let thought = self
+            .mind
+            .think(view, process.memory, process.list, p, process.born, s.asked);
         let calls = matches!(thought.does, Does::Call(..));
         let waits = process.pending.is_some() || s.wire.iter().any(|m| m.from == Some(p as u8));
         if calls && waits {
@@ -208,7 +214,12 @@ impl World {
             && let Does::Call(key, call) = thought.does
         {
             let from = Some(p as u8);
-            s.wire.push(Message { from, key, call, age: 0 });
+            s.wire.push(Message {
+                from,
+                key,
+                call,
+                age: 0,
+            });
         }
         let forced = self.shell_bug == Some(ShellBug::DropTheCas) && calls && s.object.is_some();
         let mut fresh = process.fresh || forced;
@@ -380,7 +391,11 @@ impl World {
             message.key = older_key(message.key);
         }
         for machine in &mut s.cloud {
-            machine.age = if machine.then.is_some() { machine.age + 1 } else { 0 };
+            machine.age = if machine.then.is_some() {
+                machine.age + 1
+            } else {
+                0
+            };
             machine.unlisted += u8::from(machine.unlisted > 0);
             machine.denied += u8::from(machine.denied > 0);
         }
@@ -443,12 +458,24 @@ impl Model for World {
         for p in BOTH {
             let process = &s.processes[p];
             if process.view.is_some() {
-                actions.push(Action::Turn { process: p, lists: true, loses_reply: false });
+                actions.push(Action::Turn {
+                    process: p,
+                    lists: true,
+                    loses_reply: false,
+                });
                 if left.old_lists > 0 {
-                    actions.push(Action::Turn { process: p, lists: false, loses_reply: false });
+                    actions.push(Action::Turn {
+                        process: p,
+                        lists: false,
+                        loses_reply: false,
+                    });
                 }
                 if left.lost_writes > 0 {
-                    actions.push(Action::Turn { process: p, lists: true, loses_reply: true });
+                    actions.push(Action::Turn {
+                        process: p,
+                        lists: true,
+                        loses_reply: true,
+                    });
                 }
             }
             if !process.fresh {
@@ -493,7 +520,12 @@ impl Model for World {
                 actions.push(Action::Admit(at));
             }
             let ours = matches!(machine.mark, Mark::Of(_));
-            if ours && left.denials > 0 && machine.denied == 0 {
+            // One that was made just now is denied by no cloud: that is the lag of lists.
+            let known = || {
+                s.object
+                    .is_some_and(|n| self.mind.object(n).id() == Some(machine.n))
+            };
+            if ours && left.denials > 0 && machine.denied == 0 && known() {
                 actions.push(Action::Deny(at));
             }
             if ours && left.outside > 0 && machine.then.is_none() {
@@ -533,7 +565,11 @@ impl Model for World {
     fn next_state(&self, old: &State, action: Action) -> Option<State> {
         let mut s = old.clone();
         match action {
-            Action::Turn { process, lists, loses_reply } => {
+            Action::Turn {
+                process,
+                lists,
+                loses_reply,
+            } => {
                 self.turn(&mut s, process, lists, loses_reply)?;
             }
             Action::Watch(p) => self.watch(&mut s, p),
@@ -559,7 +595,13 @@ impl Model for World {
                 s.left.refusals -= 1;
                 let message = s.wire.remove(at);
                 let p = usize::from(message.from?);
-                self.tell(&mut s, p, message.key, message.call, Reply::Refused(ErrorClass::Transient));
+                self.tell(
+                    &mut s,
+                    p,
+                    message.key,
+                    message.call,
+                    Reply::Refused(ErrorClass::Transient),
+                );
             }
             Action::TimeOut(at) => {
                 s.left.timeouts -= 1;
@@ -567,7 +609,9 @@ impl Model for World {
                 let p = usize::from(message.from?);
                 s.wire[at].from = None;
                 self.tell(&mut s, p, message.key, message.call, Reply::Lost);
-                if self.shell_bug == Some(ShellBug::RepeatTheCreate) && matches!(message.call, Call::Create { .. }) {
+                if self.shell_bug == Some(ShellBug::RepeatTheCreate)
+                    && matches!(message.call, Call::Create { .. })
+                {
                     s.wire.push(Message { age: 0, ..s.wire[at] });
                 }
             }
@@ -583,7 +627,11 @@ impl Model for World {
             Action::Admit(at) => s.cloud[at].denied = 0,
             Action::FlipOutside(at) => {
                 s.left.outside -= 1;
-                let flipped = if s.cloud[at].state == Running { Stopped } else { Running };
+                let flipped = if s.cloud[at].state == Running {
+                    Stopped
+                } else {
+                    Running
+                };
                 s.cloud[at].state = flipped;
             }
             Action::DeleteOutside(at) => {
@@ -607,7 +655,11 @@ impl Model for World {
                 s.left.edits -= 1;
                 self.user_edits(&mut s, |server| {
                     let stops = server.spec.power_state == Some(PowerWish::Running);
-                    server.spec.power_state = Some(if stops { PowerWish::Stopped } else { PowerWish::Running });
+                    server.spec.power_state = Some(if stops {
+                        PowerWish::Stopped
+                    } else {
+                        PowerWish::Running
+                    });
                 })?;
             }
             Action::EditSize => {
@@ -658,4 +710,3 @@ impl Model for World {
 fn orphan(s: &mut State, whose: impl Fn(&Message) -> bool) {
     s.wire.iter_mut().filter(|m| whose(m)).for_each(|m| m.from = None);
 }
-

@@ -34,7 +34,10 @@ pub(crate) fn tell(world: &World, path: &[(State, Option<Action>)]) -> Vec<Strin
     if let Some(broken) = path.last().and_then(|(s, _)| s.broken) {
         told.push(format!("So {}.", broken.how));
     }
-    told.iter().enumerate().map(|(n, text)| format!("{:2}. {text}", n + 1)).collect()
+    told.iter()
+        .enumerate()
+        .map(|(n, text)| format!("{:2}. {text}", n + 1))
+        .collect()
 }
 
 fn passes(ticks: i64) -> String {
@@ -48,7 +51,11 @@ fn sentence(world: &World, before: &State, after: &State, action: Action) -> Opt
             lists,
             loses_reply,
         } => turn(world, before, after, process, lists, loses_reply)?,
-        Action::Watch(p) => format!("{} sees the object as it is now: {}.", NAMES[p], object(world, after.object)),
+        Action::Watch(p) => format!(
+            "{} sees the object as it is now: {}.",
+            NAMES[p],
+            object(world, after.object)
+        ),
         Action::Send(p) => {
             let pending = before.processes[p].pending?;
             let what = call(pending.call);
@@ -65,7 +72,10 @@ fn sentence(world: &World, before: &State, after: &State, action: Action) -> Opt
                 Some(pending) => format!(" before it could {}", call(pending.call)),
                 None => String::new(),
             };
-            format!("{} dies{lost}, and is started again with nothing remembered.", NAMES[p])
+            format!(
+                "{} dies{lost}, and is started again with nothing remembered.",
+                NAMES[p]
+            )
         }
         Action::Arrive(at) | Action::ArriveUnlisted(at) | Action::ArriveNoRoom(at) => {
             let message = before.wire[at];
@@ -75,8 +85,12 @@ fn sentence(world: &World, before: &State, after: &State, action: Action) -> Opt
             };
             let made = after.made > before.made;
             let outcome = match (made, action) {
-                (true, Action::ArriveNoRoom(_)) => format!("accepts server s{}, for which it has no room", after.made),
-                (true, Action::ArriveUnlisted(_)) => format!("makes server s{}, which no list has yet", after.made),
+                (true, Action::ArriveNoRoom(_)) => {
+                    format!("accepts server s{}, for which it has no room", after.made)
+                }
+                (true, Action::ArriveUnlisted(_)) => {
+                    format!("makes server s{}, which no list has yet", after.made)
+                }
                 (true, _) => format!("makes server s{}", after.made),
                 _ if after.cloud == before.cloud && after.broken.is_none() => {
                     format!("refuses to {}", call(message.call))
@@ -85,7 +99,10 @@ fn sentence(world: &World, before: &State, after: &State, action: Action) -> Opt
             };
             format!("The cloud {outcome}; {who}.")
         }
-        Action::Refuse(at) => format!("The cloud refuses to {} for a passing reason.", call(before.wire[at].call)),
+        Action::Refuse(at) => format!(
+            "The cloud refuses to {} for a passing reason.",
+            call(before.wire[at].call)
+        ),
         Action::TimeOut(at) => {
             let message = before.wire[at];
             let name = NAMES[usize::from(message.from?)];
@@ -100,15 +117,28 @@ fn sentence(world: &World, before: &State, after: &State, action: Action) -> Opt
             }
         }
         Action::List(at) => format!("Lists have server {} from now on.", before.cloud[at].id()),
-        Action::Deny(at) => format!("The cloud denies server {}, in lists and by its id.", before.cloud[at].id()),
+        Action::Deny(at) => format!(
+            "The cloud denies server {}, in lists and by its id.",
+            before.cloud[at].id()
+        ),
         Action::Admit(at) => format!("The cloud has server {} again.", before.cloud[at].id()),
         Action::FlipOutside(at) => {
-            let now = if before.cloud[at].state == ServerState::Running { "stops" } else { "starts" };
+            let now = if before.cloud[at].state == ServerState::Running {
+                "stops"
+            } else {
+                "starts"
+            };
             format!("Somebody else {now} server {}.", before.cloud[at].id())
         }
         Action::DeleteOutside(at) => format!("Somebody else deletes server {}.", before.cloud[at].id()),
-        Action::ResizeOutside(at) => format!("Somebody else resizes server {}; it waits for a word.", before.cloud[at].id()),
-        Action::BecomeUnknown(at) => format!("Server {} reads in a word that nobody knows.", before.cloud[at].id()),
+        Action::ResizeOutside(at) => format!(
+            "Somebody else resizes server {}; it waits for a word.",
+            before.cloud[at].id()
+        ),
+        Action::BecomeUnknown(at) => format!(
+            "Server {} reads in a word that nobody knows.",
+            before.cloud[at].id()
+        ),
         Action::EditPower => format!("The user edits the power state: {}.", object(world, after.object)),
         Action::EditSize => format!("The user edits the size: {}.", object(world, after.object)),
         Action::Delete => "The user deletes the object.".to_owned(),
@@ -122,13 +152,19 @@ fn sentence(world: &World, before: &State, after: &State, action: Action) -> Opt
 fn turn(world: &World, before: &State, after: &State, p: usize, lists: bool, loses: bool) -> Option<String> {
     let name = NAMES[p];
     let process = before.processes[p];
-    let list = if lists { Some(world.list(before, p)) } else { process.list };
+    let list = if lists {
+        Some(world.list(before, p))
+    } else {
+        process.list
+    };
     let known = match (lists, list.map(|n| world.mind.seen(n))) {
         (true, Some(seen)) => format!("lists ({}) and plans", servers(&seen)),
         (false, Some(seen)) => format!("plans on its last list ({})", servers(&seen)),
         (_, None) => "plans without a list".to_owned(),
     };
-    let thought = world.mind.think(process.view?, process.memory, list, p, process.born, before.asked);
+    let thought = world
+        .mind
+        .think(process.view?, process.memory, list, p, process.born, before.asked);
     let calls = matches!(thought.does, Does::Call(..));
     let acts = thought.writes || calls || matches!(thought.does, Does::AddFinalizer | Does::RemoveFinalizer);
     let outdated = acts && !process.fresh && after.object == before.object;
@@ -140,11 +176,18 @@ fn turn(world: &World, before: &State, after: &State, p: usize, lists: bool, los
         Does::RemoveFinalizer => "takes the finalizer away: the object is gone".to_owned(),
         Does::Look(n) => {
             let found = after.cloud.iter().any(|m| m.n == n && m.denied == 0);
-            format!("asks for server s{n} by its id: {}", if found { "it is there" } else { "404" })
+            format!(
+                "asks for server s{n} by its id: {}",
+                if found { "it is there" } else { "404" }
+            )
         }
         Does::Call(_, c) => format!("writes the record, and is about to {}", call(c)),
     };
-    let lost = if loses { "; the reply to its write is lost" } else { "" };
+    let lost = if loses {
+        "; the reply to its write is lost"
+    } else {
+        ""
+    };
     Some(format!("{name} {known}: it {does}{lost}."))
 }
 
@@ -172,7 +215,11 @@ fn object(world: &World, number: Option<u32>) -> String {
     };
     let spec = &object.server.spec;
     let power = spec.power_state.map_or("nothing", |p| p.as_str());
-    let size = spec.size.as_ref().and_then(|s| s.name.clone()).unwrap_or_default();
+    let size = spec
+        .size
+        .as_ref()
+        .and_then(|s| s.name.clone())
+        .unwrap_or_default();
     let goes = if object.deleting() { ", being deleted" } else { "" };
     format!("{power} and {size} are wished for{goes}")
 }

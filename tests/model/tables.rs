@@ -49,7 +49,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Memo<K, V> {
     }
 
     pub(crate) fn get(&self, key: K, work: impl FnOnce(&K) -> V) -> V {
-        let part = &self.parts[(BuildHasherDefault::<Quick>::default().hash_one(&key) >> 32) as usize % PARTS];
+        let part =
+            &self.parts[(BuildHasherDefault::<Quick>::default().hash_one(&key) >> 32) as usize % PARTS];
         let known = part.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = known.get(&key) {
             return value.clone();

@@ -192,7 +192,9 @@ impl Left {
             (self.deeds, "deed"),
         ];
         let some = all.iter().filter(|(n, _)| *n > 0);
-        let words: Vec<_> = some.map(|(n, word)| format!("{n} {word}{}", if *n > 1 { "s" } else { "" })).collect();
+        let words: Vec<_> = some
+            .map(|(n, word)| format!("{n} {word}{}", if *n > 1 { "s" } else { "" }))
+            .collect();
         words.join(", ")
     }
 }

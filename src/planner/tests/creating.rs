@@ -249,7 +249,11 @@ fn no_create_follows_a_call_that_has_no_answer_yet() {
         });
         w.run(100);
         let attempt = w.server.status.as_ref().unwrap().create_attempt.as_ref();
-        assert!(w.calls.is_empty() && attempt.is_none(), "{:?} {attempt:?}", w.calls);
+        assert!(
+            w.calls.is_empty() && attempt.is_none(),
+            "{:?} {attempt:?}",
+            w.calls
+        );
         let error = crate::planner::model::CloudError::new(ErrorClass::Transient, "not sent");
         w.memory.sent = sent(Outcome::Refused(w.now, error));
         w.until(60, "ready", |w| w.ready() == "True/AsDeclared");

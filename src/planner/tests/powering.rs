@@ -231,7 +231,14 @@ fn nothing_is_called_while_a_call_has_no_answer_although_its_purpose_is_reached(
     };
     w.memory.sent = sent(Outcome::InFlight);
     // The other one recorded it anew, and sent it.
-    w.server.status.as_mut().unwrap().operation.as_mut().unwrap().attempt = 2;
+    w.server
+        .status
+        .as_mut()
+        .unwrap()
+        .operation
+        .as_mut()
+        .unwrap()
+        .attempt = 2;
     w.run(10);
     assert_eq!(w.ready(), "True/AsDeclared");
     w.edit(json!({"powerState": "Running"}));
