@@ -150,6 +150,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                 release(d)
             }
             Some(Verdict::Stalled(reason, text)) => blocked(d, reason, &text),
+            _ if bugs::has(Bug::LetGoTooEarly) && seen.state == ServerState::Deleting => release(d),
             _ if orphan(d) => let_go(d, facts, &id, &seen),
             _ => destroy(d, facts, &id, &seen),
         },
@@ -220,9 +221,6 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
 }
 
 fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
-    if bugs::has(Bug::LetGoTooEarly) && seen.state == ServerState::Deleting {
-        return release(d);
-    }
     if let Some(lock) = &seen.locked {
         let why = if lock.is_empty() {
             String::new()
