@@ -165,14 +165,7 @@ fn standing() -> Vec<Bounds> {
                 },
             ),
         ),
-        stops_first(life(
-            "resize-stops-first",
-            Left {
-                edits: 1,
-                refusals: 1,
-                ..NONE
-            },
-        )),
+        stops_first(life("resize-stops-first", Left { edits: 1, ..NONE })),
         with(
             makes_anew(),
             life(
@@ -275,6 +268,14 @@ fn large() -> Vec<Bounds> {
                 },
             ),
         ),
+        stops_first(life(
+            "resize-stops-first-refusal",
+            Left {
+                edits: 1,
+                refusals: 1,
+                ..NONE
+            },
+        )),
         stops_first(life(
             "resize-stops-first-pause",
             Left {
