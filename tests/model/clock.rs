@@ -149,30 +149,45 @@ pub(crate) fn age_key(key: &str) -> String {
     age_name(key)
 }
 
-/// Makes what a process remembers one tick older.
+/// Makes what a process remembers one tick older. Every field is named, so that none is forgotten.
 pub(crate) fn age_memory(memory: &mut Memory) {
-    let some = |t: &mut Option<jiff::Timestamp>| *t = t.map(older);
-    some(&mut memory.first_seen);
-    some(&mut memory.deleting_since);
-    if let Some(sent) = &mut memory.sent {
+    let Memory {
+        first_seen,
+        deleting_since,
+        sent,
+        look,
+        attempt,
+        backoff,
+        deed,
+        failed_id: _,
+        corrections,
+        doubt,
+        generation: _,
+        stopping_until,
+    } = memory;
+    let some = |t: &mut Option<Timestamp>| *t = t.map(older);
+    some(first_seen);
+    some(deleting_since);
+    some(stopping_until);
+    if let Some(sent) = sent {
         sent.key = age_name(&sent.key);
         match &mut sent.outcome {
             Outcome::Accepted(at, _) | Outcome::Refused(at, _) => *at = older(*at),
             Outcome::InFlight => {}
         }
     }
-    if let Some(look) = &mut memory.look {
+    if let Some(look) = look {
         look.asked_at = older(look.asked_at);
     }
-    if let Some(attempt) = &mut memory.attempt {
+    if let Some(attempt) = attempt {
         attempt.first_seen = older(attempt.first_seen);
         some(&mut attempt.first_empty);
     }
-    for backoff in [&mut memory.backoff, &mut memory.deed].into_iter().flatten() {
+    for backoff in [backoff, deed].into_iter().flatten() {
         backoff.until = older(backoff.until);
     }
-    memory.corrections.iter_mut().for_each(|t| *t = older(*t));
-    if let Some(doubt) = &mut memory.doubt {
+    corrections.iter_mut().for_each(|t| *t = older(*t));
+    if let Some(doubt) = doubt {
         doubt.since = older(doubt.since);
     }
 }

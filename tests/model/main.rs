@@ -126,7 +126,7 @@ fn main() -> ExitCode {
             }
             other => {
                 println!("  NOT FOUND: {}", sown.law);
-                for story in other {
+                if let Some(story) = other {
                     println!("  but: {}", story.law);
                     story.sentences.iter().for_each(|line| println!("  {line}"));
                 }
