@@ -80,4 +80,13 @@ pub struct SettingStatus {
     /// Whether the cloud changes it only while the server is stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_stop: bool,
+    /// Of a set that others add to as well (labels, tags, security groups): the keys or names that were brought in for
+    /// this object. Nothing else is ever taken out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(max = 255)))]
+    pub own: Vec<String>,
+    /// Those that a call which is under way, or of which nothing is known, brings in or takes out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(max = 255)))]
+    pub sent: Vec<String>,
 }

@@ -23,10 +23,6 @@ use super::{ProviderConfig, Server, ServerAction, ServerGroup};
 /// whole object, since those on its spec do not see its status.
 const MADE_FROM: &[(&str, &str)] = &[
     (
-        "userDataSecretRef",
-        "userDataSecretRef is immutable once a server exists or is being created: a cloud reads user data only then",
-    ),
-    (
         "sshKeys",
         "sshKeys is immutable once a server exists or is being created: keys are given to it when it is created",
     ),
@@ -35,8 +31,16 @@ const MADE_FROM: &[(&str, &str)] = &[
         "credentialsSecretName is immutable once a server exists or is being created",
     ),
     (
-        "openstack",
-        "openstack is immutable once a server exists or is being created: its settings are applied when it is created",
+        "openstack.availabilityZone",
+        "openstack.availabilityZone is immutable once a server exists or is being created",
+    ),
+    (
+        "openstack.networks",
+        "openstack.networks is immutable once a server exists or is being created: interfaces are made when it is created",
+    ),
+    (
+        "openstack.configDrive",
+        "openstack.configDrive is immutable once a server exists or is being created",
     ),
     (
         "cloudDC.serverID",
@@ -82,18 +86,23 @@ const CHANGED_BY_SOME: &[(&str, &[&str], &str)] = &[
     ),
     (
         "cloudName",
-        &["upcloud"],
-        "cloudName is immutable once a server exists or is being created (but on UpCloud: give upcloud, if only as {}, in the same edit)",
+        &["openstack", "upcloud"],
+        "cloudName is immutable once a server exists or is being created (but on OpenStack and UpCloud: give openstack or upcloud, if only as {}, in the same edit)",
     ),
     (
         "hostname",
-        &["upcloud"],
-        "hostname is immutable once a server exists or is being created (but on UpCloud: give upcloud, if only as {}, in the same edit)",
+        &["openstack", "upcloud"],
+        "hostname is immutable once a server exists or is being created (but on OpenStack and UpCloud: give openstack or upcloud, if only as {}, in the same edit)",
     ),
     (
         "labels",
-        &["upcloud"],
-        "labels are immutable once a server exists or is being created, since they are written when it is created (but on UpCloud: give upcloud, if only as {}, in the same edit)",
+        &["openstack", "upcloud"],
+        "labels are immutable once a server exists or is being created, since they are written when it is created (but on OpenStack and UpCloud: give openstack or upcloud, if only as {}, in the same edit)",
+    ),
+    (
+        "userDataSecretRef",
+        &["openstack"],
+        "userDataSecretRef is immutable once a server exists or is being created: a cloud reads user data only then (but with openstack, where a change is shown as not applied)",
     ),
 ];
 

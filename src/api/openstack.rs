@@ -7,30 +7,34 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenStackServer {
-    /// The availability zone, 1 to 255 characters; the cloud's default if absent.
+    /// The availability zone, 1 to 255 characters; the cloud's default if absent. Immutable once a server is asked
+    /// for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub availability_zone: Option<String>,
-    /// The name of a key pair of the credential's user, 1 to 255 characters; none if absent.
+    /// The name of a key pair of the credential's user, 1 to 255 characters; none if absent. A server
+    /// keeps the one that it was made with: a later change is shown as not applied (SettingsSynced).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub key_name: Option<String>,
     /// The networks in the order of the guest's interfaces, at most 16; absent or empty means none.
+    /// Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub networks: Option<Vec<OpenStackNetwork>>,
     /// Names or ids of security groups, at most 32, for interfaces that name a network; the account's default
-    /// group if absent.
+    /// group if absent when the server is made. Changed in place, one group after the other, on all its interfaces:
+    /// groups that others added stay, and a group that is no longer named is taken off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub security_groups: Option<Vec<String>>,
-    /// Whether the guest gets a config drive; the cloud's default if absent.
+    /// Whether the guest gets a config drive; the cloud's default if absent. Immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_drive: Option<bool>,
     /// Tags, at most 49 of at most 60 characters, without comma and slash. Those that begin with evenkeel are
-    /// reserved.
+    /// reserved. Changed in place: tags that others added stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 49),

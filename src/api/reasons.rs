@@ -92,6 +92,8 @@ reasons! {
         "Read the cloud's words in the message; a new spec.restart.token asks for another restart.",
     SettingsRefused: "The cloud refuses a changed setting; the last good one is kept." =>
         "Correct the spec as the message says, or set the annotation evenkeel.dev/retry to a new value.",
+    NotApplied: "A changed setting counts only when a server is made; this one keeps what it was made with." =>
+        "Set it back, or make a new server; nothing is made again by itself.",
     PowerDrift: "The power state was changed from outside." =>
         "Set spec.powerState to what is wanted, or spec.driftPolicy to Enforce or EnforceAll.",
     ImageDrift: "spec.image was changed after the server was made." =>

@@ -129,12 +129,14 @@ pub struct ServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Rebuild>,
     /// The server's name in the cloud, 1 to 255 characters; the object's name if absent. It never identifies a
-    /// server. Immutable once a server is asked for.
+    /// server. OpenStack and UpCloud change it in place, where openstack or upcloud is given, if only as {}; elsewhere
+    /// it is immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^\S(.*\S)?$"))]
     pub cloud_name: Option<String>,
     /// The host name that the guest is given, at most 63 letters, digits and hyphens; the cloud makes one if
-    /// absent. Immutable once a server is asked for.
+    /// absent. OpenStack (from microversion 2.90 on) and UpCloud change it in place, where openstack or upcloud is
+    /// given, if only as {}; elsewhere it is immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
@@ -142,15 +144,17 @@ pub struct ServerSpec {
     )]
     pub hostname: Option<String>,
     /// Labels (metadata in OpenStack) written to the cloud server: at most 64, keys of 1 to 200 characters, values
-    /// of at most 255. Keys that begin with evenkeel are reserved. Immutable once a server is
-    /// asked for.
+    /// of at most 255. Keys that begin with evenkeel are reserved. OpenStack and UpCloud change them in place,
+    /// where openstack or upcloud is given, if only as {}: labels that others added stay, and so do their values; elsewhere
+    /// they are immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 255}))]
     #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 200 && !k.startsWith('evenkeel'))")
         .message("label keys have 1 to 200 characters and do not begin with evenkeel"))]
     pub labels: Option<BTreeMap<String, String>>,
     /// A Secret of this namespace, labelled evenkeel.dev/allow: user-data, whose key is handed to the guest
-    /// when the server is created. Immutable once a server is asked for.
+    /// when the server is created. On OpenStack a later change is shown as not applied (SettingsSynced), and nothing
+    /// is done; elsewhere it is immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_secret_ref: Option<SecretKeyRef>,
     /// Public SSH keys for the guest's login user, at most 32, each as in authorized_keys; for clouds that take
@@ -176,7 +180,7 @@ pub struct ServerSpec {
     /// The ServerGroup of this namespace that the server is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_ref: Option<GroupRef>,
-    /// What only OpenStack has. Immutable once a server is asked for.
+    /// What only OpenStack has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openstack: Option<OpenStackServer>,
     /// What only UpCloud has.

@@ -18,6 +18,7 @@ pub(crate) fn server(id: &str, raw: &str) -> ObservedServer {
         detailed: true,
         attributes: std::collections::BTreeMap::new(),
         parts: Vec::new(),
+        items: std::collections::BTreeMap::new(),
         group_id: None,
         id: id.to_owned(),
         name: id.to_owned(),

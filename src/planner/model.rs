@@ -17,7 +17,7 @@ pub use call::{Accepted, CloudCall, CreateRequest, Operate, Reading};
 pub use capabilities::{Capabilities, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;
-pub use part::{ADMIN_PASSWORD, FailedStep, Part, PartKind, WantedAttribute};
+pub use part::{ADMIN_PASSWORD, FailedStep, ItemChange, Items, Part, PartKind, WantedAttribute};
 pub use trace::{Ended, Trace};
 
 choice! {
@@ -177,6 +177,8 @@ pub struct ObservedServer {
     pub detailed: bool,
     /// Settings that can be changed in place, in the cloud's words.
     pub attributes: BTreeMap<String, String>,
+    /// Settings that are sets: by name of the setting, everything that is in it, whoever brought it in, by key.
+    pub items: BTreeMap<String, BTreeMap<String, String>>,
     /// Its disks, backups and addresses, where they have ids of their own. Sorted.
     pub parts: Vec<Part>,
     /// The cloud's id of its group, where a server says so itself.

@@ -1,6 +1,8 @@
 //! Settings that a cloud changes on an existing server: a changed text is carried out once, and nothing else is
 //! touched. What was changed from outside is shown.
 
+mod items;
+
 use super::draft::{Draft, Verdict};
 use super::model::{
     CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState, WantedAttribute,
@@ -36,7 +38,8 @@ fn wanted(d: &Draft<'_>, facts: &AccountFacts) -> Vec<WantedAttribute> {
 
 /// Remembers that a server is made with these settings.
 pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
-    let wanted = wanted(d, facts);
+    let mut wanted = wanted(d, facts);
+    wanted.retain(|w| !w.blank());
     if wanted.is_empty() {
         return none_wanted(d, facts);
     }
@@ -55,6 +58,7 @@ fn carried_out(wanted: &WantedAttribute) -> SettingStatus {
     SettingStatus {
         name: wanted.name.to_owned(),
         text: Some(text(&wanted.value)),
+        own: items::keys(wanted),
         ..SettingStatus::default()
     }
 }
@@ -72,22 +76,32 @@ fn fits(wish: &WantedAttribute, shown: &str) -> bool {
     wish.len() == shown.len() && wish.iter().zip(&shown).all(one)
 }
 
-/// Compares what the cloud shows with what is remembered; returns what has to be changed.
-fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Vec<WantedAttribute> {
-    let wanted = wanted(d, facts);
+/// Compares what the cloud shows with what is remembered; returns what has to be changed, and the words on what was
+/// changed in vain.
+fn compare(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    seen: &ObservedServer,
+) -> (Vec<WantedAttribute>, Option<String>) {
+    let mut wanted = wanted(d, facts);
+    let known = d.status.applied.as_ref().map(|a| a.settings.as_slice());
+    // Nothing was carried out for what is not wished for.
+    wanted.retain(|w| !w.blank() || known.is_some_and(|all| all.iter().any(|s| s.name == w.name)));
     if wanted.is_empty() {
         none_wanted(d, facts);
         conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
-        return wanted;
+        return (wanted, None);
     }
     if d.status.applied.is_none() {
         // First seen, or taken over: recorded, not acted on.
         made(d, facts);
+        items::first_seen(d, facts, seen);
     }
     let retry = d.status.last_handled_retry != d.old.last_handled_retry;
     let applied = d.status.applied.get_or_insert_with(AppliedStatus::default);
     let mut old = std::mem::take(&mut applied.settings);
-    let (mut settings, mut changed, mut drifts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut settings, mut changed) = (Vec::new(), Vec::new());
+    let (mut drifts, mut kept) = (Vec::new(), Vec::new());
     for wish in wanted {
         let at = old.iter().position(|s| s.name == wish.name);
         let mut known = at.map_or_else(
@@ -98,13 +112,33 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Ve
             |at| old.swap_remove(at),
         );
         let wanted = text(&wish.value);
-        let shown = seen.attributes.get(wish.name);
-        let is = shown.map(|shown| fits(&wish, shown));
-        let shown = shown.map(|v| text(v));
+        let (is, shown) = if let Some(items) = &wish.items {
+            let standing = items::standing(wish.name, items, Some(&known), seen);
+            (Some(standing.fits()), Some(text(&standing.shown)))
+        } else {
+            let shown = seen.attributes.get(wish.name);
+            (shown.map(|shown| fits(&wish, shown)), shown.map(|v| text(v)))
+        };
         if retry || known.text.as_ref() == Some(&wanted) {
             (known.refused, known.message) = (None, None);
         }
-        if known.text.as_ref() == Some(&wanted) {
+        if wish.fixed {
+            if known.text.as_deref().unwrap_or_default() != wanted {
+                let made = known
+                    .text
+                    .as_deref()
+                    .filter(|t| !t.is_empty())
+                    .unwrap_or("nothing");
+                let now = if wanted.is_empty() { "nothing" } else { &wanted };
+                kept.push(format!(
+                    "{} was {made} when the server was made, and is not applied: {now}",
+                    wish.name
+                ));
+            }
+        } else if known.text.as_ref() == Some(&wanted) {
+            if is == Some(true) && wish.items.is_some() {
+                (known.own, known.sent) = (items::keys(&wish), Vec::new());
+            }
             if let Some(shown) = shown {
                 // A cloud may write a text in its own way: only another one than at first is a change.
                 let first = known.shown.get_or_insert_with(|| shown.clone());
@@ -115,6 +149,10 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Ve
                 drifts.push(format!("{} is {drift:?}, {wanted:?} is declared", wish.name));
             }
         } else if is == Some(true) {
+            // A set that is empty again is as if it had never been wished for.
+            if wish.blank() {
+                continue;
+            }
             known = SettingStatus {
                 shown,
                 ..carried_out(&wish)
@@ -126,11 +164,15 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Ve
         settings.push(known);
     }
     applied.settings = settings;
+    if d.status.applied.as_ref().is_some_and(|a| a.settings.is_empty()) {
+        conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
+    }
     if !drifts.is_empty() {
         let text = format!("{}; changed from outside, it is only shown", drifts.join("; "));
         d.drifts.push((Reason::SettingsDrift, bounded(&text, 900)));
     }
-    changed
+    let kept = (!kept.is_empty()).then(|| bounded(&kept.join("; "), 900));
+    (changed, kept)
 }
 
 /// Before power is compared: a server that is stopped is changed before it is started.
@@ -140,7 +182,7 @@ pub(super) fn before_power(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<(), Verdict> {
-    let mut changed = compare(d, facts, seen);
+    let (mut changed, kept) = compare(d, facts, seen);
     let refused = d
         .status
         .applied
@@ -154,6 +196,8 @@ pub(super) fn before_power(
             synced(d, ConditionStatus::False, Reason::SettingsRefused, &note);
             d.size_verdict
                 .get_or_insert(Verdict::Stalled(Reason::SettingsRefused, note));
+        } else if let Some(text) = kept {
+            synced(d, ConditionStatus::False, Reason::NotApplied, &text);
         } else if d.status.applied.as_ref().is_some_and(|a| !a.settings.is_empty()) {
             synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         }
@@ -210,6 +254,11 @@ pub(super) fn before_power(
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &format!("{names} is to be changed")) {
         return match verdict {
             // Power does not wait for settings, unless the cloud is busy with both.
+            // It is changed when the server is out of that state.
+            Verdict::Stalled(Reason::Unsupported, text) => {
+                synced(d, ConditionStatus::False, Reason::Unsupported, &text);
+                Ok(())
+            }
             Verdict::Stalled(reason, text) => {
                 synced(d, ConditionStatus::False, reason, &text);
                 d.size_verdict.get_or_insert(Verdict::Stalled(reason, text));
@@ -236,20 +285,29 @@ pub(super) fn before_power(
     }
     let names: Vec<_> = changed.iter().map(|w| w.name).collect();
     // The record comes before the call: what is being sent counts as carried out, until it is known not to be.
+    let mut step = None;
     if let Some(applied) = &mut d.status.applied {
         for wish in &changed {
             let known = applied.settings.iter_mut().find(|s| s.name == wish.name);
-            if let Some(known) = known {
-                let needs_stop = known.needs_stop;
-                *known = SettingStatus {
-                    needs_stop,
-                    ..carried_out(wish)
-                };
+            step = items::step(wish, known.as_deref(), seen);
+            match (known, &step) {
+                (Some(known), Some(change)) => items::record(known, wish, change),
+                (Some(known), None) => {
+                    let needs_stop = known.needs_stop;
+                    *known = SettingStatus {
+                        needs_stop,
+                        ..carried_out(wish)
+                    };
+                }
+                (None, _) => {}
             }
         }
     }
     let argument = bounded(&names.join(","), 255);
-    let how = Operate::Attributes(changed.into_iter().map(|w| (w.name, w.value)).collect());
+    let how = match step {
+        Some(change) => Operate::Items(change),
+        None => Operate::Attributes(changed.into_iter().map(|w| (w.name, w.value)).collect()),
+    };
     let seconds = i64::from(facts.capabilities.deadline(kind));
     d.operate(id, kind, how, seconds, Some(argument));
     Err(power::doing(kind))
@@ -272,6 +330,9 @@ pub(super) fn ended(
     seen: &ObservedServer,
     accepted: bool,
 ) -> Progress {
+    if let Some(progress) = items::ended(d, facts, op, seen, accepted) {
+        return progress;
+    }
     let mut wanted = wanted(d, facts);
     wanted.retain(|w| w.verified);
     // What was sent, whatever is wished for by now.
@@ -330,6 +391,7 @@ pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> 
         setting.needs_stop |= needs_stop;
         if last {
             setting.refused = text;
+            items::refused(setting);
             setting.message = Some(bounded(&error.message, LENGTH));
         }
     }

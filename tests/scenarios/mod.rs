@@ -8,6 +8,7 @@ pub mod groups;
 pub mod nova;
 pub mod outside;
 pub mod power;
+pub mod settings;
 pub mod stage;
 
 /// Calls a macro with the module and the name of every scenario that is played on both stages, side by side with
@@ -23,6 +24,9 @@ macro_rules! for_each_scenario {
             deeds::every_deed_is_done_once,
             deeds::what_only_administrators_may_do,
             power::every_power_state_leads_to_every_other_one,
+            settings::settings_are_changed_in_place,
+            settings::security_groups_come_and_go_one_by_one,
+            settings::what_counts_only_at_first_is_shown,
             common::a_stop_that_never_ends_is_a_stop_timeout,
             common::resize_while_running,
             common::resize_while_stopped,

@@ -27,6 +27,7 @@ struct Session {
     token: String,
     compute: String,
     image: String,
+    network: String,
 }
 
 impl Nova {
@@ -91,6 +92,7 @@ impl Nova {
             token,
             compute: endpoint("compute"),
             image: endpoint("image"),
+            network: endpoint("network"),
         };
         *session = Some(new.clone());
         new
@@ -101,6 +103,34 @@ impl Nova {
         let url = format!("{}{path}", session.compute);
         let (status, reply, _) = self.send(method, &url, Some(&session.token), body).await;
         (status, reply)
+    }
+
+    /// A request to Neutron.
+    pub async fn network(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let session = self.session().await;
+        let url = format!("{}/v2.0{path}", session.network);
+        let (status, reply, _) = self.send(method, &url, Some(&session.token), body).await;
+        (status, reply)
+    }
+
+    /// A new security group of the project; its id.
+    pub async fn security_group(&self, name: &str) -> String {
+        let body = json!({"security_group": {"name": name}});
+        let (status, reply) = self.network("POST", "/security-groups", &body).await;
+        assert_eq!(status, 201, "{reply}");
+        reply["security_group"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Somebody writes labels and a tag beside those that are there.
+    pub async fn write_beside(&self, id: &str, metadata: &Value, tag: &str) {
+        let path = format!("/servers/{id}/metadata");
+        let (status, reply) = self
+            .compute("POST", &path, &json!({ "metadata": metadata }))
+            .await;
+        assert_eq!(status, 200, "{reply}");
+        let path = format!("/servers/{id}/tags/{tag}");
+        let (status, reply) = self.compute("PUT", &path, &Value::Null).await;
+        assert!(matches!(status, 201 | 204), "{status} {reply}");
     }
 
     /// Whether a host takes new servers, from now on; for an administrator.

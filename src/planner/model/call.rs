@@ -6,7 +6,7 @@ use crate::api::server::{PowerOffMode, ServerSpec};
 use crate::api::server_action::{Deed, ServerActionSpec};
 use crate::api::server_status::OperationKind;
 
-use super::{ADMIN_PASSWORD, CreateGroup, GroupChange, Marks, PartKind, StopKind};
+use super::{ADMIN_PASSWORD, CreateGroup, GroupChange, ItemChange, Marks, PartKind, StopKind};
 
 /// Everything a provider needs to create one server.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +97,8 @@ pub enum Operate {
     Marks(Marks),
     /// Settings to change, or hints for a start: names and values in the cloud's words.
     Attributes(Vec<(&'static str, String)>),
+    /// Things that come into a set, or go out of it.
+    Items(ItemChange),
     /// What a ServerAction says.
     Deed(Box<ServerActionSpec>),
     /// What a ServerAction wants to read.
@@ -127,7 +129,7 @@ impl std::fmt::Display for Operate {
             Self::Size(size) => f.write_str(&size.text()),
             Self::Image(image) => f.write_str(&image.text()),
             Self::Marks(_) => f.write_str("marks"),
-            Self::Attributes(_) => f.write_str("settings"),
+            Self::Attributes(_) | Self::Items(_) => f.write_str("settings"),
             Self::Deed(spec) => f.write_str(spec.deed().map_or("deed", Deed::as_str)),
             Self::Read(reading) => f.write_str(reading.spec.deed().map_or("deed", Deed::as_str)),
             Self::Part(kind, _) | Self::PartMarks(kind, ..) => kind.fmt(f),

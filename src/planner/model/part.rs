@@ -1,5 +1,7 @@
 //! What belongs to a server and has an id of its own: disks, backups, addresses. And what can be changed in place.
 
+use std::collections::BTreeMap;
+
 use super::ObservedServer;
 use crate::api::choice::choice;
 use crate::api::server_status::OperationKind;
@@ -36,6 +38,56 @@ pub struct WantedAttribute {
     /// Whether the cloud shows it in the very same words: what it shows then says whether a change was made. A `*` in
     /// a word of the value stands for what the cloud chooses itself.
     pub verified: bool,
+    /// Whether it counts only when a server is made: a change is shown and never sent.
+    pub fixed: bool,
+    /// Where it is a set of things that others add to as well: those that its owner wishes. Only those, and the ones
+    /// that were brought in for its owner before, are ever changed.
+    pub items: Option<Items>,
+}
+
+/// The things of a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    /// What is wished for, by key (a label's key, a tag, the name of a group), with a value or none.
+    pub all: BTreeMap<String, String>,
+    /// How many the cloud takes in one call.
+    pub at_once: usize,
+    /// Whether a UUID is taken for a key as well; the cloud then shows the thing under another one.
+    pub ids: bool,
+}
+
+impl Items {
+    /// The things as one text, the same for the same things.
+    pub fn text(all: &BTreeMap<String, String>) -> String {
+        let bare = all.values().all(String::is_empty);
+        let text = if bare {
+            serde_json::to_string(&all.keys().collect::<Vec<_>>())
+        } else {
+            serde_json::to_string(all)
+        };
+        text.unwrap_or_default()
+    }
+
+    /// Whether the cloud shows the thing of this key under another one.
+    pub fn hides(&self, key: &str) -> bool {
+        let uuid = key.len() == 36
+            && key.char_indices().all(|(n, c)| match n {
+                8 | 13 | 18 | 23 => c == '-',
+                _ => c.is_ascii_hexdigit(),
+            });
+        self.ids && uuid
+    }
+}
+
+/// A change of a set: things come in, or go out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemChange {
+    /// The setting.
+    pub name: &'static str,
+    /// Keys and values that come in, or are given another value.
+    pub add: Vec<(String, String)>,
+    /// Keys that go out.
+    pub remove: Vec<String>,
 }
 
 impl WantedAttribute {
@@ -47,6 +99,35 @@ impl WantedAttribute {
             needs_stop: false,
             alone: false,
             verified: false,
+            fixed: false,
+            items: None,
+        }
+    }
+
+    /// A set, which the cloud shows as it is.
+    pub fn set(name: &'static str, items: Items) -> Self {
+        Self {
+            alone: true,
+            verified: true,
+            value: Items::text(&items.all),
+            items: Some(items),
+            ..Self::new(name, "")
+        }
+    }
+
+    /// What a server keeps as it was made with.
+    pub fn fixed(name: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            fixed: true,
+            ..Self::new(name, value)
+        }
+    }
+
+    /// Whether nothing is wished for.
+    pub fn blank(&self) -> bool {
+        match &self.items {
+            Some(items) => items.all.is_empty(),
+            None => self.fixed && self.value.is_empty(),
         }
     }
 }

@@ -158,6 +158,7 @@ impl Knobs {
             attributes: Default::default(),
             addresses: Vec::new(),
             parts: Vec::new(),
+            items: std::collections::BTreeMap::new(),
             image_id: None,
             ..seen.clone()
         }
@@ -186,6 +187,11 @@ impl Knobs {
                 let all: Vec<_> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 all.join(" ")
             }
+            Operate::Items(change) => {
+                let come = change.add.iter().map(|(key, value)| format!("+{key}={value}"));
+                let go = change.remove.iter().map(|key| format!("-{key}"));
+                format!("{}:{}", change.name, come.chain(go).collect::<String>())
+            }
             Operate::Part(kind, id) | Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),
             Operate::Restart { hints, .. } if !hints.is_empty() => format!("{hints:?}"),
             _ => return,
@@ -194,6 +200,11 @@ impl Knobs {
 }
 
 pub(super) fn modify(seen: &mut ObservedServer, how: &Operate) {
+    if let Operate::Items(change) = how {
+        let set = seen.items.entry(change.name.to_owned()).or_default();
+        set.extend(change.add.iter().cloned());
+        set.retain(|key, _| !change.remove.contains(key));
+    }
     if let Operate::Attributes(all) = how {
         for (name, value) in all.iter().filter(|(name, _)| *name != ADMIN_PASSWORD) {
             seen.attributes.insert((*name).to_owned(), value.clone());

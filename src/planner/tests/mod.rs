@@ -15,6 +15,7 @@ mod ending;
 mod group_world;
 mod groups;
 mod groups_changed;
+mod items;
 mod letting_go;
 mod placing;
 mod policy_table;

@@ -133,6 +133,7 @@ pub(super) fn observed(
         detailed: true,
         attributes,
         parts: Vec::new(),
+        items: std::collections::BTreeMap::new(),
         group_id: None,
         unreadable: false,
         provider_id: format!("huaweicloud://{}", instance.id),

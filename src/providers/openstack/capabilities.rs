@@ -127,10 +127,11 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Mark, MARKABLE),
         (OperationKind::Unmark, MARKABLE),
+        (OperationKind::Modify, MARKABLE),
     ],
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,
-    attributes: Capabilities::no_attributes,
+    attributes: super::settings::wanted,
     hints: Capabilities::no_hints,
     groups: Some(&super::groups::CAPABILITIES),
     deadlines: &[
@@ -162,6 +163,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, 600),
         (OperationKind::Mark, 60),
         (OperationKind::Unmark, 60),
+        (OperationKind::Modify, 120),
     ],
 };
 
@@ -173,7 +175,6 @@ mod tests {
     fn every_operation_has_a_row_and_a_deadline() {
         // Nova has no such call, or the provider none yet.
         const ABSENT: &[OperationKind] = &[
-            OperationKind::Modify,
             OperationKind::Cancel,
             OperationKind::BackupDisk,
             OperationKind::Retry,

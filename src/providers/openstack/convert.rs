@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::errors::{bounded, fault_class};
 use super::states::{guest_running, raw, state_of};
-use super::wire;
+use super::{settings, wire};
 use crate::api::server_status::AddressStatus;
 use crate::planner::model::{Fault, Marks, ObservedServer, ObservedSize};
 
@@ -20,6 +20,9 @@ pub(super) const OBJECT_REST: &str = "evenkeel-object-rest";
 pub(super) const ATTEMPT: &str = "evenkeel-attempt";
 /// Every key of ours.
 pub(super) const KEYS: &[&str] = &[UID, INSTALLATION, OBJECT, OBJECT_REST, ATTEMPT];
+
+/// Every key and every tag that begins so is ours.
+pub(super) const OURS: &str = "evenkeel";
 
 const VALUE_LIMIT: usize = 255;
 /// How many addresses of a server are shown.
@@ -65,6 +68,7 @@ fn present(text: Option<String>) -> Option<String> {
 pub(super) fn observed(server: wire::Server) -> ObservedServer {
     let (state, busy) = state_of(&server.status, server.task_state.as_deref());
     let raw = raw(&server);
+    let (attributes, items) = (settings::texts(&server), settings::sets(&server));
     let mut addresses: Vec<AddressStatus> = server
         .addresses
         .into_iter()
@@ -89,8 +93,9 @@ pub(super) fn observed(server: wire::Server) -> ObservedServer {
     ObservedServer {
         failed_step: None,
         detailed: true,
-        attributes: std::collections::BTreeMap::new(),
+        attributes,
         parts: Vec::new(),
+        items,
         group_id: None,
         // A server of a cell that is down has a status and an id, and not even a name.
         unreadable: state == crate::planner::model::ServerState::Unknown && server.name.is_empty(),

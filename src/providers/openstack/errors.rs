@@ -77,6 +77,8 @@ const TABLE: &[Row] = {
         row(409, "", "is locked", Locked),
         row(409, "", "task_state", Busy),
         row(409, "", "vm_state", Busy),
+        // A name that several security groups have.
+        row(409, "", "to be more specific", InvalidSpec),
         row(409, "", "is not ready", Busy),
         row(409, "", "in an invalid state", Busy),
         on(Asked::Create, 409, "", InvalidSpec),

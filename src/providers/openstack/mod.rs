@@ -15,6 +15,7 @@ mod groups;
 mod paging;
 mod register;
 mod session;
+mod settings;
 pub(in crate::providers) mod states;
 mod wire;
 
@@ -202,6 +203,12 @@ impl OpenStack {
                 return self.unmark(id, Some(marks), send_before).await;
             }
             (OperationKind::Unmark, Operate::Plain) => return self.unmark(id, None, send_before).await,
+            (OperationKind::Modify, Operate::Attributes(list)) => {
+                return settings::rewrite(&self.services, id, list, send_before).await;
+            }
+            (OperationKind::Modify, Operate::Items(change)) => {
+                return settings::change(&self.services, id, change, send_before).await;
+            }
             (kind, how) => {
                 return Err(CloudError::new(
                     ErrorClass::Unsupported,

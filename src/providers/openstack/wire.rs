@@ -63,8 +63,21 @@ pub(super) struct Server {
     pub(super) metadata: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "nullable")]
     pub(super) tags: Vec<String>,
+    /// Absent while it has no interface.
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) security_groups: Vec<Named>,
+    /// From 2.90 on, and to administrators.
+    #[serde(default, rename = "OS-EXT-SRV-ATTR:hostname")]
+    pub(super) hostname: Option<String>,
     #[serde(default)]
     pub(super) fault: Option<Fault>,
+}
+
+/// Anything that a server names.
+#[derive(Debug, Deserialize)]
+pub(super) struct Named {
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) name: String,
 }
 
 /// One address of a server.

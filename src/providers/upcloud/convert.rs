@@ -37,6 +37,7 @@ pub(super) fn observed(server: Server) -> ObservedServer {
     ObservedServer {
         provider_id: provider_id(&server.uuid),
         attributes: attributes::observed(&server),
+        items: std::collections::BTreeMap::new(),
         addresses: addresses(&server),
         name: server.title.unwrap_or_default(),
         raw: server.state.unwrap_or_default(),

@@ -76,6 +76,9 @@ impl World {
             "lock" | "unlock" => return self.lock_action(id, key == "lock", args, who, request),
             "os-resetState" => return self.reset_state(id, args, who),
             "os-getConsoleOutput" => return self.console_output(id, args),
+            "addSecurityGroup" | "removeSecurityGroup" => {
+                return self.change_security_groups(id, key == "addSecurityGroup", args);
+            }
             _ => {}
         }
         let Some(row) = ROWS.iter().find(|row| row.key == key) else {

@@ -86,6 +86,13 @@ impl OpenStackSim {
             .map(|i| i.id.clone())
     }
 
+    /// The id of a security group by name.
+    pub fn security_group_id(&self, name: &str) -> Option<String> {
+        let world = self.world();
+        let mut all = world.security_groups.iter();
+        all.find(|(_, n)| n == name).map(|(id, _)| id.clone())
+    }
+
     /// The id of a network by name.
     pub fn network_id(&self, name: &str) -> Option<String> {
         self.world()

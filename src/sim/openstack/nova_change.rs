@@ -12,6 +12,11 @@ use super::wire::nova_error;
 use super::world::World;
 use crate::sim::cloud::{Answer, Reply};
 
+/// What is said of a security group that does not exist.
+pub(super) fn no_security_group(text: &str) -> String {
+    format!("Unable to find security_group with name or id '{text}'")
+}
+
 /// Where metadata and tags can be changed.
 const CHANGEABLE: &[Vm] = &[Vm::Active, Vm::Paused, Vm::Suspended, Vm::Stopped];
 
@@ -29,7 +34,7 @@ impl World {
             .ok_or_else(|| nova_error(404, format!("Instance {id} could not be found.")))
     }
 
-    /// A new name or description; allowed in every state.
+    /// A new name, description or host name; allowed in every state.
     pub(super) fn update(&mut self, call: &Call<'_>, id: &str) -> Answer {
         let body = call.ask.json();
         let time = self.core.time();
@@ -43,11 +48,48 @@ impl World {
         {
             server.description = Some(text.into());
         }
+        if let Some(host) = body["server"].get("hostname") {
+            let letter = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            match host.as_str() {
+                Some(_) if call.version.minor < 90 => {
+                    let text = "Additional properties are not allowed ('hostname' was unexpected)";
+                    return Err(nova_error(400, text));
+                }
+                Some(host) if !host.is_empty() && host.len() <= 63 && host.chars().all(letter) => {
+                    server.hostname = host.into();
+                }
+                _ => {
+                    let text = format!("Invalid input for field/attribute hostname. Value: {host}.");
+                    return Err(nova_error(400, text));
+                }
+            }
+        }
         server.updated = time;
         let server = server.clone();
         Ok(Reply::ok(
             json!({"server": self.show(&server, call.version, call.who.admin, true, &call.ask.base)}),
         ))
+    }
+
+    /// A security group on every interface of a server, or off them.
+    pub(super) fn change_security_groups(&mut self, id: &str, add: bool, args: &Value) -> Answer {
+        let wanted = args["name"].as_str().unwrap_or_default();
+        let found = self.security_group(wanted);
+        let group = found.ok_or_else(|| nova_error(404, no_security_group(wanted)))?;
+        let time = self.core.time();
+        let server = self.server_mut(id)?;
+        if server.nics.is_empty() {
+            let text = format!("instance_id {id} could not be found as device id on any ports");
+            return Err(nova_error(404, text));
+        }
+        if add {
+            server.security_groups.insert(group);
+        } else if !server.security_groups.remove(&group) {
+            let text = format!("Security group {wanted} not associated with the instance {id}");
+            return Err(nova_error(404, text));
+        }
+        server.updated = time;
+        Ok(Reply::empty(202))
     }
 
     /// Accepted in every state but a locked one, also a second time.

@@ -1,11 +1,12 @@
 //! `POST /servers`: what is refused at once, and what is accepted and only then fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::actions::flavor_ref;
 use super::nova::Call;
+use super::nova_change::no_security_group;
 use super::server::{Action, Server, Vm};
 use super::wire::nova_error;
 use super::world::World;
@@ -133,15 +134,13 @@ impl World {
             .and_then(Value::as_array)
             .cloned()
             .unwrap_or_default();
-        if let Some(group) = groups
-            .iter()
-            .filter_map(|g| g["name"].as_str())
-            .find(|g| *g != "default")
-        {
-            return Err(nova_error(
-                400,
-                format!("Unable to find security_group with name or id '{group}'"),
-            ));
+        let mut security_groups = BTreeSet::new();
+        for group in groups.iter().filter_map(|g| g["name"].as_str()) {
+            let found = self.security_group(group);
+            security_groups.insert(found.ok_or_else(|| nova_error(400, no_security_group(group)))?);
+        }
+        if security_groups.is_empty() {
+            security_groups.insert("default".to_owned());
         }
         let group = self.hinted_group(call, hints)?;
         let networks = self.wanted_networks(call, wanted.get("networks"))?;
@@ -172,6 +171,7 @@ impl World {
             image,
             networks,
             nics: Vec::new(),
+            security_groups,
             key_name,
             zone,
             config_drive: matches!(wanted.get("config_drive"), Some(Value::Bool(true)))

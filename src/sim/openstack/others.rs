@@ -65,7 +65,7 @@ impl World {
     }
 
     /// Everything below `/network`.
-    pub(super) fn neutron(&self, ask: &Ask, path: &[&str]) -> Answer {
+    pub(super) fn neutron(&mut self, ask: &Ask, path: &[&str]) -> Answer {
         if path.is_empty() {
             let href = format!("{}/network/v2.0/", ask.base);
             let version =
@@ -108,6 +108,30 @@ impl World {
                     |s: &&Server| (s.project == who.project || who.admin) && device.is_none_or(|d| d == s.id);
                 let bodies: Vec<Value> = self.live().filter(mine).flat_map(ports).collect();
                 Ok(Reply::ok(json!({"ports": bodies})))
+            }
+            ("POST", ["v2.0", "security-groups"]) => {
+                let name = ask.json()["security_group"]["name"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let id = self.core.uuid();
+                self.security_groups.push((id.clone(), name.clone()));
+                Ok(Reply::new(
+                    201,
+                    json!({"security_group": {"id": id, "name": name}}),
+                ))
+            }
+            ("DELETE", ["v2.0", "security-groups", id]) => {
+                let name = self.security_group(id).unwrap_or_default();
+                if self.live().any(|s| s.security_groups.contains(&name)) {
+                    let text = format!("Security Group {id} in use.");
+                    return Err(Reply::new(
+                        409,
+                        json!({"NeutronError": {"type": "SecurityGroupInUse", "message": text, "detail": ""}}),
+                    ));
+                }
+                self.security_groups.retain(|(known, _)| known != id);
+                Ok(Reply::empty(204))
             }
             ("GET", ["v2.0", "extensions"]) => Ok(Reply::ok(json!({"extensions": []}))),
             _ => Err(missing("HTTPNotFound", "The resource could not be found.".into())),

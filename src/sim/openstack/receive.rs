@@ -35,6 +35,7 @@ const WORDS: &[&str] = &[
     "extensions",
     "os-extra_specs",
     "os-security-groups",
+    "security-groups",
     "os-volume_attachments",
 ];
 /// So many segments may be words: names after them are the client's.

@@ -146,6 +146,8 @@ pub(super) struct Server {
     pub(super) image: String,
     pub(super) networks: Vec<String>,
     pub(super) nics: Vec<Nic>,
+    /// The names of its security groups.
+    pub(super) security_groups: BTreeSet<String>,
     pub(super) key_name: Option<String>,
     pub(super) zone: Option<String>,
     pub(super) config_drive: bool,
@@ -214,6 +216,8 @@ impl Server {
             metadata: self.metadata.clone(),
             tags: self.tags.iter().cloned().collect(),
             uid: self.uid().map(Into::into),
+            hostname: self.hostname.clone(),
+            security_groups: self.security_groups.iter().cloned().collect(),
             locked: self.lock.is_some(),
             fault: self.fault.as_ref().map(|f| f.message.clone()),
             gone: self.gone_at.is_some(),
@@ -248,6 +252,10 @@ pub struct ServerView {
     pub metadata: BTreeMap<String, String>,
     /// Its tags, sorted.
     pub tags: Vec<String>,
+    /// The host name of its guest.
+    pub hostname: String,
+    /// The names of its security groups, sorted.
+    pub security_groups: Vec<String>,
     /// The uid it is marked with.
     pub uid: Option<String>,
     /// Whether it is locked.

@@ -50,6 +50,8 @@ pub struct World {
     pub(super) flavors: Vec<Flavor>,
     pub(super) images: Vec<Image>,
     pub(super) networks: Vec<Network>,
+    /// Ids and names of security groups, the same in every project.
+    pub(super) security_groups: Vec<(String, String)>,
     pub(super) servers: BTreeMap<String, Server>,
     /// Groups, in the order of their making.
     pub(super) groups: Vec<Group>,
@@ -74,6 +76,7 @@ impl World {
                 .collect(),
             images: Vec::new(),
             networks: Vec::new(),
+            security_groups: Vec::new(),
             servers: BTreeMap::new(),
             groups: Vec::new(),
             agenda: BTreeMap::new(),
@@ -100,7 +103,18 @@ impl World {
                 prefix,
             });
         }
+        for name in ["default", "web", "db"] {
+            let id = world.core.uuid();
+            world.security_groups.push((id, name.into()));
+        }
         world
+    }
+
+    /// The name of a security group by its name or id.
+    pub(super) fn security_group(&self, text: &str) -> Option<String> {
+        let mut all = self.security_groups.iter();
+        all.find(|(id, name)| id == text || name == text)
+            .map(|(_, name)| name.clone())
     }
 
     /// How long one call of the hypervisor takes: as the server's metadata or a standing order says.
