@@ -43,11 +43,21 @@ pub struct PartStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppliedStatus {
-    /// Settings that the cloud changes in place, at most 32.
+    /// Settings that the cloud changes in place, at most 24.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 24))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<SettingStatus>,
+    /// Of sets to which others add as well (labels, tags, security groups): what was brought in for this object, as
+    /// setting/key; of a long key its beginning and a hash. At most 256. Nothing else is ever taken out of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 64)))]
+    pub own: Vec<String>,
+    /// Of the same, in the same words: what a call that is under way, or of which nothing is known, brings in or takes
+    /// out. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 64)))]
+    pub sent: Vec<String>,
 }
 
 /// One setting.
@@ -80,13 +90,4 @@ pub struct SettingStatus {
     /// Whether the cloud changes it only while the server is stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_stop: bool,
-    /// Of a set that others add to as well (labels, tags, security groups): the keys or names that were brought in for
-    /// this object. Nothing else is ever taken out of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), inner(length(max = 255)))]
-    pub own: Vec<String>,
-    /// Those that a call which is under way, or of which nothing is known, brings in or takes out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), inner(length(max = 255)))]
-    pub sent: Vec<String>,
 }

@@ -19,7 +19,7 @@ use crate::api::server_status::{AppliedStatus, Operation, OperationKind, Setting
 /// Characters of a text that are kept.
 const LENGTH: usize = 512;
 /// So many settings are remembered.
-const MOST: usize = 32;
+const MOST: usize = 24;
 
 /// A text as it is remembered: short, and different for different texts.
 fn text(value: &str) -> String {
@@ -43,9 +43,14 @@ pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
     if wanted.is_empty() {
         return none_wanted(d, facts);
     }
-    d.status.applied = Some(AppliedStatus {
+    let mut applied = AppliedStatus {
         settings: wanted.iter().map(carried_out).collect(),
-    });
+        ..AppliedStatus::default()
+    };
+    for wish in &wanted {
+        items::fulfilled(&mut applied, wish);
+    }
+    d.status.applied = Some(applied);
 }
 
 /// That nothing was wished for is remembered too: what is wished for later is a change, and not seen first.
@@ -58,7 +63,6 @@ fn carried_out(wanted: &WantedAttribute) -> SettingStatus {
     SettingStatus {
         name: wanted.name.to_owned(),
         text: Some(text(&wanted.value)),
-        own: items::keys(wanted),
         ..SettingStatus::default()
     }
 }
@@ -113,7 +117,7 @@ fn compare(
         );
         let wanted = text(&wish.value);
         let (is, shown) = if let Some(items) = &wish.items {
-            let standing = items::standing(wish.name, items, Some(&known), seen);
+            let standing = items::standing(wish.name, items, applied, seen);
             (Some(standing.fits()), Some(text(&standing.shown)))
         } else {
             let shown = seen.attributes.get(wish.name);
@@ -136,8 +140,8 @@ fn compare(
                 ));
             }
         } else if known.text.as_ref() == Some(&wanted) {
-            if is == Some(true) && wish.items.is_some() {
-                (known.own, known.sent) = (items::keys(&wish), Vec::new());
+            if is == Some(true) {
+                items::fulfilled(applied, &wish);
             }
             if let Some(shown) = shown {
                 // A cloud may write a text in its own way: only another one than at first is a change.
@@ -149,6 +153,7 @@ fn compare(
                 drifts.push(format!("{} is {drift:?}, {wanted:?} is declared", wish.name));
             }
         } else if is == Some(true) {
+            items::fulfilled(applied, &wish);
             // A set that is empty again is as if it had never been wished for.
             if wish.blank() {
                 continue;
@@ -288,18 +293,17 @@ pub(super) fn before_power(
     let mut step = None;
     if let Some(applied) = &mut d.status.applied {
         for wish in &changed {
+            step = items::step(wish, applied, seen);
+            if let Some(change) = &step {
+                items::record(applied, change);
+            }
             let known = applied.settings.iter_mut().find(|s| s.name == wish.name);
-            step = items::step(wish, known.as_deref(), seen);
-            match (known, &step) {
-                (Some(known), Some(change)) => items::record(known, wish, change),
-                (Some(known), None) => {
-                    let needs_stop = known.needs_stop;
-                    *known = SettingStatus {
-                        needs_stop,
-                        ..carried_out(wish)
-                    };
-                }
-                (None, _) => {}
+            if let Some(known) = known {
+                let needs_stop = known.needs_stop;
+                *known = SettingStatus {
+                    needs_stop,
+                    ..carried_out(wish)
+                };
             }
         }
     }
@@ -391,11 +395,11 @@ pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> 
         setting.needs_stop |= needs_stop;
         if last {
             setting.refused = text;
-            items::refused(setting);
             setting.message = Some(bounded(&error.message, LENGTH));
         }
     }
     if last {
+        items::refused(d, op);
         d.failed(error.class, error.code.as_deref(), &error.message, None);
         d.memory.backoff = None;
         d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());

@@ -218,7 +218,7 @@ fn two_managers_own_entries_of_one_list() {
     );
     let out = apply("platform", two);
     assert!(
-        !out.ok && out.err.contains("openstack is immutable"),
+        !out.ok && out.err.contains("openstack.networks is immutable"),
         "{}",
         out.err
     );

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{LENGTH, text, wanted};
 use crate::api::Reason;
 use crate::api::conditions::bounded;
-use crate::api::server_status::{Operation, SettingStatus};
+use crate::api::hash::hash;
+use crate::api::server_status::{AppliedStatus, Operation};
 use crate::planner::AccountFacts;
 use crate::planner::draft::Draft;
 use crate::planner::model::{CloudError, ErrorClass, ItemChange, Items, ObservedServer, WantedAttribute};
@@ -14,8 +15,11 @@ use crate::planner::operation::{Progress, close, saying};
 
 /// So many things go out in one call at most: each is a request of its own.
 const OUT: usize = 8;
-/// So many keys are remembered.
-const MOST: usize = 128;
+/// Characters of a key that are remembered.
+const KEY: usize = 40;
+/// So many keys of all sets are remembered, of what is ours and of what is under way.
+const OWN: usize = 256;
+const SENT: usize = 64;
 
 /// A set beside the wish for it. What is neither wished for nor ours is not looked at.
 pub(super) struct Standing {
@@ -36,66 +40,95 @@ impl Standing {
 pub(super) fn standing(
     name: &str,
     items: &Items,
-    known: Option<&SettingStatus>,
+    applied: &AppliedStatus,
     seen: &ObservedServer,
 ) -> Standing {
     let none = BTreeMap::new();
     let there = seen.items.get(name).unwrap_or(&none);
-    let own = |key: &str| known.is_some_and(|k| k.own.iter().any(|o| o == key));
+    let own = |key: &str| applied.own.contains(&entry(name, key));
+    let ours = |key: &str| own(key) || applied.sent.contains(&entry(name, key));
     // Under which name the cloud shows it is not known: it is believed to be there once it was brought in.
     let has = |key: &str| match there.get(key) {
         None if items.hides(key) && own(key) => items.all.get(key),
         found => found,
     };
-    let ours: BTreeSet<&String> = known
-        .into_iter()
-        .flat_map(|k| k.own.iter().chain(&k.sent))
-        .collect();
     let add = items.all.iter().filter(|(key, value)| has(key) != Some(value));
-    let remove = ours
-        .iter()
-        .filter(|key| !items.all.contains_key(**key) && (items.hides(key) || there.contains_key(**key)));
-    let looked_at: BTreeSet<&String> = items.all.keys().chain(ours.iter().copied()).collect();
+    let hidden = applied.own.iter().chain(&applied.sent);
+    let hidden = hidden.filter_map(|e| e.strip_prefix(name)?.strip_prefix('/'));
+    let hidden = hidden.filter(|key| items.hides(key));
+    let remove: BTreeSet<&str> = there
+        .keys()
+        .map(String::as_str)
+        .filter(|key| ours(key))
+        .chain(hidden)
+        .filter(|key| !items.all.contains_key(*key))
+        .collect();
+    let looked_at = there.keys().filter(|key| ours(key)).chain(items.all.keys());
     let shown = looked_at
-        .into_iter()
         .filter_map(|key| Some((key.clone(), has(key)?.clone())))
         .collect();
     Standing {
         add: add.map(|(k, v)| (k.clone(), v.clone())).collect(),
-        remove: remove.map(|key| (*key).clone()).collect(),
+        remove: remove.into_iter().map(str::to_owned).collect(),
         shown: Items::text(&shown),
     }
 }
 
-/// The keys of a wish, as they are remembered.
-pub(super) fn keys(wish: &WantedAttribute) -> Vec<String> {
-    let items = wish.items.iter().flat_map(|i| i.all.keys().cloned());
-    items.take(MOST).collect()
+/// A key as it is remembered.
+fn entry(name: &str, key: &str) -> String {
+    if key.chars().count() <= KEY {
+        return format!("{name}/{key}");
+    }
+    format!("{name}/{}#{:016x}", bounded(key, KEY - 17), hash(key))
+}
+
+fn is_of(name: &str) -> impl Fn(&String) -> bool + '_ {
+    move |entry| entry.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn tidy(list: &mut Vec<String>, most: usize) {
+    list.sort();
+    list.dedup();
+    list.truncate(most);
+}
+
+/// Remembers that a set is as wished for.
+pub(super) fn fulfilled(applied: &mut AppliedStatus, wish: &WantedAttribute) {
+    let Some(items) = &wish.items else {
+        return;
+    };
+    applied.sent.retain(|e| !is_of(wish.name)(e));
+    applied.own.retain(|e| !is_of(wish.name)(e));
+    applied
+        .own
+        .extend(items.all.keys().map(|key| entry(wish.name, key)));
+    tidy(&mut applied.own, OWN);
 }
 
 /// Of a server that was not made here: what it has of the wish is ours from now on, the rest was never brought in.
 pub(super) fn first_seen(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) {
     let wanted = wanted(d, facts);
-    for known in d.status.applied.iter_mut().flat_map(|a| &mut a.settings) {
-        let wish = wanted.iter().find(|w| w.name == known.name);
-        let Some(items) = wish.and_then(|w| w.items.as_ref()) else {
-            continue;
+    let Some(applied) = &mut d.status.applied else {
+        return;
+    };
+    for wish in wanted {
+        let there = seen.items.get(wish.name);
+        let lacks = |(key, value): (&String, &String)| {
+            (there.and_then(|t| t.get(key)) != Some(value)).then(|| entry(wish.name, key))
         };
-        let there = seen.items.get(&known.name);
-        known
-            .own
-            .retain(|key| items.all.get(key) == there.and_then(|t| t.get(key)));
+        let lacking: Vec<String> = wish.items.iter().flat_map(|i| &i.all).filter_map(lacks).collect();
+        applied.own.retain(|e| !lacking.contains(e));
     }
 }
 
 /// The next step towards a set: what comes in goes before what goes out.
 pub(super) fn step(
     wish: &WantedAttribute,
-    known: Option<&SettingStatus>,
+    applied: &AppliedStatus,
     seen: &ObservedServer,
 ) -> Option<ItemChange> {
     let items = wish.items.as_ref()?;
-    let mut standing = standing(wish.name, items, known, seen);
+    let mut standing = standing(wish.name, items, applied, seen);
     let at_once = items.at_once.max(1);
     if standing.add.is_empty() {
         standing.remove.truncate(at_once.min(OUT));
@@ -110,27 +143,21 @@ pub(super) fn step(
     })
 }
 
-/// What is written down before a step is sent.
-pub(super) fn record(known: &mut SettingStatus, wish: &WantedAttribute, change: &ItemChange) {
+/// What is written down before a step is sent. What an earlier call may have brought in can still turn up.
+pub(super) fn record(applied: &mut AppliedStatus, change: &ItemChange) {
     let keys = change.add.iter().map(|(key, _)| key).chain(&change.remove);
-    let mut sent: Vec<String> = keys.cloned().collect();
-    // What an earlier call may have brought in can still turn up.
-    sent.extend(std::mem::take(&mut known.sent));
-    sent.sort();
-    sent.dedup();
-    sent.truncate(MOST);
-    *known = SettingStatus {
-        name: known.name.clone(),
-        text: Some(text(&wish.value)),
-        own: std::mem::take(&mut known.own),
-        sent,
-        ..SettingStatus::default()
-    };
+    let mut sent: Vec<String> = keys.map(|key| entry(change.name, key)).collect();
+    sent.append(&mut applied.sent);
+    tidy(&mut sent, SENT);
+    applied.sent = sent;
 }
 
 /// A refusal for good: what was to come in did not.
-pub(super) fn refused(known: &mut SettingStatus) {
-    known.sent.clear();
+pub(super) fn refused(d: &mut Draft<'_>, op: &Operation) {
+    let name = op.argument.clone().unwrap_or_default();
+    if let Some(applied) = &mut d.status.applied {
+        applied.sent.retain(|e| !is_of(&name)(e));
+    }
 }
 
 /// How a step ended; none where the operation is no such step.
@@ -144,44 +171,66 @@ pub(super) fn ended(
     let name = op.argument.clone()?;
     let wish = wanted(d, facts).into_iter().find(|w| w.name == name)?;
     let items = wish.items.as_ref()?;
-    let settings = &d.status.applied.as_ref()?.settings;
-    let known = settings.iter().find(|s| s.name == name)?.clone();
-    let there = seen.items.get(&name);
-    let reached = |key: &String| {
-        let shown = there.and_then(|t| t.get(key));
-        items.hides(key) && accepted || shown == items.all.get(key)
-    };
-    let done = known.sent.iter().all(reached);
+    let applied = d.status.applied.as_ref()?;
+    let none = BTreeMap::new();
+    let there = seen.items.get(&name).unwrap_or(&none);
+    let of_step = |key: &str| applied.sent.contains(&entry(&name, key));
+    // What comes in is there with its value; what goes out is not there.
+    let open = |key: &str| there.get(key) != items.all.get(key) && !(items.hides(key) && accepted);
+    let keys: BTreeSet<&String> = items
+        .all
+        .keys()
+        .chain(there.keys())
+        .filter(|k| of_step(k))
+        .collect();
+    // Of what the cloud shows under another name nothing but its answer tells.
+    let mut sent = applied
+        .sent
+        .iter()
+        .filter_map(|e| e.strip_prefix(&name)?.strip_prefix('/'));
+    let untold = !accepted && sent.any(|key| items.hides(key));
+    let done = !untold && !keys.iter().any(|key| open(key));
     if accepted && !done && d.now() < op.deadline {
         d.again(op.deadline);
         return Some(Progress::Open(saying(d, op.kind)));
     }
+    let known = applied.settings.iter().find(|s| s.name == name);
     // A wish that changed meanwhile is compared anew, whatever the cloud did.
-    if accepted && !done && known.text.as_deref() == Some(&text(&wish.value)) {
+    if accepted && !done && known.is_some_and(|k| k.text.as_deref() == Some(&text(&wish.value))) {
         let words = format!("the cloud took the change of {name}, and does not show it");
         let error = CloudError::new(ErrorClass::InvalidSpec, words);
         super::refused(d, op, &error);
         return Some(close(d));
     }
     let told = accepted || done;
-    let keys = known.sent.join(", ");
-    let settings = d.status.applied.iter_mut().flat_map(|a| &mut a.settings);
-    for known in settings.filter(|s| s.name == name) {
-        if told {
-            let mut own = std::mem::take(&mut known.own);
-            own.extend(std::mem::take(&mut known.sent));
-            own.retain(|key| items.all.contains_key(key) || there.is_some_and(|t| t.contains_key(key)));
-            own.sort();
-            own.dedup();
-            own.truncate(MOST);
-            known.own = own;
-        }
-        // What is left is seen when it is compared.
-        known.text = None;
-    }
+    let applied = d.status.applied.as_mut()?;
     if told {
-        let note = format!("changed in place: {name} ({})", bounded(&keys, LENGTH));
+        let (sent, others) = std::mem::take(&mut applied.sent)
+            .into_iter()
+            .partition(is_of(&name));
+        let told: Vec<String> = sent;
+        let words: Vec<&str> = told
+            .iter()
+            .filter_map(|e| e.split_once('/').map(|(_, key)| key))
+            .collect();
+        let note = format!(
+            "changed in place: {name} ({})",
+            bounded(&words.join(", "), LENGTH)
+        );
+        applied.sent = others;
+        applied.own.extend(told);
+        let left: Vec<String> = items
+            .all
+            .keys()
+            .chain(there.keys())
+            .map(|k| entry(&name, k))
+            .collect();
+        applied.own.retain(|e| !is_of(&name)(e) || left.contains(e));
+        tidy(&mut applied.own, OWN);
         d.event(false, Reason::Modified, "Modify", note);
     }
+    // What is left of the wish is seen when it is compared.
+    let settings = d.status.applied.iter_mut().flat_map(|a| &mut a.settings);
+    settings.filter(|s| s.name == name).for_each(|s| s.text = None);
     Some(close(d))
 }

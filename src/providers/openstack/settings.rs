@@ -25,8 +25,8 @@ const GROUPS: &str = "securityGroups";
 /// What counts only when a server is made.
 const USER_DATA: &str = "userDataSecretRef";
 const KEY: &str = "keyName";
-/// All labels of a server go along in one request.
-const LABELS_AT_ONCE: usize = 64;
+/// They go along in one request; what is under way has to be remembered key by key.
+const LABELS_AT_ONCE: usize = 32;
 /// Tags are a request each, and all of them have to be sent within seconds of their record.
 const TAGS_AT_ONCE: usize = 8;
 

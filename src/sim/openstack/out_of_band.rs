@@ -99,7 +99,7 @@ impl OpenStackSim {
         })
     }
 
-    /// Sets a key of its metadata: an order to the simulator, as `fake.host.down` is one.
+    /// Somebody sets a key of its metadata: a label, or an order to the simulator, as `fake.host.down` is one.
     pub fn oob_metadata(&self, key: &str, name: &str, value: &str) -> Deed {
         self.world().out_of_band(key, |world, id, _| {
             if let Some(server) = world.servers.get_mut(id) {

@@ -88,6 +88,13 @@ pub fn rename(cloud: &dyn Cloud) -> Result<(), &'static str> {
     )
 }
 
+fn labels(cloud: &dyn Cloud) -> Result<(), &'static str> {
+    needs(
+        changes(cloud, json!({"labels": {"a": "changed"}}), "changed"),
+        "no label is changed on an existing server",
+    )
+}
+
 fn groups(cloud: &dyn Cloud) -> Result<(), &'static str> {
     needs(cloud.capabilities().groups.is_some(), "the cloud has no groups")
 }
@@ -261,6 +268,8 @@ all! {
     a_provisioning_that_failed_is_tried_again: retry,
     a_try_that_is_refused_makes_way_for_a_new_server: retry,
     a_changed_name_is_applied: rename,
+    changed_labels_are_applied_and_others_survive: labels,
+    a_change_of_labels_gone_wrong_is_made_good: labels,
     a_changed_image_is_only_shown_by_default: nothing,
     a_changed_image_is_installed_once: rebuild,
     an_image_that_cannot_be_installed_is_left: reinstall,

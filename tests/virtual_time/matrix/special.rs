@@ -124,6 +124,76 @@ pub async fn a_changed_name_is_applied(f: &mut Field) {
     assert_eq!((real.name.as_str(), real.id.as_str()), ("second", id_of(&server)));
 }
 
+async fn labelled(f: &Field) {
+    f.wait("web", "the labels are as declared", |x| {
+        let synced = condition(x, ConditionType::SettingsSynced);
+        ready(x) && synced.is_none_or(|c| c.status == "True")
+    })
+    .await;
+}
+
+/// The labels a, b, c and theirs of a server, `-` where there is none.
+fn labels_of(f: &Field, id: &str) -> String {
+    let one = |key| f.cloud.label_of(id, key).unwrap_or_else(|| "-".to_owned());
+    ["a", "b", "c", "theirs"].map(one).join(" ")
+}
+
+pub async fn changed_labels_are_applied_and_others_survive(f: &mut Field) {
+    f.create("web", json!({"labels": {"a": "1", "b": "1"}})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    f.cloud.label(&id, "theirs", "1");
+    f.edit("web", json!({"labels": {"a": "2", "b": null, "c": "1"}}))
+        .await;
+    labelled(f).await;
+    assert_eq!(labels_of(f, &id), "2 - 1 1");
+    // At rest it costs what rest costs.
+    sleep(Duration::from_secs(60)).await;
+    f.cloud.reset_requests();
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(changes(f), Vec::<String>::new());
+    let asked = f.cloud.counts();
+    let more: Vec<_> = asked
+        .keys()
+        .filter(|k| !f.cloud.at_rest().contains(&k.as_str()))
+        .collect();
+    assert!(more.is_empty(), "{more:?}");
+    f.edit("web", json!({"labels": null})).await;
+    labelled(f).await;
+    assert_eq!(labels_of(f, &id), "- - - 1");
+}
+
+pub async fn a_change_of_labels_gone_wrong_is_made_good(f: &mut Field) {
+    f.create("web", json!({"labels": {"a": "0"}})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    f.cloud.label(&id, "theirs", "1");
+    for (n, mishap) in [Mishap::LostReply, Mishap::LateApply, Mishap::Unavailable]
+        .into_iter()
+        .enumerate()
+    {
+        for kill in [false, true] {
+            let value = format!("{n}{kill}");
+            f.cloud.next_label(mishap);
+            f.edit("web", json!({"labels": {"a": value, "b": null}})).await;
+            if kill {
+                sleep(Duration::from_secs(2)).await;
+                f.kill().await;
+                f.run();
+            }
+            labelled(f).await;
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(labels_of(f, &id), format!("{value} - - 1"));
+            // What comes and goes while nobody knows leaves nothing behind.
+            f.cloud.next_label(mishap);
+            f.edit("web", json!({"labels": {"b": "1"}})).await;
+            sleep(Duration::from_secs(1)).await;
+            f.edit("web", json!({"labels": {"b": null}})).await;
+            labelled(f).await;
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(labels_of(f, &id), format!("{value} - - 1"));
+        }
+    }
+}
+
 pub async fn disks_stay_and_are_named(f: &mut Field) {
     f.create("web", json!({})).await;
     f.ready_in("web", "Running").await;

@@ -159,6 +159,18 @@ pub trait Cloud: Send + Sync {
     fn passwords(&self) -> (&'static str, &'static str) {
         ("", "")
     }
+    /// A label of a server there.
+    fn label_of(&self, _id: &str, _key: &str) -> Option<String> {
+        None
+    }
+    /// Somebody puts a label on a server.
+    fn label(&self, _id: &str, _key: &str, _value: &str) {
+        unreachable!("of clouds whose labels change");
+    }
+    /// The next change of a label goes wrong.
+    fn next_label(&self, _mishap: Mishap) {
+        unreachable!("of clouds whose labels change");
+    }
     /// The wished network of a server, and another one, as parts of a spec; if it can be changed.
     fn other_network(&self) -> Option<(Value, Value)> {
         None

@@ -179,6 +179,19 @@ impl Cloud for OpenStack {
         self.0.oob_join(server, group).unwrap();
     }
 
+    fn label_of(&self, id: &str, key: &str) -> Option<String> {
+        self.0.server(id)?.metadata.get(key).cloned()
+    }
+
+    fn label(&self, id: &str, key: &str, value: &str) {
+        self.0.oob_metadata(id, key, value).unwrap();
+    }
+
+    fn next_label(&self, mishap: Mishap) {
+        let rule = FaultRule::new(mishap.effect()).on("POST /servers/{id}/metadata");
+        self.0.inject(rule.times(1));
+    }
+
     fn other_image(&self) -> Value {
         json!({"image": {"name": "cirros-new"}})
     }

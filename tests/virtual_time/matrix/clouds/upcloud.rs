@@ -209,6 +209,21 @@ impl Cloud for UpCloud {
         self.0.oob_join(server, group).unwrap();
     }
 
+    fn label_of(&self, id: &str, key: &str) -> Option<String> {
+        let server = self.0.live_servers().into_iter().find(|s| s.id == id)?;
+        let mut all = server.labels.iter();
+        all.find(|(k, _)| k.as_str() == key).map(|(_, v)| v.clone())
+    }
+
+    fn label(&self, id: &str, key: &str, value: &str) {
+        self.0.oob_label(id, key, value).unwrap();
+    }
+
+    fn next_label(&self, mishap: Mishap) {
+        self.0
+            .inject(FaultRule::new(mishap.effect()).on("PUT /server/{id}").times(1));
+    }
+
     fn other_image(&self) -> Value {
         json!({"image": {"name": "Debian GNU/Linux 12 (Bookworm)"}})
     }
