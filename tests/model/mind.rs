@@ -569,6 +569,7 @@ fn observed(m: &Machine) -> ObservedServer {
         failed_step: None,
         detailed: true,
         attributes: std::collections::BTreeMap::new(),
+        items: Default::default(),
         parts: Vec::new(),
         group_id: None,
     }

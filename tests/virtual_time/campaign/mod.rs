@@ -209,7 +209,10 @@ fn other_manners_come_to_the_same_end() {
         let cases = cases(provider, *fresh);
         for (rival, restart) in [(true, false), (false, true), (true, true)] {
             let manner = Manner { rival, restart };
-            failed.extend(play_all(cases.len(), |job| cases[job].play(&[], manner)));
+            failed.extend(play_all(cases.len(), |job| {
+                println!("{}/{:?}/{}", cases[job].provider, cases[job].act, manner.name());
+                cases[job].play(&[], manner)
+            }));
         }
     }
     assert!(
