@@ -146,7 +146,13 @@ async fn played(
     cloud.clear_faults();
     api.clear_faults();
     // A moment that did not come any more.
-    api.clear_hook();
+    let (told, clock) = (std::env::var_os("CAMPAIGN").is_some(), api.clone());
+    api.on_write(move |event| {
+        if told && event.phase == Phase::Before && event.call.client.starts_with("evenkeel") {
+            tell(&clock, event);
+        }
+        Fault::Pass
+    });
     f.tap.meet(|_| Fate::Pass);
     // An account whose credentials were refused is tried again seldom.
     f.wait_for::<ProviderConfig>("cloud", "Ready", |c| {
@@ -308,7 +314,7 @@ fn turn(api: &ApiServer, client: &str, trick: Trick) {
 fn tell(api: &ApiServer, event: &WriteEvent) {
     let status = &event.body["status"];
     println!(
-        "{} {} {:?} {} {} {} operation {} {}",
+        "{} {} {:?} {} {} {} operation {} {}{}",
         api.now(),
         event.call.client,
         event.call.verb,
@@ -320,7 +326,12 @@ fn tell(api: &ApiServer, event: &WriteEvent) {
             let said = all.iter().filter(|c| c["status"] != "False");
             let said = said.map(|c| format!("{}={} ", c["type"], c["reason"]));
             said.collect()
-        })
+        }),
+        if std::env::var_os("CAMPAIGN_WHOLE").is_some() {
+            status.to_string()
+        } else {
+            String::new()
+        }
     );
 }
 
