@@ -144,7 +144,7 @@ pub struct ServerSpec {
     )]
     pub hostname: Option<String>,
     /// Labels (metadata in OpenStack) written to the cloud server: at most 64, keys of 1 to 200 characters, values
-    /// of at most 255. Keys that begin with evenkeel are reserved. OpenStack and UpCloud change them in place,
+    /// of at most 255. Keys that begin with evenkeel are reserved; OpenStack's have letters, digits, spaces and -_:. only. OpenStack and UpCloud change them in place,
     /// where openstack or upcloud is given, if only as {}: labels that others added stay, and so do their values; elsewhere
     /// they are immutable once a server is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

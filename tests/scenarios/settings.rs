@@ -59,7 +59,7 @@ pub async fn settings_are_changed_in_place(s: &Stage) {
     s.nova.write_beside(&id, &json!({"theirs": "1"}), "by-hand").await;
     s.edit(
         &name,
-        json!({"labels": {"team": "red", "tier": null, "a b/c": "x"}, "cloudName": format!("{name} two"),
+        json!({"labels": {"team": "red", "tier": null, "a b:c": "x"}, "cloudName": format!("{name} two"),
             "hostname": "renamed", "openstack": {"tags": ["round", "a b"]}}),
     )
     .await;
@@ -67,12 +67,19 @@ pub async fn settings_are_changed_in_place(s: &Stage) {
     assert_eq!(real["id"], id.as_str());
     assert_eq!(
         labels(&real),
-        pairs(&[("a b/c", "x"), ("team", "red"), ("theirs", "1")])
+        pairs(&[("a b:c", "x"), ("team", "red"), ("theirs", "1")])
     );
     assert_eq!(tags(&real), ["a b", "by-hand", "round"]);
     assert_eq!(real["name"], format!("{name} two"));
     assert_eq!(real["OS-EXT-SRV-ATTR:hostname"], "renamed");
     assert_eq!(real["status"], "ACTIVE");
+    // A key that Nova does not take is refused in its words, and nothing is lost.
+    s.edit(&name, json!({"labels": {"a/b": "x"}})).await;
+    let said = s
+        .reason(&name, ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    assert!(words(&said, ConditionType::SettingsSynced).contains("a/b"));
+    assert_eq!(labels(&s.only(&said).await), labels(&real));
     // What is taken out of the wish altogether goes, and nothing else.
     s.edit(&name, json!({"labels": null, "openstack": {"tags": null}}))
         .await;

@@ -61,11 +61,21 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
+/// What a key of metadata is made of, as Nova's schema says.
+fn is_metadata_key(key: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric() || "-_:. ".contains(c);
+    !key.is_empty() && key.chars().all(letter)
+}
+
 /// Text values for text keys, neither longer than 255 characters.
 pub(super) fn metadata_of(field: &str, value: &Value) -> Result<BTreeMap<String, String>, Reply> {
     let Some(object) = value.as_object() else {
         return Err(invalid(field, value, &format!("{value} is not of type 'object'")));
     };
+    if let Some(key) = object.keys().find(|key| !is_metadata_key(key)) {
+        let why = format!("'{key}' does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{{1,255}}$'");
+        return Err(invalid(field, value, &why));
+    }
     object
         .iter()
         .map(|(key, value)| match value.as_str() {

@@ -16,7 +16,7 @@ async fn a_lost_reply_leaves_a_server() {
     client
         .sim
         .inject(rule("POST /servers", FaultEffect::LostReply).times(1));
-    let body = client.server_body("a", json!({"evenkeel.dev/uid": "u1"}));
+    let body = client.server_body("a", json!({"evenkeel-uid": "u1"}));
     let error = client.try_compute("POST", "/servers", &body).await.unwrap_err();
     assert_eq!(error.stage, Stage::Sent);
     assert_eq!(client.sim.servers_with_uid("u1").len(), 1);
