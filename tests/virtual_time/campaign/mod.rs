@@ -15,14 +15,14 @@ use evenkeel::sim::apiserver::ApiServer;
 
 use act::Act;
 use plan::{Trace, Trouble};
-use run::{Manner, play};
+use run::{Manner, paused, play};
 
 use crate::matrix::{Fresh, PROVIDERS};
 
 /// How many single faults are played for each provider unless all are asked for.
-const SINGLE: usize = 3_000;
+const SINGLE: usize = 1_000;
 /// How many seeds are played for each provider.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 /// So many failures are enough to see what is wrong.
 const ENOUGH: usize = 8;
 
@@ -80,9 +80,7 @@ const LISTS: &[(&str, &[&str])] = &[
 ];
 
 fn cases(provider: &'static str, fresh: Fresh) -> Vec<Case> {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let mut runtime = { runtime };
-    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    let runtime = paused();
     let fits = |act: &&Act| runtime.block_on(async { act.fits(&*fresh(&ApiServer::new().unwrap())) });
     Act::ALL
         .iter()
@@ -201,22 +199,19 @@ fn several_faults_by_seed() {
     );
 }
 
-/// The same end with a second controller that acts, and with one that was just started. Without a lease, one whose list is
-/// older by some seconds and one whose list is new contradict each other in status until the next list: no deed is done twice, but
-/// where only a size tells them apart each writes what it sees. That is left out here.
+/// The same end with a controller that was just started. (A second one that acts as well comes to the same end too, and
+/// `CAMPAIGN=cloud/Scenario//rival` plays it; but without a lease the two contradict each other in status while the list of one is
+/// older than that of the other, thousands of times: far too long to be played each time.)
 #[test]
-fn other_manners_come_to_the_same_end() {
+fn a_controller_that_was_just_started_comes_to_the_same_end() {
     let mut failed = Vec::new();
     for (provider, fresh) in PROVIDERS {
         let cases = cases(provider, *fresh);
-        for (rival, restart) in [(true, false), (false, true), (true, true)] {
-            let manner = Manner { rival, restart };
-            failed.extend(play_all(cases.len(), |job| {
-                let case = &cases[job];
-                let skipped = rival && case.act == Act::ResizeStopped;
-                (!skipped).then(|| case.play(&[], manner)).flatten()
-            }));
-        }
+        let manner = Manner {
+            restart: true,
+            ..Manner::default()
+        };
+        failed.extend(play_all(cases.len(), |job| cases[job].play(&[], manner)));
     }
     assert!(
         failed.is_empty(),

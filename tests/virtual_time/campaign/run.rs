@@ -72,9 +72,7 @@ pub fn play(
     manner: Manner,
 ) -> Result<Trace, String> {
     let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let mut runtime = { runtime };
-        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        let runtime = paused();
         runtime.block_on(played(fresh, act, troubles, reference, manner))
     };
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
@@ -82,6 +80,12 @@ pub fn play(
         text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
             .unwrap_or_default()
     })
+}
+
+/// A runtime of its own, in virtual time.
+pub fn paused() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap()
 }
 
 async fn played(
