@@ -177,7 +177,7 @@ fn a_second_release_does_not_take_the_first_ones_things() {
     );
     // One that shares nothing but the definitions and their protection is welcome.
     let ns = cluster.namespace("second");
-    let alone = "watchNamespaces={default},crds.install=false,policies.deletionProtection=false,policies.crdProtection=false";
+    let alone = "watchNamespaces={default},crds.install=false,policies.deletionProtection=false,policies.crdProtection=false,policies.secrets=false";
     let install = [
         "install",
         "second",
