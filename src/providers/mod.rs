@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod clouddc;
+mod console;
 pub mod openstack;
 #[cfg(test)]
 mod page;

@@ -1,21 +1,15 @@
 //! The console of the physical server below an instance: the call `ShowRemoteConsole` of the vendor's SDK 3.1.219.
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use secrecy::SecretString;
+use serde::Deserialize;
 
 use super::session::Request;
 use super::{CloudDc, checked};
 use crate::api::server_action::ConsoleType;
-use crate::planner::model::{Accepted, CloudError, ErrorClass, Reading};
+use crate::planner::model::{CloudError, ErrorClass, Reading};
+use crate::providers::Done;
+use crate::providers::console::{access, done, secret};
 use crate::providers::transport::budget::Priority;
-use crate::providers::{Done, ReadOut};
-
-/// The longest address of a console that is believed.
-const URL: usize = 4096;
-
-fn secret<'de, D: Deserializer<'de>>(d: D) -> Result<SecretString, D::Error> {
-    Ok(Option::<String>::deserialize(d)?.unwrap_or_default().into())
-}
 
 #[derive(Deserialize)]
 struct Address {
@@ -36,18 +30,6 @@ impl CloudDc {
         let route = "clouddc /physicalservers/{id}/remote-console-address";
         let request = Request::get(path, route, Priority::High);
         let address: Address = self.session.read(request).await?;
-        let url = address.url.expose_secret();
-        if url.is_empty() || url.len() > URL || url.chars().any(|c| c.is_control() || c == ' ') {
-            let words = "CloudDC answers with an address of the console that cannot be used";
-            return Err(CloudError::new(ErrorClass::Transient, words));
-        }
-        Ok(Done {
-            accepted: Accepted {
-                id: Some(id.to_owned()),
-                ..Accepted::default()
-            },
-            read: Some(ReadOut::Access(vec![("url", address.url)])),
-            ..Done::default()
-        })
+        Ok(done(id, access(address.url, "CloudDC")?))
     }
 }

@@ -3,8 +3,8 @@
 //! <https://docs.openstack.org/api-ref/compute/#create-console>
 
 use http::Method;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use secrecy::SecretString;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -13,7 +13,8 @@ use super::errors::Asked;
 use super::session::{Request, Services};
 use crate::api::server_action::ConsoleType;
 use crate::api::server_status::OperationKind;
-use crate::planner::model::{Accepted, CloudError, ErrorClass, Reading};
+use crate::planner::model::{CloudError, ErrorClass, Reading};
+use crate::providers::console::{access, done, secret};
 use crate::providers::{Done, ReadOut};
 
 /// Nova's words for a console: protocol and type.
@@ -23,12 +24,6 @@ const TYPES: &[(ConsoleType, &str, &str)] = &[
     (ConsoleType::Serial, "serial", "serial"),
     (ConsoleType::RDP, "rdp", "rdp-html5"),
 ];
-/// The longest address of a console that is believed.
-const URL: usize = 4096;
-
-fn secret<'de, D: Deserializer<'de>>(d: D) -> Result<SecretString, D::Error> {
-    Ok(Option::<String>::deserialize(d)?.unwrap_or_default().into())
-}
 
 #[derive(Deserialize)]
 struct OutputDoc {
@@ -83,16 +78,9 @@ pub(super) async fn read(
         ReadOut::Text(doc.output)
     } else {
         let doc: ConsoleDoc = services.read(request).await?;
-        access(doc.remote_console.url)?
+        access(doc.remote_console.url, "Nova")?
     };
-    Ok(Done {
-        accepted: Accepted {
-            id: Some(id.to_owned()),
-            ..Accepted::default()
-        },
-        read: Some(read),
-        ..Done::default()
-    })
+    Ok(done(id, read))
 }
 
 fn output_body(reading: &Reading) -> Value {
@@ -116,13 +104,4 @@ fn console_body(reading: &Reading) -> Result<Value, CloudError> {
         return Err(CloudError::new(ErrorClass::Unsupported, words));
     };
     Ok(json!({"remote_console": {"protocol": protocol, "type": kind}}))
-}
-
-fn access(url: SecretString) -> Result<ReadOut, CloudError> {
-    let text = url.expose_secret();
-    if text.is_empty() || text.len() > URL || text.chars().any(|c| c.is_control() || c == ' ') {
-        let words = "Nova answers with an address of the console that cannot be used";
-        return Err(CloudError::new(ErrorClass::Transient, words));
-    }
-    Ok(ReadOut::Access(vec![("url", url)]))
 }

@@ -12,6 +12,7 @@ use super::wire::{Server, StorageDoc};
 use super::{request_id, storages};
 use crate::api::server_action::{ConsoleType, ServerActionSpec};
 use crate::planner::model::{Accepted, CloudError, Ended, ErrorClass, PartKind, Reading, Trace};
+use crate::providers::console::done;
 use crate::providers::{Done, ReadOut};
 
 const BACKUP: &str = "upcloud /storage/{id}/backup";
@@ -114,14 +115,7 @@ pub(super) async fn console(service: &Service, id: &str, reading: &Reading) -> R
             .remote_access_password
             .map(|password| ("password", password)),
     );
-    Ok(Done {
-        accepted: Accepted {
-            id: Some(id.to_owned()),
-            ..Accepted::default()
-        },
-        read: Some(ReadOut::Access(access)),
-        ..Done::default()
-    })
+    Ok(done(id, ReadOut::Access(access)))
 }
 
 #[cfg(test)]

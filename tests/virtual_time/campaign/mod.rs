@@ -111,6 +111,16 @@ fn play_all(jobs: usize, job: impl Fn(usize) -> Option<String> + Sync) -> Vec<St
     failed.into_inner().unwrap()
 }
 
+/// Shows all failures of a campaign together.
+fn none(failed: &[String]) {
+    assert!(
+        failed.is_empty(),
+        "{} failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}
+
 fn number(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
 }
@@ -149,12 +159,7 @@ fn one_fault_at_a_time() {
             began.elapsed()
         );
     }
-    assert!(
-        failed.is_empty(),
-        "{} failed:\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    none(&failed);
 }
 
 /// Several faults in one run, drawn by seed. What fails is made smaller: a fault that is not needed is left out.
@@ -191,12 +196,7 @@ fn several_faults_by_seed() {
             began.elapsed()
         );
     }
-    assert!(
-        failed.is_empty(),
-        "{} failed:\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    none(&failed);
 }
 
 /// The same end with a controller that was just started. (A second one that acts as well comes to the same end too, and
@@ -213,12 +213,7 @@ fn a_controller_that_was_just_started_comes_to_the_same_end() {
         };
         failed.extend(play_all(cases.len(), |job| cases[job].play(&[], manner)));
     }
-    assert!(
-        failed.is_empty(),
-        "{} failed:\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
+    none(&failed);
 }
 
 /// Plays one run again, by the name under which it was printed.

@@ -296,7 +296,7 @@ impl Trouble {
         matches!(
             self,
             Self::Cloud {
-                effect: FaultEffect::ListLag { .. } | FaultEffect::PartialList { .. },
+                effect: FaultEffect::ListLag { .. },
                 ..
             }
         )

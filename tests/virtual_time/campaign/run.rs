@@ -116,7 +116,7 @@ async fn played(
     // The account is known, and what was prepared is at rest.
     sleep(Duration::from_secs(40)).await;
     cloud.reset_requests();
-    let (writes, reads) = (written(&api).len(), read(&api));
+    let (writes, reads) = (f.written().len(), read(&api));
     let began = Instant::now();
     let (process, trigger) = f.triggers().remove(0);
     arm(&f, act, troubles, &process, trigger);
@@ -137,7 +137,7 @@ async fn played(
     }
     let mut trace = Trace {
         requests: cloud.requests(),
-        writes: written(&api).split_off(writes),
+        writes: f.written().split_off(writes),
         reads: read(&api),
         took: began.elapsed(),
         end: Vec::new(),
@@ -174,12 +174,6 @@ async fn played(
     trace.end = end(&f).await;
     judge(&f, act, troubles, &trace, reference);
     trace
-}
-
-fn written(api: &ApiServer) -> Vec<evenkeel::sim::apiserver::WriteRecord> {
-    let mut all = api.writes();
-    all.retain(|w| w.call.client.starts_with("evenkeel"));
-    all
 }
 
 fn read(api: &ApiServer) -> BTreeMap<(Verb, &'static str), u64> {

@@ -9,7 +9,7 @@ use evenkeel::controller::{self, Context, Readiness};
 use evenkeel::observer::clock::Clock;
 use evenkeel::observer::metrics::Metrics;
 use evenkeel::providers::registry::CLOUDS;
-use evenkeel::sim::apiserver::{ApiServer, Verb};
+use evenkeel::sim::apiserver::{ApiServer, Verb, WriteRecord};
 use evenkeel::sim::openstack::RequestRecord;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
@@ -234,14 +234,12 @@ impl Field {
         }
         // Counts of servers on a ProviderConfig are written with a delay.
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let before = self.written();
+        let before = self.written().len();
         self.cloud.reset_requests();
         tokio::time::sleep(quiet).await;
-        let late = self
-            .api
-            .writes()
-            .split_off(self.api.writes().len().saturating_sub(self.written() - before));
-        let late: Vec<String> = late
+        let late: Vec<String> = self
+            .written()
+            .split_off(before)
             .iter()
             .map(|w| {
                 let object = w.object.as_deref().unwrap_or(&Value::Null);
@@ -265,7 +263,8 @@ impl Field {
         self.judge_secrets(&log);
     }
 
-    fn written(&self) -> usize {
+    /// What controllers wrote into the cluster, each time something new.
+    pub fn written(&self) -> Vec<WriteRecord> {
         let mut all = self.api.writes();
         all.retain(|w| w.call.client.starts_with("evenkeel"));
         for write in &all {
@@ -275,7 +274,7 @@ impl Field {
                 "a write that changed nothing: {write:#?}"
             );
         }
-        all.len()
+        all
     }
 
     fn judge_secrets(&self, log: &str) {
