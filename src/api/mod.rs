@@ -12,6 +12,7 @@ pub mod duration;
 pub(crate) mod hash;
 pub mod keys;
 pub(crate) mod openstack;
+pub(crate) mod operation;
 pub mod provider_config;
 pub mod reasons;
 pub mod reference;
@@ -22,6 +23,7 @@ pub mod server_group;
 pub(crate) mod server_group_status;
 pub mod server_status;
 pub(crate) mod server_words;
+pub(crate) mod states;
 pub mod upcloud;
 pub(crate) mod upcloud_words;
 

@@ -56,6 +56,8 @@ reasons! {
     Restoring: "The server is being brought out of a state that is not wished for." => "",
     Deleting: "The server is being deleted." => "",
     Marking: "Our marks are being written or taken off." => "",
+    Locking: "The server is being locked, as declared." => "",
+    Unlocking: "Our lock is being taken off, for a step of ours or because it is not declared any more." => "",
     Rebuilding: "The server is being installed anew from the changed image." => "",
     Modifying: "Settings are being changed in place." => "",
     Cancelling: "The cloud is asked to cancel what it is doing." => "",
@@ -96,6 +98,7 @@ reasons! {
         "Set it back, or make a new server; nothing is made again by itself.",
     PowerDrift: "The power state was changed from outside." =>
         "Set spec.powerState to what is wanted, or spec.driftPolicy to Enforce or EnforceAll.",
+    LockDrift: "Our lock was taken off from outside." => "Lock it in the cloud, drop spec.locked, or set spec.driftPolicy to Enforce.",
     ImageDrift: "spec.image was changed after the server was made." =>
         "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK.",
     RebuildFailed: "The changed image could not be installed." =>

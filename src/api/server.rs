@@ -11,6 +11,7 @@ pub use super::openstack::*;
 pub use super::server_group::GroupRef;
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
+pub use super::states::Lock;
 use super::{CloudDcServer, UpCloudServer, clouddc};
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
@@ -79,6 +80,8 @@ use super::{CloudDcServer, UpCloudServer, clouddc};
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
     validation = Rule::new("self.managementPolicy == 'Full' || !has(self.deletionPolicy) || self.deletionPolicy == 'Orphan'")
         .message("managementPolicy PowerOnly and Observe never delete a server: deletionPolicy must be Orphan"),
+    validation = Rule::new("self.managementPolicy == 'Full' || !has(self.locked)")
+        .message("managementPolicy PowerOnly and Observe lock no server: leave locked out"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
     validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && (has(self.size) || has(self.cloudDC)) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
@@ -177,6 +180,11 @@ pub struct ServerSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub credentials_secret_name: Option<String>,
+    /// Keeps the server locked in the cloud, where the cloud has locks: nobody but administrators can then stop, change
+    /// or delete it past this object. The lock is taken off for a step of ours and put back afterwards, and taken off
+    /// for good when this is dropped. A lock by somebody else is shown and never taken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Lock>,
     /// The ServerGroup of this namespace that the server is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_ref: Option<GroupRef>,

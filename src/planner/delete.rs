@@ -1,8 +1,11 @@
 //! The object is being deleted: its server goes first, by id, and certainly.
 
+mod abandon;
+mod locked;
 pub(super) mod parts;
 mod unready;
 
+pub(super) use abandon::{names_it, wrong_abandon};
 use jiff::Timestamp;
 
 use super::bugs::{self, Bug};
@@ -53,16 +56,6 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
     let untouched =
         d.status.id.is_none() && d.status.create_attempts.is_none() && d.status.create_attempt.is_none();
     (untouched && d.status.parts.is_empty()).then(|| release(d))
-}
-
-/// Whether the annotation that lets an object go names what it has in the cloud. While something may still come of an
-/// attempt to create it, nobody knows its id yet: the object's own uid is asked for.
-pub(super) fn names_it(named: &str, id: Option<&str>, attempt_is_open: bool, uid: &str) -> bool {
-    match id {
-        Some(id) => named == id,
-        None if attempt_is_open => named == uid,
-        None => !named.is_empty(),
-    }
 }
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
@@ -203,6 +196,9 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         );
         return release(d);
     }
+    if let Some(verdict) = locked::handle(d, facts, id, seen) {
+        return verdict;
+    }
     // The server last: by its marks its disks are known to be ours.
     if let Some(verdict) = parts::unmark(d, facts, id, seen) {
         return verdict;
@@ -221,17 +217,8 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
 }
 
 fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
-    if let Some(lock) = &seen.locked {
-        let why = if lock.is_empty() {
-            String::new()
-        } else {
-            format!(": {lock}")
-        };
-        return blocked(
-            d,
-            Reason::Locked,
-            &format!("server {id} is locked in the cloud{why}; unlock it there"),
-        );
+    if let Some(verdict) = locked::handle(d, facts, id, seen) {
+        return verdict;
     }
     if missing::outdated(d, facts, id) {
         return deleting(d);
@@ -403,25 +390,6 @@ fn deleting(d: &mut Draft<'_>) -> Verdict {
     let doing = Reason::Deleting;
     let hint = wrong_abandon(d);
     Verdict::Reconciling(doing, format!("{}{hint}", doing.meaning()))
-}
-
-/// What is said of an annotation that would let the object go, but names another server.
-pub(super) fn wrong_abandon(d: &Draft<'_>) -> String {
-    let named = d.annotation(keys::ABANDON);
-    match (named, &d.status.id) {
-        (Some(named), Some(own)) if named != own => format!(
-            "; the annotation {} names {:?}, which is not the server of this object: {own} is",
-            keys::ABANDON,
-            conditions::bounded(named, 128)
-        ),
-        (Some(named), None) if d.status.create_attempt.is_some() && named != d.uid() => format!(
-            "; the annotation {} names {:?}, but a server may still come of the open attempt to create one: to let the object              go all the same it has to name the uid of the object, {}",
-            keys::ABANDON,
-            conditions::bounded(named, 128),
-            d.uid()
-        ),
-        _ => String::new(),
-    }
 }
 
 /// Switches that somebody turned on purpose.

@@ -18,6 +18,7 @@ mod draft;
 mod finish;
 pub mod group;
 mod import;
+mod lock;
 pub mod memory;
 mod missing;
 pub mod model;

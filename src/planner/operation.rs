@@ -225,6 +225,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         OperationKind::Resume => seen.state != ServerState::Suspended,
         OperationKind::Unshelve => seen.state != ServerState::Shelved,
         OperationKind::Unrescue => seen.state != ServerState::Rescued,
+        OperationKind::Lock => seen.locked.is_some(),
+        OperationKind::Unlock => seen.locked.is_none(),
         OperationKind::Mark => seen.marks.as_ref() == Some(&create::marks(d)),
         OperationKind::Unmark => seen.marks.is_none(),
     }
@@ -261,7 +263,11 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
         _ => {}
     }
     if op.argument.as_deref() == Some(DRIFT) {
-        let note = format!("server {} is {} again, as declared", seen.id, seen.state);
+        let is = match op.kind {
+            OperationKind::Lock => "locked",
+            _ => seen.state.as_str(),
+        };
+        let note = format!("server {} is {is} again, as declared", seen.id);
         d.event(false, Reason::DriftCorrected, op.kind.as_str(), note);
     }
     resize::advance(d, op, seen);

@@ -187,25 +187,12 @@ fn act(
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &what) {
         return verdict;
     }
-    let now = d.now();
-    let window = SignedDuration::from_mins(FLAP_MINUTES);
-    d.memory.corrections.retain(|t| now.duration_since(*t) < window);
-    if d.memory.corrections.len() >= FLAPS {
-        d.again(d.after(60));
+    if let Some(verdict) = flapping(d, &words(seen)) {
         synced(d, ConditionStatus::False, Reason::Flapping, "");
-        d.drifts
-            .push((Reason::Flapping, Reason::Flapping.meaning().to_owned()));
-        return Verdict::Stalled(
-            Reason::Flapping,
-            format!(
-                "power was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {} again; \
-                 find out who changes it, then set the annotation evenkeel.dev/retry to a new value",
-                words(seen)
-            ),
-        );
+        return verdict;
     }
     if corrects {
-        d.memory.corrections.push(now);
+        d.memory.corrections.push(d.now());
     }
     // Told when it is done; until then the record says what it is for.
     let open = d.status.operation.as_ref().filter(|o| o.kind == kind);
@@ -236,6 +223,24 @@ fn act(
         Some(op) if op.deadline <= d.now() => operation::overdue(d, op),
         _ => operation::saying(d, kind),
     }
+}
+
+/// So much was put back in a short time that somebody else is at it: `found` again, and left so.
+pub(super) fn flapping(d: &mut Draft<'_>, found: &str) -> Option<Verdict> {
+    let now = d.now();
+    let window = SignedDuration::from_mins(FLAP_MINUTES);
+    d.memory.corrections.retain(|t| now.duration_since(*t) < window);
+    if d.memory.corrections.len() < FLAPS {
+        return None;
+    }
+    d.again(d.after(60));
+    d.drifts
+        .push((Reason::Flapping, Reason::Flapping.meaning().to_owned()));
+    let text = format!(
+        "it was put back {FLAPS} times in {FLAP_MINUTES} minutes; found {found} again; \
+         find out who changes it, then set the annotation evenkeel.dev/retry to a new value"
+    );
+    Some(Verdict::Stalled(Reason::Flapping, text))
 }
 
 /// Starts a server that was stopped for a change, where no power wish does it. `Err`: why it cannot be now.
@@ -299,6 +304,8 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Delete => Reason::Deleting,
         OperationKind::DeleteFailed => Reason::CreateFailed,
         OperationKind::Mark | OperationKind::Unmark | OperationKind::UnmarkPart => Reason::Marking,
+        OperationKind::Lock => Reason::Locking,
+        OperationKind::Unlock => Reason::Unlocking,
         OperationKind::Rebuild => Reason::Rebuilding,
         OperationKind::Modify => Reason::Modifying,
         OperationKind::Cancel => Reason::Cancelling,

@@ -5,8 +5,8 @@ use super::draft::{Draft, Verdict, words};
 use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
-    AccountFacts, account, create, deeds, details, group, import, missing, operation, power, rebuild,
-    refusal, resize, restart, retry, settings, stop,
+    AccountFacts, Step, account, create, deeds, details, group, import, lock, missing, operation, power,
+    rebuild, refusal, resize, restart, retry, settings, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -32,6 +32,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         return missing::plan(d, facts, id);
     };
     d.show(&seen);
+    lock::show(d, &seen);
     if let Some(verdict) = import::foreign(d, &seen) {
         d.again(d.after(60));
         return verdict;
@@ -44,7 +45,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
     }
     let verdict = compare(d, facts, id, &seen);
     deeds::tend(d, &seen);
-    verdict
+    lock::close(d, facts, id, &seen).unwrap_or(verdict)
 }
 
 /// What is asked for, and what differs.
@@ -63,6 +64,7 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .and_then(|()| restart::handle(d, facts, id, seen))
         .and_then(|()| power::settle(d, facts, id, seen))
         .and_then(|verdict| mark(d, facts, id, seen).map(|()| verdict))
+        .and_then(|verdict| lock::settle(d, facts, id, seen).map(|()| verdict))
         .map(|verdict| at_rest(d, facts, id, verdict))
         .map(|verdict| details::fetch(d, facts, seen, verdict))
         .unwrap_or_else(|verdict| verdict)
@@ -286,15 +288,7 @@ pub(super) fn not_now(
             .filter(|_| !seen.busy)
             .or(Some(Verdict::Keep));
     }
-    if let Some(lock) = &seen.locked
-        && kind != OperationKind::Mark
-        && kind != OperationKind::Unmark
-    {
-        let why = if lock.is_empty() {
-            String::new()
-        } else {
-            format!(": {lock}")
-        };
+    if let Some(why) = lock::forbids(d, seen, kind) {
         return Some(Verdict::Stalled(
             Reason::Locked,
             format!("{what}; the server is locked in the cloud{why}"),
@@ -314,7 +308,8 @@ pub(super) fn not_now(
     if d.backing_off() {
         return Some(refusal::words(d).unwrap_or(Verdict::Keep));
     }
-    None
+    // The last thing before the step itself.
+    lock::open(d, facts, seen, kind)
 }
 
 /// Why no more servers of the account may be taken down now, if so.
@@ -331,12 +326,16 @@ pub(super) fn no_place(d: &mut Draft<'_>, facts: &AccountFacts) -> Option<Verdic
 fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Result<(), Verdict> {
     let marks = create::marks(d);
     let kind = OperationKind::Mark;
-    if seen.marks.as_ref() == Some(&marks)
-        || !facts.capabilities.marks_mutable
-        || d.gagged(facts).is_some()
-        || not_now(d, facts, seen, kind, "").is_some()
-    {
+    if seen.marks.as_ref() == Some(&marks) || !facts.capabilities.marks_mutable || d.gagged(facts).is_some() {
         return Ok(());
+    }
+    if let Some(verdict) = not_now(d, facts, seen, kind, "") {
+        // Our lock may be opened for it.
+        return if d.step == Step::Wait {
+            Ok(())
+        } else {
+            Err(verdict)
+        };
     }
     d.operate(
         id,

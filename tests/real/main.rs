@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 
 use parts::Parts;
 use scenarios::stage::Stage;
-use scenarios::{common, deeds, groups, outside, power, settings};
+use scenarios::{common, deeds, groups, outside, power, settings, states};
 
 /// So many scenarios are played at once.
 const SIDE_BY_SIDE: usize = 10;

@@ -10,6 +10,7 @@ pub mod outside;
 pub mod power;
 pub mod settings;
 pub mod stage;
+pub mod states;
 
 /// Calls a macro with the module and the name of every scenario that is played on both stages, side by side with
 /// others. The longest come first.
@@ -23,6 +24,7 @@ macro_rules! for_each_scenario {
             common::stop_and_start,
             deeds::every_deed_is_done_once,
             deeds::what_only_administrators_may_do,
+            states::a_declared_lock_is_ours_to_open,
             power::every_power_state_leads_to_every_other_one,
             settings::settings_are_changed_in_place,
             settings::security_groups_come_and_go_one_by_one,

@@ -195,6 +195,12 @@ impl Nova {
         assert!((200..300).contains(&status), "{action} of {id}: {status} {reply}");
     }
 
+    /// Tries to do something to a server: the status of the answer.
+    pub async fn attempt(&self, id: &str, action: &Value) -> u16 {
+        let path = format!("/servers/{id}/action");
+        self.compute("POST", &path, action).await.0
+    }
+
     /// Stops it (`os-stop`), starts it (`os-start`), freezes it (`pause`).
     pub async fn plain(&self, id: &str, action: &str) {
         self.act(id, &json!({ action: null })).await;

@@ -15,7 +15,7 @@ const CALLS: &[(&str, Option<&str>)] = &[
     ("DELETE /servers/{id}", None),
 ];
 
-fn effects() -> Vec<FaultEffect> {
+pub fn effects() -> Vec<FaultEffect> {
     let late = |delay_ms, wait_ms| FaultEffect::LateApply { delay_ms, wait_ms };
     let status = |code| FaultEffect::Status { code, body: None };
     vec![

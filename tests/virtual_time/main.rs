@@ -27,6 +27,7 @@ mod resizes;
 mod rivals;
 mod secrets;
 mod shared;
+mod states;
 mod steps;
 mod tap;
 mod world;

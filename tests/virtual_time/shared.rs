@@ -1,6 +1,6 @@
 //! The scenarios that are also played on real parts.
 
-use crate::scenarios::{common, deeds, groups, outside, power, settings};
+use crate::scenarios::{common, deeds, groups, outside, power, settings, states};
 use crate::world::Virtual;
 
 macro_rules! play {

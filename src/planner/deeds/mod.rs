@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::draft::{Draft, Verdict, later, words};
 use super::model::{Capabilities, ObservedServer, ServerState};
 use super::resize::ours;
-use super::{AccountFacts, create, group, present, stop};
+use super::{AccountFacts, Step, create, group, lock, power, present, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm};
 use crate::api::server_action::{Deed, DeedOutcome, ServerAction};
@@ -278,8 +278,14 @@ fn turn(
     let refusal = if can.allows(kind, seen.state) && !unsticks {
         present::not_now(d, facts, seen, kind, &format!("{deed} is asked for"))
     } else {
-        not_yet(d, facts, seen)
+        not_yet(d, facts, seen, kind)
     };
+    if d.step != Step::Wait {
+        // Our lock is opened for it first.
+        let verdict = power::doing(OperationKind::Unlock);
+        let _waits = wait_for(d, action, &verdict);
+        return Turn::Takes(verdict);
+    }
     match refusal {
         None => {}
         Some(Verdict::Keep) => {
@@ -328,7 +334,12 @@ fn unseen_since(
 }
 
 /// Why a call that the cloud accepts in this state cannot be made now, if so.
-fn not_yet(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Option<Verdict> {
+fn not_yet(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    seen: &ObservedServer,
+    kind: OperationKind,
+) -> Option<Verdict> {
     if d.in_flight() {
         return Some(Verdict::Keep);
     }
@@ -336,14 +347,17 @@ fn not_yet(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) -> Op
         d.list_after = Some(d.now());
         return Some(Verdict::Keep);
     }
-    if let Some(lock) = &seen.locked {
+    if let Some(why) = lock::forbids(d, seen, kind) {
         return Some(Verdict::Stalled(
             Reason::Locked,
-            format!("the server is locked in the cloud: {lock}"),
+            format!("the server is locked in the cloud{why}"),
         ));
     }
-    d.backing_off()
-        .then(|| Verdict::Reconciling(Reason::Recovering, Reason::Recovering.meaning().to_owned()))
+    if d.backing_off() {
+        let reason = Reason::Recovering;
+        return Some(Verdict::Reconciling(reason, reason.meaning().to_owned()));
+    }
+    lock::open(d, facts, seen, kind)
 }
 
 /// What the record of the operation says of it.

@@ -22,8 +22,11 @@ impl World {
             let seen = self.known(id, listing);
             let state = seen.state;
             let policy = self.server.spec.management_policy;
-            let power =
-                transitions::is_power(*kind) || matches!(kind, OperationKind::Restart | OperationKind::Mark);
+            let power = transitions::is_power(*kind)
+                || matches!(
+                    kind,
+                    OperationKind::Restart | OperationKind::Mark | OperationKind::Unlock
+                );
             assert!(
                 policy == ManagementPolicy::Full || (policy == ManagementPolicy::PowerOnly && power),
                 "{kind} under {policy}"
@@ -50,6 +53,14 @@ impl World {
                     "deleted without being asked"
                 );
             }
+            let locked = seen
+                .locked
+                .as_deref()
+                .is_some_and(|words| !words.ends_with("[evenkeel uid-1]"));
+            assert!(
+                !locked || super::locking::free(*kind) && *kind != OperationKind::Unlock,
+                "{kind} under a lock of somebody else"
+            );
             let foreign = seen.marks.as_ref().is_some_and(|m| m.uid != "uid-1");
             assert!(
                 !foreign || self.server.spec.import.is_some(),

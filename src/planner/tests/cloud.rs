@@ -110,6 +110,8 @@ pub(super) const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::Lock, LIVING),
+        (OperationKind::Unlock, LIVING),
         (OperationKind::Delete, LIVING),
         (OperationKind::DeleteFailed, LIVING),
         (OperationKind::Mark, MARKABLE),
@@ -248,6 +250,9 @@ impl World {
             // It outlives the server.
             _ if *kind == OperationKind::DeletePart => None,
             None => Some(CloudError::new(ErrorClass::NotFound, "no such server")),
+            Some(f) if f.seen.locked.is_some() && !super::locking::free(*kind) => {
+                Some(CloudError::new(ErrorClass::Locked, "it is locked"))
+            }
             Some(f) if (f.seen.busy && !delete) || !self.accepts(*kind, how, f.seen.state) => Some(
                 CloudError::new(ErrorClass::Busy, format!("not in {}", f.seen.state)),
             ),
@@ -363,6 +368,14 @@ impl World {
                     }
                     OperationKind::Unmark => {
                         fake.seen.marks = None;
+                        return None;
+                    }
+                    OperationKind::Lock | OperationKind::Unlock => {
+                        fake.seen.locked = match how {
+                            // Whoever was first has the lock.
+                            Operate::Lock(words) => fake.seen.locked.take().or(Some(words.clone())),
+                            _ => None,
+                        };
                         return None;
                     }
                     OperationKind::Modify => super::clouds::modified(&mut fake.seen, how, breaks)?,

@@ -192,6 +192,7 @@ impl Knobs {
                 let go = change.remove.iter().map(|key| format!("-{key}"));
                 format!("{}:{}", change.name, come.chain(go).collect::<String>())
             }
+            Operate::Lock(words) => words.clone(),
             Operate::Part(kind, id) | Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),
             Operate::Restart { hints, .. } if !hints.is_empty() => format!("{hints:?}"),
             _ => return,

@@ -17,6 +17,7 @@ mod groups;
 mod groups_changed;
 mod items;
 mod letting_go;
+mod locking;
 mod placing;
 mod policy_table;
 mod powering;

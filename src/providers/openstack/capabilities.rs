@@ -103,6 +103,9 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
+        // Nova asks for no state; what has a task is left to end first.
+        (OperationKind::Lock, RESETTABLE),
+        (OperationKind::Unlock, RESETTABLE),
         (OperationKind::CreateImage, &[Running, Stopped, Paused, Suspended]),
         (
             OperationKind::CreateBackup,
@@ -149,6 +152,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Shelve, 1800),
         (OperationKind::Unshelve, 1800),
         (OperationKind::Unrescue, 300),
+        (OperationKind::Lock, 60),
+        (OperationKind::Unlock, 60),
         (OperationKind::CreateImage, 7200),
         (OperationKind::CreateBackup, 7200),
         (OperationKind::ChangePassword, 120),

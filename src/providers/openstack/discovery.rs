@@ -23,6 +23,8 @@ pub(super) enum Need {
     Servers,
     /// Creating one with a host name of its own.
     Hostname,
+    /// Locking one with a reason.
+    Lock,
     /// Reading and making groups of servers.
     Groups,
     /// Reading what became of a request.
@@ -44,6 +46,13 @@ const TABLE: &[(Need, Microversion, Microversion, &str)] = &[
         Microversion(2, 90),
         Microversion(2, 90),
         "spec.hostname",
+    ),
+    // The reason says whose lock it is.
+    (
+        Need::Lock,
+        Microversion(2, 73),
+        Microversion(2, 79),
+        "spec.locked",
     ),
     // 2.64 gives a group one policy and its rules; nothing changed since.
     (

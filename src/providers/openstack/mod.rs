@@ -34,6 +34,7 @@ pub use register::CLOUD;
 use self::auth::{Keystone, ServiceKind};
 use self::catalog::Catalog;
 use self::convert::{KEYS, UID, metadata_of, observed, tag};
+use self::discovery::Need;
 use self::errors::{Asked, unreadable};
 use self::session::{Request, Services};
 use super::transport::budget::Priority;
@@ -145,10 +146,22 @@ impl OpenStack {
         asked: Asked,
         send_before: Instant,
     ) -> Result<Accepted, CloudError> {
+        self.act_with(id, action, asked, Need::Servers, send_before).await
+    }
+
+    async fn act_with(
+        &self,
+        id: &str,
+        action: Value,
+        asked: Asked,
+        need: Need,
+        send_before: Instant,
+    ) -> Result<Accepted, CloudError> {
         let path = format!("/servers/{}/action", checked(id)?);
         let request = Request {
             body: Some(action),
             asked,
+            need,
             ..Request::change(Method::POST, path, "nova /servers/{id}/action", send_before)
         };
         Ok(accepted(id, &self.send_and_forget(request).await?))
@@ -193,6 +206,11 @@ impl OpenStack {
             (OperationKind::Shelve, Operate::Plain) => json!({ "shelve": null }),
             (OperationKind::Unshelve, Operate::Plain) => json!({ "unshelve": null }),
             (OperationKind::Unrescue, Operate::Plain) => json!({ "unrescue": null }),
+            (OperationKind::Lock, Operate::Lock(words)) => {
+                let action = json!({ "lock": { "locked_reason": words } });
+                return self.act_with(id, action, asked, Need::Lock, send_before).await;
+            }
+            (OperationKind::Unlock, Operate::Plain) => json!({ "unlock": null }),
             (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {
                 let path = format!("/servers/{}", checked(id)?);
                 let request = Request::change(Method::DELETE, path, "nova /servers/{id}", send_before);

@@ -311,11 +311,16 @@ impl World {
                 format!("Instance {id} has no mapping to a cell."),
             ));
         };
+        // `nova/compute/api.py` `lock`: whoever owns the server changes no lock that is there.
+        let owner = server.project == who.project;
+        if lock && owner && server.lock.is_some() {
+            return Ok(Reply::empty(202));
+        }
         if lock {
             let reason = args.get("locked_reason").and_then(Value::as_str).map(Into::into);
             server.lock = Some(Lock {
                 reason,
-                by_admin: who.admin,
+                by_admin: !owner,
             });
         } else {
             if server.lock.as_ref().is_some_and(|l| l.by_admin) && !who.admin {
