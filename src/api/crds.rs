@@ -12,7 +12,7 @@ use super::server::{
 };
 use super::server_action::{ConsoleType, Deed, DeedOutcome, ResetTo};
 use super::server_group::{GroupOperationKind, MemberPlacement, PlacementPolicy};
-use super::server_status::{OperationKind, PartKind, ResizePhase};
+use super::server_status::{LockState, OperationKind, PartKind, RescueState, ResizePhase};
 use super::upcloud::{
     UpCloudAddressFamily, UpCloudBootDevice, UpCloudDiskAction, UpCloudNetworkType, UpCloudNicModel,
     UpCloudRemoteAccess, UpCloudTier, UpCloudVideoModel,
@@ -244,6 +244,7 @@ fn words() -> Vec<(Value, String)> {
         DeletionPowerOff,
         DriftPolicy,
         GroupOperationKind,
+        LockState,
         ManagementPolicy,
         MemberPlacement,
         OnCreateError,
@@ -256,6 +257,7 @@ fn words() -> Vec<(Value, String)> {
         PowerWish,
         ProviderConfigKind,
         RebuildWhen,
+        RescueState,
         ResetTo,
         ConsoleType,
         ResizeConfirm,

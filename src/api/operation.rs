@@ -33,6 +33,8 @@ choice! {
         Shelve,
         /// Takes it back onto a host.
         Unshelve,
+        /// Enters rescue mode: a rescue system runs in its place.
+        Rescue,
         /// Leaves rescue mode.
         Unrescue,
         /// Locks it against everybody but administrators.

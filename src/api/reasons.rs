@@ -56,6 +56,7 @@ reasons! {
     Restoring: "The server is being brought out of a state that is not wished for." => "",
     Deleting: "The server is being deleted." => "",
     Marking: "Our marks are being written or taken off." => "",
+    Rescuing: "The server is being put into rescue mode." => "",
     Locking: "The server is being locked, as declared." => "",
     Unlocking: "Our lock is being taken off, for a step of ours or because it is not declared any more." => "",
     Rebuilding: "The server is being installed anew from the changed image." => "",
@@ -101,6 +102,9 @@ reasons! {
     LockDrift: "Our lock was taken off from outside." => "Lock it in the cloud, drop spec.locked, or set spec.driftPolicy to Enforce.",
     ImageDrift: "spec.image was changed after the server was made." =>
         "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK.",
+    InRescue: "This is held for as long as spec.rescue is given." => "Drop spec.rescue.",
+    RescueFailed: "The server could not be put into rescue mode." =>
+        "Read the message; correct spec.rescue.image, drop spec.rescue, or set the annotation evenkeel.dev/retry to a new value.",
     RebuildFailed: "The changed image could not be installed." =>
         "Read the message; choose another image, set it back, or set the annotation evenkeel.dev/retry to a new value.",
     StopRespected: "The server was stopped from outside and is left alone (driftPolicy: RespectStop)." =>

@@ -11,7 +11,7 @@ pub use super::openstack::*;
 pub use super::server_group::GroupRef;
 use super::server_status::ServerStatus;
 pub use super::server_words::*;
-pub use super::states::Lock;
+pub use super::states::{Lock, Rescue};
 use super::{CloudDcServer, UpCloudServer, clouddc};
 
 /// One cloud server: what it is, which power state it should be in, and how disruptive changes may be.
@@ -80,8 +80,8 @@ use super::{CloudDcServer, UpCloudServer, clouddc};
         .message("import needs deletionPolicy to be given: Delete, or Orphan to leave the server when this object goes"),
     validation = Rule::new("self.managementPolicy == 'Full' || !has(self.deletionPolicy) || self.deletionPolicy == 'Orphan'")
         .message("managementPolicy PowerOnly and Observe never delete a server: deletionPolicy must be Orphan"),
-    validation = Rule::new("self.managementPolicy == 'Full' || !has(self.locked)")
-        .message("managementPolicy PowerOnly and Observe lock no server: leave locked out"),
+    validation = Rule::new("self.managementPolicy == 'Full' || (!has(self.locked) && !has(self.rescue))")
+        .message("managementPolicy PowerOnly and Observe lock and rescue no server: leave locked and rescue out"),
     validation = Rule::new("!has(oldSelf.__import__) || (has(self.__import__) && self.__import__ == oldSelf.__import__)")
         .message("import is immutable once set"),
     validation = Rule::new("self.onMissing != 'Recreate' || (self.managementPolicy == 'Full' && (has(self.size) || has(self.cloudDC)) && (has(self.image) || (has(self.upcloud) && has(self.upcloud.disks))))")
@@ -185,6 +185,11 @@ pub struct ServerSpec {
     /// for good when this is dropped. A lock by somebody else is shown and never taken off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Lock>,
+    /// Keeps the server in rescue mode, where the cloud has that: its own system is stopped, and a rescue system runs
+    /// with its disk attached. Meanwhile powerState, size and image are held. When this is dropped the server leaves
+    /// rescue mode, and runs; powerState is then pursued. A rescue by somebody else is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<Rescue>,
     /// The ServerGroup of this namespace that the server is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_ref: Option<GroupRef>,

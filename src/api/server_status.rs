@@ -77,6 +77,9 @@ pub struct ServerStatus {
     /// The lock on the server, ours or somebody else's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockStatus>,
+    /// The rescue that spec.rescue asked for, or found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<RescueStatus>,
     /// The power wish that a stop from outside overruled (driftPolicy RespectStop).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -133,7 +136,7 @@ pub struct PowerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub desired: Option<String>,
-    /// The layer that decided: Spec, Default, Deletion, ...
+    /// The layer that decided: Spec, Default, Group, Rescue, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub desired_from: Option<String>,

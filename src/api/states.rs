@@ -1,9 +1,10 @@
-//! States of a server beside its power that are wished for: a lock.
+//! States of a server beside its power that are wished for: a lock, and rescue mode.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choice;
+use super::server::Image;
 
 /// A lock that the server is kept under.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,45 @@ choice! {
         /// Ours, and somebody else has taken it off.
         Removed,
     }
+}
+
+/// Rescue mode: a rescue system runs in place of the server, with the server's disk attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rescue {
+    /// The image of the rescue system; the image of the server, or what the cloud has for it, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+}
+
+choice! {
+    /// How a rescue stands.
+    RescueState {
+        /// The cloud was asked for it.
+        Entering,
+        /// The rescue system runs.
+        Active,
+        /// The cloud refused it, or it failed; it is not tried again by itself.
+        Refused,
+        /// The server was in rescue mode already, by somebody else.
+        Found,
+    }
+}
+
+/// The rescue of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RescueStatus {
+    /// How it stands.
+    pub state: RescueState,
+    /// The text of spec.rescue.image that was asked for; absent for the cloud's own choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub image: Option<String>,
+    /// The cloud's words for a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
 }
 
 /// The lock on a server.

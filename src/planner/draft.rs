@@ -346,14 +346,15 @@ impl<'a> Draft<'a> {
 
     /// Writes the effective power wish and where it comes from.
     pub(super) fn show_wish(&mut self) -> PowerWish {
-        let (wish, from) = power::wish(self);
+        let (wish, _) = power::wish(self);
+        let (name, from) = power::declared(self);
         let power = self.status.power.get_or_insert_with(PowerStatus::default);
-        let new = power.desired.as_deref().is_some_and(|d| d != wish.as_str());
-        power.desired = Some(wish.as_str().to_owned());
+        let new = power.desired.as_deref().is_some_and(|d| d != name);
+        power.desired = Some(name.to_owned());
         power.desired_from = Some(from.to_owned());
         if new && self.was(ConditionType::PowerSynced).is_some() {
             // That the old wish was fulfilled says nothing of the new one.
-            let text = format!("{wish} is declared now and was not compared yet");
+            let text = format!("{name} is declared now and was not compared yet");
             let waits = Reason::WaitingForObservation;
             self.condition(ConditionType::PowerSynced, ConditionStatus::False, waits, &text);
             self.said.clear();

@@ -264,7 +264,7 @@ fn forget(d: &mut Draft<'_>, id: &str) {
     d.status.addresses.clear();
     d.status.applied = None;
     d.status.details_of = None;
-    d.status.lock = None;
+    (d.status.lock, d.status.rescue) = (None, None);
     d.status.parts.clear();
     // Whatever was said of it goes with it.
     for kind in [

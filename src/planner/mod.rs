@@ -27,6 +27,7 @@ mod power;
 mod present;
 mod rebuild;
 mod refusal;
+mod rescue;
 mod resize;
 mod restart;
 mod retry;

@@ -6,7 +6,7 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, without_effect};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, ServerState};
-use super::{create, deeds, power, rebuild, refusal, resize, restart, settings, stop, transitions};
+use super::{create, deeds, power, rebuild, refusal, rescue, resize, restart, settings, stop, transitions};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
@@ -158,6 +158,7 @@ pub(super) fn judge(
             // The record of a step that is tried again counts the tries.
             OperationKind::Retry => Progress::Closed,
             OperationKind::Rebuild => rebuild::failed(d, facts, op, seen),
+            OperationKind::Rescue => rescue::failed(d, seen),
             OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
             _ => close(d),
         };
@@ -218,7 +219,7 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
                 || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))
         }
         OperationKind::ConfirmResize | OperationKind::RevertResize => settled,
-        OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve => {
+        OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve | OperationKind::Rescue => {
             transitions::leads_to(op.kind) == Some(seen.state)
         }
         OperationKind::Unpause => seen.state != ServerState::Paused,
@@ -254,12 +255,13 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
             "Stop",
             format!("server {} is stopped", seen.id),
         ),
-        OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve => d.event(
-            false,
-            Reason::PowerReached,
-            op.kind.as_str(),
-            format!("server {} is {}", seen.id, seen.state),
-        ),
+        OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve | OperationKind::Rescue => d
+            .event(
+                false,
+                Reason::PowerReached,
+                op.kind.as_str(),
+                format!("server {} is {}", seen.id, seen.state),
+            ),
         _ => {}
     }
     if op.argument.as_deref() == Some(DRIFT) {
@@ -271,6 +273,7 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
         d.event(false, Reason::DriftCorrected, op.kind.as_str(), note);
     }
     resize::advance(d, op, seen);
+    rescue::advance(d, op);
     close(d)
 }
 
@@ -320,7 +323,7 @@ fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: 
 
 /// Whether the wish has changed since a power operation was recorded.
 fn no_longer_wanted(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> bool {
-    let wish = ServerState::of_wish(power::wish(d).0);
+    let wish = power::target(d);
     let can = facts.capabilities;
     let towards = |wish| transitions::is_towards(can, op.kind, wish);
     match op.kind {

@@ -3,7 +3,7 @@
 use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, words};
 use super::model::{Capabilities, ObservedServer, Operate, ServerState};
-use super::{AccountFacts, Step, account, group, operation, present, stop, transitions};
+use super::{AccountFacts, Step, account, group, operation, present, rescue, stop, transitions};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
@@ -32,6 +32,23 @@ fn own_wish(spec: &ServerSpec) -> (PowerWish, &'static str) {
     }
 }
 
+/// The state that the server is to be in; none where its power is left as it is.
+pub(super) fn target(d: &Draft<'_>) -> Option<ServerState> {
+    match rescue::wanted(d) {
+        Some(_) => Some(ServerState::Rescued),
+        None => ServerState::of_wish(wish(d).0),
+    }
+}
+
+/// The same in a word, and the layer that decided it.
+pub(super) fn declared(d: &Draft<'_>) -> (&'static str, &'static str) {
+    if rescue::wanted(d).is_some() {
+        return (ServerState::Rescued.as_str(), "Rescue");
+    }
+    let (wish, from) = wish(d);
+    (wish.as_str(), from)
+}
+
 /// A wish that this cloud cannot fulfil.
 pub(super) fn unsupported(d: &Draft<'_>, can: &Capabilities) -> Option<Verdict> {
     let (wish, _) = wish(d);
@@ -53,13 +70,13 @@ pub(super) fn settle(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<Verdict, Verdict> {
-    let (wish, _) = wish(d);
+    let (name, _) = declared(d);
     d.compared = true;
     if let Some(verdict) = unsupported(d, facts.capabilities) {
         synced(d, ConditionStatus::False, Reason::Unsupported, "");
         return Err(verdict);
     }
-    let Some(target) = ServerState::of_wish(wish) else {
+    let Some(target) = target(d) else {
         synced(d, ConditionStatus::True, Reason::Unmanaged, "");
         d.status.respected_wish = None;
         return Ok(Verdict::Ready(
@@ -72,23 +89,23 @@ pub(super) fn settle(
         d.status.respected_wish = None;
         return Ok(Verdict::Ready(
             Reason::AsDeclared,
-            format!("server is {wish} as declared"),
+            format!("server is {name} as declared{}", rescue::holds(d)),
         ));
     }
     let Some(kind) = transitions::first_step(facts.capabilities, seen.state, target) else {
-        let text = format!("no way leads from {} to {wish} here", words(seen));
+        let text = format!("no way leads from {} to {name} here", words(seen));
         synced(d, ConditionStatus::False, Reason::Unsupported, &text);
         return Err(Verdict::Stalled(Reason::Unsupported, text));
     };
-    if tolerated(d, wish, seen) {
-        d.status.respected_wish = Some(wish.as_str().to_owned());
+    if tolerated(d, name, target, seen) {
+        d.status.respected_wish = Some(name.to_owned());
         let reason = if d.spec.drift_policy == DriftPolicy::RespectStop {
             Reason::StopRespected
         } else {
             Reason::PowerDrift
         };
         let text = format!(
-            "{} was brought about from outside; {wish} is declared{}",
+            "{} was brought about from outside; {name} is declared{}",
             words(seen),
             if reason == Reason::StopRespected {
                 "; to start it set spec.powerState to Stopped and back to Running, or the annotation evenkeel.dev/retry \
@@ -101,11 +118,11 @@ pub(super) fn settle(
         d.drifts.push((reason, text.clone()));
         return Ok(Verdict::Ready(reason, text));
     }
-    let corrects = was_reached(d, wish, seen);
+    let corrects = was_reached(d, name, seen);
     if corrects {
         d.drifts.push((
             Reason::PowerDrift,
-            format!("found {}, {wish} is declared; it is put back", words(seen)),
+            format!("found {}, {name} is declared; it is put back", words(seen)),
         ));
     }
     synced(d, ConditionStatus::False, reason_of(kind), "");
@@ -125,7 +142,7 @@ pub(super) fn glance(d: &mut Draft<'_>, seen: &ObservedServer) {
         (ServerState::AwaitingResizeConfirmation, Some(false)) => ServerState::Stopped,
         (state, _) => state,
     };
-    if ServerState::of_wish(wish(d).0) == Some(state) {
+    if target(d) == Some(state) {
         synced(d, ConditionStatus::True, Reason::Synced, "");
     }
 }
@@ -139,28 +156,30 @@ pub(super) fn respect_no_more(d: &mut Draft<'_>) {
 }
 
 /// Whether the difference came from outside and policy says to leave it.
-fn tolerated(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
-    if d.status.respected_wish.as_deref() == Some(wish.as_str()) {
-        return policy_leaves(d.spec.drift_policy, seen.state, wish);
+fn tolerated(d: &Draft<'_>, name: &str, target: ServerState, seen: &ObservedServer) -> bool {
+    if d.status.respected_wish.as_deref() == Some(name) {
+        return policy_leaves(d.spec.drift_policy, seen.state, target);
     }
     let exotic = !matches!(seen.state, ServerState::Running | ServerState::Stopped);
     let first_sight = exotic && d.was(ConditionType::PowerSynced).is_none() && d.spec.import.is_some();
-    (was_reached(d, wish, seen) || first_sight) && policy_leaves(d.spec.drift_policy, seen.state, wish)
+    (was_reached(d, name, seen) || first_sight) && policy_leaves(d.spec.drift_policy, seen.state, target)
 }
 
 /// The policy table: is this state, brought about from outside, left alone?
-pub(super) fn policy_leaves(policy: DriftPolicy, state: ServerState, wish: PowerWish) -> bool {
+pub(super) fn policy_leaves(policy: DriftPolicy, state: ServerState, target: ServerState) -> bool {
     let plain = matches!(state, ServerState::Running | ServerState::Stopped);
     match policy {
         DriftPolicy::EnforceAll => false,
         DriftPolicy::Enforce => !plain,
-        DriftPolicy::RespectStop => !plain || (state == ServerState::Stopped && wish == PowerWish::Running),
+        DriftPolicy::RespectStop => {
+            !plain || (state == ServerState::Stopped && target == ServerState::Running)
+        }
         DriftPolicy::Observe => true,
     }
 }
 
 /// Whether this very wish was fulfilled before, so that a difference now comes from outside.
-fn was_reached(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
+fn was_reached(d: &Draft<'_>, name: &str, seen: &ObservedServer) -> bool {
     // A stop of ours from before the wish changed may land late.
     let ours = d.memory.stopping_until.is_some_and(|until| d.now() <= until);
     if ours && seen.state == ServerState::Stopped {
@@ -169,7 +188,7 @@ fn was_reached(d: &Draft<'_>, wish: PowerWish, seen: &ObservedServer) -> bool {
     // Unknown: it was fulfilled when it was compared last.
     let last = d.was(ConditionType::PowerSynced);
     matches!(last, Some(ConditionStatus::True | ConditionStatus::Unknown))
-        && d.old.power.as_ref().and_then(|p| p.desired.as_deref()) == Some(wish.as_str())
+        && d.old.power.as_ref().and_then(|p| p.desired.as_deref()) == Some(name)
 }
 
 fn act(
@@ -212,10 +231,10 @@ fn act(
             return stop::unsupported(d.spec.power_off.mode, can);
         }
     } else {
-        let how = if kind == OperationKind::Start {
-            start(d, can)
-        } else {
-            Operate::Plain
+        let how = match kind {
+            OperationKind::Start => start(d, can),
+            OperationKind::Rescue => rescue::enter(d),
+            _ => Operate::Plain,
         };
         d.operate(id, kind, how, seconds, argument);
     }
@@ -304,6 +323,7 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Delete => Reason::Deleting,
         OperationKind::DeleteFailed => Reason::CreateFailed,
         OperationKind::Mark | OperationKind::Unmark | OperationKind::UnmarkPart => Reason::Marking,
+        OperationKind::Rescue => Reason::Rescuing,
         OperationKind::Lock => Reason::Locking,
         OperationKind::Unlock => Reason::Unlocking,
         OperationKind::Rebuild => Reason::Rebuilding,

@@ -6,7 +6,7 @@ use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState}
 use super::operation::Progress;
 use super::{
     AccountFacts, Step, account, create, deeds, details, group, import, lock, missing, operation, power,
-    rebuild, refusal, resize, restart, retry, settings, stop,
+    rebuild, refusal, rescue, resize, restart, retry, settings, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -56,12 +56,14 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if let Some(verdict) = unsettled(d, facts, id, seen) {
         return verdict;
     }
+    rescue::tidy(d, seen);
     // It keeps its place until it is back.
     d.takes.disruption |= stop::for_a_change(d, seen);
     resize::adjust(d, facts, id, seen)
         .and_then(|()| rebuild::adjust(d, facts, id, seen))
         .and_then(|()| settings::before_power(d, facts, id, seen))
         .and_then(|()| restart::handle(d, facts, id, seen))
+        .and_then(|()| rescue::before_power(d, facts, id, seen))
         .and_then(|()| power::settle(d, facts, id, seen))
         .and_then(|verdict| mark(d, facts, id, seen).map(|()| verdict))
         .and_then(|verdict| lock::settle(d, facts, id, seen).map(|()| verdict))

@@ -5,7 +5,7 @@ use super::draft::{Draft, Verdict};
 use super::model::{CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, account, group, power, present, stop};
+use super::{AccountFacts, account, group, power, present, rescue, stop};
 use crate::api::Reason;
 use crate::api::conditions::bounded;
 use crate::api::server::{Image, ManagementPolicy, RebuildWhen};
@@ -77,6 +77,10 @@ pub(super) fn adjust(
     if seen.image_id.is_none() && known.id.is_none() {
         let verdict = unsupported("the server has no image; its root disk is a volume");
         return later(d, verdict);
+    }
+    if rescue::wanted(d).is_some() {
+        let words = format!("image {text} is not installed: {}", Reason::InRescue.meaning());
+        return later(d, Verdict::Ready(Reason::InRescue, words));
     }
     if let Some(reason) = d.gagged(facts) {
         let verdict = account::held(d, reason, &format!("image {text} is to be installed"));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer};
 use super::operation::{Progress, close, judge, lost_after, overdue, saying};
-use super::{AccountFacts, rebuild, resize, restart, settings, transitions};
+use super::{AccountFacts, rebuild, rescue, resize, restart, settings, transitions};
 use crate::api::Reason;
 use crate::api::server_status::{Operation, OperationKind};
 
@@ -47,6 +47,9 @@ pub(super) fn refused(
     }
     if op.kind == OperationKind::Rebuild && rebuild::refused(d, op, &stubborn(d, seen, error)) {
         return Progress::Closed;
+    }
+    if op.kind == OperationKind::Rescue && rescue::refused(d, &stubborn(d, seen, error)) {
+        return close(d);
     }
     if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
         return close(d);

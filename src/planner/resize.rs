@@ -8,7 +8,7 @@ use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, account, deeds, group, power, present, stop};
+use super::{AccountFacts, account, deeds, group, power, present, rescue, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
@@ -128,6 +128,7 @@ pub(super) fn adjust(
     };
     let go = match when {
         _ if d.spec.management_policy != ManagementPolicy::Full => Err(waits(Reason::Observing)),
+        _ if rescue::wanted(d).is_some() => Err(waits(Reason::InRescue)),
         ResizeWhen::Manual => Err(waits(Reason::PendingApproval)),
         _ if stopped => Ok(false),
         _ if hot => Ok(false),

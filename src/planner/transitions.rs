@@ -14,6 +14,7 @@ pub(super) const LEADS_TO: &[(OperationKind, ServerState)] = &[
     (OperationKind::Shelve, ServerState::Shelved),
     (OperationKind::Unshelve, ServerState::Running),
     (OperationKind::Unrescue, ServerState::Running),
+    (OperationKind::Rescue, ServerState::Rescued),
 ];
 
 /// Whether an operation is one of power.

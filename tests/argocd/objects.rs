@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::scenarios::stage::Stage;
-use crate::scenarios::{common, deeds, groups, outside, power, settings};
+use crate::scenarios::{common, deeds, groups, outside, power, settings, states};
 use crate::steps::Step;
 use crate::world::Virtual;
 

@@ -25,6 +25,7 @@ macro_rules! for_each_scenario {
             deeds::every_deed_is_done_once,
             deeds::what_only_administrators_may_do,
             states::a_declared_lock_is_ours_to_open,
+            states::rescue_is_entered_and_left,
             power::every_power_state_leads_to_every_other_one,
             settings::settings_are_changed_in_place,
             settings::security_groups_come_and_go_one_by_one,

@@ -1,4 +1,4 @@
-//! States beside power that are wished for: locks.
+//! States beside power that are wished for: locks, and rescue mode.
 
 use evenkeel::api::{ConditionType, Server};
 use serde_json::{Value, json};
@@ -110,4 +110,78 @@ pub async fn a_declared_lock_is_ours_to_open(s: &Stage) {
     // And it is no obstacle to its own deletion.
     s.remove(&name).await;
     assert!(s.nova.show(&id).await.is_none());
+}
+
+pub async fn rescue_is_entered_and_left(s: &Stage) {
+    let name = s.name("web");
+    s.create(&name, json!({"resize": {"when": "StopIfNeeded"}})).await;
+    let server = s.ready_in(&name, "Running").await;
+    let id = id_of(&server).to_owned();
+    // A rescue by somebody else is shown, and left alone.
+    s.nova.act(&id, &json!({"rescue": {}})).await;
+    s.nova.until(&id, "RESCUE").await;
+    let held = s
+        .wait(&name, "shown as drift", |x| {
+            condition(x, ConditionType::DriftDetected).is_some_and(|c| c.status == "True")
+                && power_of(x) == "Rescued"
+        })
+        .await;
+    assert!(ready(&held));
+    s.nova.plain(&id, "unrescue").await;
+    s.ready_in(&name, "Running").await;
+
+    // An image that is not there.
+    s.edit(&name, json!({"rescue": {"image": {"name": "no-such-tools"}}}))
+        .await;
+    let failed = s
+        .reason(&name, ConditionType::Stalled, "True", "RescueFailed")
+        .await;
+    assert!(words(&failed, ConditionType::Stalled).contains("no-such-tools"));
+    let id_of_none =
+        json!({"rescue": {"image": {"name": null, "id": "00000000-0000-4000-8000-000000000000"}}});
+    s.edit(&name, id_of_none).await;
+    let failed = s
+        .wait(&name, "the cloud's own words", |x| {
+            let said = words(x, ConditionType::Stalled);
+            said.contains("00000000-0000-4000-8000-000000000000")
+        })
+        .await;
+    eprintln!(
+        "rescue from an image that is not there: {}",
+        words(&failed, ConditionType::Stalled)
+    );
+    assert_eq!(s.only(&server).await["status"], "ACTIVE");
+
+    // One that is; and what it holds back.
+    s.edit(
+        &name,
+        json!({"rescue": {"image": {"id": null, "name": "cirros-new"}}}),
+    )
+    .await;
+    let rescued = s.ready_in(&name, "Rescued").await;
+    assert_eq!(s.only(&server).await["status"], "RESCUE");
+    let power = rescued.status.as_ref().unwrap().power.clone().unwrap();
+    assert_eq!(power.desired_from.as_deref(), Some("Rescue"));
+    s.edit(
+        &name,
+        json!({"powerState": "Stopped", "size": {"name": "m1.small"}}),
+    )
+    .await;
+    s.reason(&name, ConditionType::SizeSynced, "False", "InRescue")
+        .await;
+    assert_eq!(s.only(&server).await["status"], "RESCUE");
+
+    s.edit(&name, json!({"rescue": null})).await;
+    s.wait(&name, "all that was held back", |x| {
+        ready(x)
+            && power_of(x) == "Stopped"
+            && x.status.as_ref().unwrap().size.as_deref() == Some("m1.small")
+            && x.status.as_ref().unwrap().rescue.is_none()
+    })
+    .await;
+    let log = s.nova.actions(&id).await;
+    let ours: Vec<&str> = log.iter().map(String::as_str).skip(3).collect();
+    assert_eq!(ours[..2], ["rescue", "unrescue"], "{log:?}");
+    assert_eq!(log.iter().filter(|a| *a == "rescue").count(), 2, "{log:?}");
+    s.remove(&name).await;
 }

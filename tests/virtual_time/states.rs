@@ -89,6 +89,25 @@ async fn whatever_the_wire_does(wish: &Wish, actions: &[&str]) {
     }
 }
 
+fn rescue() -> Wish {
+    Wish {
+        made: json!({}),
+        edit: json!({"rescue": {"image": {"name": "cirros-new"}}}),
+        fulfilled: |x| ready(x) && power_of(x) == "Rescued",
+        cloud: ("RESCUE", false),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rescue_survives_every_fault_of_the_wire() {
+    whatever_the_wire_does(&rescue(), &["rescue"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rescue_survives_a_death_at_every_moment() {
+    killed_everywhere(&rescue(), 4).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lock_survives_every_fault_of_the_wire() {
     let wish = Wish {

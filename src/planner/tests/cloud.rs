@@ -110,6 +110,7 @@ pub(super) const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::Rescue, &[Running, Stopped, Error]),
         (OperationKind::Lock, LIVING),
         (OperationKind::Unlock, LIVING),
         (OperationKind::Delete, LIVING),
@@ -322,6 +323,7 @@ impl World {
                     OperationKind::Pause => (Maintenance, Paused),
                     OperationKind::Suspend => (Maintenance, Suspended),
                     OperationKind::Shelve => (Maintenance, Shelved),
+                    OperationKind::Rescue => (Maintenance, Rescued),
                     OperationKind::Unpause
                     | OperationKind::Resume
                     | OperationKind::Unshelve

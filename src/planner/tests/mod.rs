@@ -23,6 +23,7 @@ mod policy_table;
 mod powering;
 mod properties;
 mod rebuilding;
+mod rescuing;
 mod resizing;
 mod restarting;
 mod settings;

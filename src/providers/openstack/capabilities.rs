@@ -103,6 +103,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
         (OperationKind::Unshelve, &[Shelved]),
         (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::Rescue, &[Running, Stopped, Error]),
         // Nova asks for no state; what has a task is left to end first.
         (OperationKind::Lock, RESETTABLE),
         (OperationKind::Unlock, RESETTABLE),
@@ -152,6 +153,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Shelve, 1800),
         (OperationKind::Unshelve, 1800),
         (OperationKind::Unrescue, 300),
+        (OperationKind::Rescue, 300),
         (OperationKind::Lock, 60),
         (OperationKind::Unlock, 60),
         (OperationKind::CreateImage, 7200),

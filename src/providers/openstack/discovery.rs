@@ -23,6 +23,8 @@ pub(super) enum Need {
     Servers,
     /// Creating one with a host name of its own.
     Hostname,
+    /// Rescuing one, also one whose root disk is a volume.
+    Rescue,
     /// Locking one with a reason.
     Lock,
     /// Reading and making groups of servers.
@@ -46,6 +48,13 @@ const TABLE: &[(Need, Microversion, Microversion, &str)] = &[
         Microversion(2, 90),
         Microversion(2, 90),
         "spec.hostname",
+    ),
+    // Below 2.87 Nova rescues no server whose root disk is a volume.
+    (
+        Need::Rescue,
+        Microversion(2, 69),
+        Microversion(2, 87),
+        "spec.rescue",
     ),
     // The reason says whose lock it is.
     (

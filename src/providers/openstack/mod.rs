@@ -206,6 +206,16 @@ impl OpenStack {
             (OperationKind::Shelve, Operate::Plain) => json!({ "shelve": null }),
             (OperationKind::Unshelve, Operate::Plain) => json!({ "unshelve": null }),
             (OperationKind::Unrescue, Operate::Plain) => json!({ "unrescue": null }),
+            (OperationKind::Rescue, Operate::Rescue(image)) => {
+                let action = match image {
+                    Some(image) => {
+                        let image = create::image_of(&self.services, &self.catalog, image).await?;
+                        json!({ "rescue": { "rescue_image_ref": image } })
+                    }
+                    None => json!({ "rescue": {} }),
+                };
+                return self.act_with(id, action, asked, Need::Rescue, send_before).await;
+            }
             (OperationKind::Lock, Operate::Lock(words)) => {
                 let action = json!({ "lock": { "locked_reason": words } });
                 return self.act_with(id, action, asked, Need::Lock, send_before).await;

@@ -106,6 +106,9 @@ impl World {
             return Err(nova_error(403, text));
         }
         check_arguments(row.key, args)?;
+        if row.key == "rescue" {
+            self.check_rescue(server, args, version)?;
+        }
         check_lock(server, who)?;
         if row.key == "evacuate" && !server.metadata.contains_key(HOST_DOWN) {
             let host = server.host.as_deref().unwrap_or_default();
@@ -178,6 +181,24 @@ impl World {
             ),
             _ => Reply::empty(row.status),
         })
+    }
+
+    /// The image that a rescue names, and whether the root disk can be rescued.
+    fn check_rescue(&self, server: &Server, args: &Value, version: Microversion) -> Result<(), Reply> {
+        if server.image.is_empty() && version.minor < 87 {
+            let text = format!(
+                "Instance {} cannot be rescued: Cannot rescue a volume-backed instance",
+                server.id
+            );
+            return Err(nova_error(400, text));
+        }
+        match args.get("rescue_image_ref").and_then(Value::as_str) {
+            Some(image) if !self.images.iter().any(|i| i.id == image) => Err(nova_error(
+                400,
+                format!("Requested rescue image '{image}' is not supported"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The image that a rebuild names.
