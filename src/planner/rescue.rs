@@ -54,6 +54,17 @@ pub(super) fn tidy(d: &mut Draft<'_>, seen: &ObservedServer) {
     d.status.rescue = Some(known).filter(|_| stays);
 }
 
+/// Why a call waits that the cloud would not accept in rescue mode, where that is declared.
+pub(super) fn holds_back(
+    d: &Draft<'_>,
+    facts: &AccountFacts,
+    kind: OperationKind,
+    seen: &ObservedServer,
+) -> Option<Reason> {
+    let waits = seen.state == ServerState::Rescued && !facts.capabilities.allows(kind, seen.state);
+    wanted(d).filter(|_| waits).map(|_| Reason::InRescue)
+}
+
 /// What is said of the wishes that it holds back.
 pub(super) fn holds(d: &Draft<'_>) -> String {
     let Some(wish) = wanted(d).map(|_| power::wish(d).0) else {

@@ -9,7 +9,7 @@ use super::model::{
 };
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, group, power, present, stop};
+use super::{AccountFacts, group, power, present, rescue, stop};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::hash::hash;
@@ -224,6 +224,7 @@ pub(super) fn before_power(
         Some(Reason::Observing)
     } else {
         d.gagged(facts)
+            .or_else(|| rescue::holds_back(d, facts, OperationKind::Modify, seen))
     };
     if let Some(reason) = hold {
         let (reason, note) = waits(reason);

@@ -164,11 +164,15 @@ pub async fn rescue_is_entered_and_left(s: &Stage) {
     assert_eq!(power.desired_from.as_deref(), Some("Rescue"));
     s.edit(
         &name,
-        json!({"powerState": "Stopped", "size": {"name": "m1.small"}}),
+        json!({"powerState": "Stopped", "size": {"name": "m1.small"}, "labels": {"team": "blue"}, "openstack": {}}),
     )
     .await;
     s.reason(&name, ConditionType::SizeSynced, "False", "InRescue")
         .await;
+    let held = s
+        .reason(&name, ConditionType::SettingsSynced, "False", "InRescue")
+        .await;
+    assert!(ready(&held), "what is held on purpose does not make it unready");
     assert_eq!(s.only(&server).await["status"], "RESCUE");
 
     s.edit(&name, json!({"rescue": null})).await;
@@ -177,8 +181,10 @@ pub async fn rescue_is_entered_and_left(s: &Stage) {
             && power_of(x) == "Stopped"
             && x.status.as_ref().unwrap().size.as_deref() == Some("m1.small")
             && x.status.as_ref().unwrap().rescue.is_none()
+            && condition(x, ConditionType::SettingsSynced).is_some_and(|c| c.status == "True")
     })
     .await;
+    assert_eq!(s.only(&server).await["metadata"]["team"], "blue");
     let log = s.nova.actions(&id).await;
     let ours: Vec<&str> = log.iter().map(String::as_str).skip(3).collect();
     assert_eq!(ours[..2], ["rescue", "unrescue"], "{log:?}");
