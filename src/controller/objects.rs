@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::explain::Planned;
+use crate::api::Server;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
 use crate::planner::memory::{Memory, Outcome, Sent, Told};
@@ -38,6 +39,7 @@ struct Object {
     looking: bool,
     failures: u32,
     planned: Option<Planned>,
+    left: Option<Arc<Server>>,
 }
 
 /// What is remembered of an object, to be shown.
@@ -64,6 +66,26 @@ impl Objects {
             absorb(&mut object.memory, reply);
         }
         object.memory.clone()
+    }
+
+    /// Compares the object with the one that the last turn left: a status that differs was written by somebody else.
+    pub(super) fn read(&self, uid: &str, server: &Arc<Server>, now: Timestamp) {
+        let mut all = lock(&self.0);
+        let Some(object) = all.get_mut(uid) else {
+            return;
+        };
+        let left = object.left.as_ref();
+        if left.is_some_and(|l| !Arc::ptr_eq(l, server) && l.status != server.status) {
+            object.memory.rewritten_at = Some(now);
+            object.left = Some(Arc::clone(server));
+        }
+    }
+
+    /// Remembers in what shape a turn left the object.
+    pub(super) fn leave(&self, uid: &str, server: &Arc<Server>) {
+        if let Some(object) = lock(&self.0).get_mut(uid) {
+            object.left = Some(Arc::clone(server));
+        }
     }
 
     /// Remembers what a plan says.
@@ -246,6 +268,36 @@ mod tests {
             !objects.deliver("u", Reply::Sent(sent)),
             "the reply of a deleted object is dropped"
         );
+    }
+
+    #[test]
+    fn a_status_that_somebody_else_wrote_is_noticed() {
+        let objects = Objects::default();
+        let key = ObjectKey::new("n", "s");
+        let server = |status: Option<&str>, label: &str| {
+            Arc::new(
+                serde_json::from_value::<Server>(serde_json::json!({
+                    "apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server",
+                    "metadata": {"name": "s", "labels": {"l": label}},
+                    "spec": {"providerConfigRef": {"name": "c"}, "size": {"name": "s"}, "image": {"name": "i"}},
+                    "status": status.map(|id| serde_json::json!({"id": id})),
+                }))
+                .unwrap(),
+            )
+        };
+        let found = |server: &Arc<Server>, second| {
+            objects.read("u", server, Timestamp::from_second(second).unwrap());
+            objects.open("u", &key).rewritten_at.map(Timestamp::as_second)
+        };
+        assert_eq!(found(&server(Some("a"), "1"), 1), None, "nothing was left yet");
+        objects.leave("u", &server(Some("a"), "1"));
+        assert_eq!(
+            found(&server(Some("a"), "2"), 2),
+            None,
+            "only a label is another one"
+        );
+        assert_eq!(found(&server(Some("b"), "2"), 3), Some(3));
+        assert_eq!(found(&server(Some("b"), "2"), 4), Some(3), "seen before");
     }
 
     #[test]

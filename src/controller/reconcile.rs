@@ -95,6 +95,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
             again: None,
         }));
     }
+    shell.objects.read(&uid, &server, now);
     let memory = shell.objects.open(&uid, key);
     let plan = decide(shell, key, &uid, &config, &server, &memory, &mut snapshot, now);
 
@@ -142,6 +143,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
     } = plan;
     let planned = Planned::new(now, &step, again_at, list_after, busy, takes);
     shell.objects.store(&uid, memory, planned);
+    shell.objects.leave(&uid, &current);
     for event in events {
         tally::told(&shell.ctx.metrics, key.kind(), &event);
         shell.events.publish(current.object_ref(&()), event);

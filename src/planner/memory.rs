@@ -34,6 +34,8 @@ pub struct Memory {
     pub stopping_until: Option<Timestamp>,
     /// No absence is believed at present.
     pub doubt: Option<Doubt>,
+    /// When this process last found a status that it had not written itself.
+    pub rewritten_at: Option<Timestamp>,
     /// The generation that the memory above speaks of: a new one forgets failures.
     pub generation: Option<i64>,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::bugs::{self, Bug};
 use super::delete::parts;
 use super::draft::{Draft, Verdict, key_of, later};
@@ -43,13 +45,32 @@ pub(super) fn outdated(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> boo
     };
     // Records are written in whole seconds.
     let recorded = later(op.started_at, 1);
-    let looked = d.memory.look.as_ref().filter(|l| l.id == id && l.error.is_none());
-    let seen_at = looked.map(|l| l.asked_at).max(facts.listing.asked_at);
-    let outdated = d.outcome(&key_of(op)).is_none() && seen_at <= Some(recorded);
+    let outdated = d.outcome(&key_of(op)).is_none() && seen_at(d, facts, id) <= Some(recorded);
     if outdated {
         d.list_after = Some(recorded);
     }
     outdated
+}
+
+/// When what is seen of a server was asked for.
+fn seen_at(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Timestamp> {
+    let looked = d.memory.look.as_ref().filter(|l| l.id == id && l.error.is_none());
+    looked.map(|l| l.asked_at).max(facts.listing.asked_at)
+}
+
+/// Whether another process has written the status since what is seen was asked for: it may have seen something newer.
+/// To contradict it would begin a quarrel that lasts until one of both lists again. Asks for a newer list then.
+pub(super) fn contradicts(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> bool {
+    let Some(at) = d.memory.rewritten_at else {
+        return false;
+    };
+    let contradicts = seen_at(d, facts, id) <= Some(at);
+    if contradicts {
+        d.list_after = Some(at);
+    } else {
+        d.memory.rewritten_at = None;
+    }
+    contradicts
 }
 
 /// Asks for a server by its id, not more often than the last answer allows.

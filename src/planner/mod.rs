@@ -250,6 +250,7 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
     }
     account::show_pause(d, facts);
     match (d.status.id.clone(), &d.spec.import) {
+        (Some(id), _) if missing::contradicts(d, facts, &id) => absorbed,
         (Some(id), _) => present::plan(d, facts, &id),
         (None, Some(import)) => import::plan(d, facts, &import.id),
         (None, None) => create::plan(d, facts),

@@ -164,11 +164,13 @@ pub(crate) fn age_memory(memory: &mut Memory) {
         doubt,
         generation: _,
         stopping_until,
+        rewritten_at,
     } = memory;
     let some = |t: &mut Option<Timestamp>| *t = t.map(older);
     some(first_seen);
     some(deleting_since);
     some(stopping_until);
+    some(rewritten_at);
     if let Some(sent) = sent {
         sent.key = age_name(&sent.key);
         match &mut sent.outcome {

@@ -7,6 +7,7 @@
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 
+mod arbitrary;
 mod bounds;
 mod campaign;
 mod consoles;

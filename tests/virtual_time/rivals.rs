@@ -4,9 +4,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use evenkeel::api::ConditionType;
 use evenkeel::sim::apiserver::{Fault, Phase};
 use tokio::time::sleep;
 
+use crate::scenarios::stage::id_of;
 use crate::steps::Step;
 use crate::tap::{Fate, Side};
 use crate::world::Virtual;
@@ -142,5 +144,31 @@ async fn one_that_is_cut_off_leaves_one_server() {
             step.check(&world);
             world.judge().await;
         }
+    }
+}
+
+/// Without a lease each has its own list, and one is older than the other's. What one has written by a newer list is not
+/// taken back by an older one.
+#[tokio::test(start_paused = true)]
+async fn two_whose_lists_differ_in_age_do_not_contradict_each_other() {
+    for apart in [3, 7, 11, 19] {
+        println!("{apart} s");
+        let world = Virtual::empty();
+        let s = world.stage().await;
+        world.run();
+        Step::Create.begin(&s).await;
+        Step::Create.fulfilled(&s).await;
+        sleep(Duration::from_secs(apart)).await;
+        world.run();
+        sleep(Duration::from_secs(120)).await;
+        let before = world.written().len();
+        let server = s.get("web").await;
+        s.nova.plain(id_of(&server), "pause").await;
+        s.reason("web", ConditionType::DriftDetected, "True", "PowerDrift")
+            .await;
+        sleep(Duration::from_secs(120)).await;
+        let written = world.written().len() - before;
+        assert!(written <= 6, "{written} writes for one change");
+        world.judge().await;
     }
 }

@@ -42,6 +42,7 @@ pub struct Met<'a> {
 }
 
 type Hook = Arc<dyn Fn(&Met<'_>) -> Fate + Send + Sync>;
+type Forge = Arc<dyn Fn(Response<Bytes>) -> Response<Bytes> + Send + Sync>;
 
 /// The wire.
 #[derive(Clone)]
@@ -53,6 +54,7 @@ pub struct Tap {
 #[derive(Default)]
 struct State {
     hook: Option<Hook>,
+    forge: Option<Forge>,
     sent: BTreeMap<String, u64>,
     tokens: Vec<String>,
 }
@@ -84,6 +86,11 @@ impl Tap {
     /// Meets every request that changes something, twice.
     pub fn meet(&self, hook: impl Fn(&Met<'_>) -> Fate + Send + Sync + 'static) {
         self.state().hook = Some(Arc::new(hook));
+    }
+
+    /// Every reply goes through this on its way to a controller.
+    pub fn forge(&self, forge: impl Fn(Response<Bytes>) -> Response<Bytes> + Send + Sync + 'static) {
+        self.state().forge = Some(Arc::new(forge));
     }
 
     /// Every token that was given out.
@@ -142,7 +149,11 @@ impl Transport for Wire {
             if changes {
                 self.tap.pass(&self.process, n, Side::After).await;
             }
-            reply
+            let forge = self.tap.state().forge.clone();
+            match forge {
+                Some(forge) => reply.map(|r| forge(r)),
+                None => reply,
+            }
         }
         .boxed()
     }

@@ -5,6 +5,7 @@ mod check;
 mod claiming;
 mod cloud;
 mod clouds;
+mod contradicting;
 mod creating;
 mod deeds;
 mod deeds_cloud;

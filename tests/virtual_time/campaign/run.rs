@@ -71,10 +71,15 @@ pub fn play(
     reference: Option<&Trace>,
     manner: Manner,
 ) -> Result<Trace, String> {
-    let run = || {
-        let runtime = paused();
-        runtime.block_on(played(fresh, act, troubles, reference, manner))
-    };
+    let run = || paused().block_on(played(fresh, act, troubles, reference, manner));
+    caught(run)
+}
+
+/// Runs it; what it panics with is an error.
+///
+/// # Errors
+/// What was not true, in words.
+pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))

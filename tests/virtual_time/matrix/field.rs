@@ -174,6 +174,11 @@ impl Field {
         self.running.iter().map(one).collect()
     }
 
+    /// How many controllers have not ended.
+    pub fn running(&self) -> usize {
+        self.running.iter().filter(|p| !p.task.is_finished()).count()
+    }
+
     /// How many requests were not answered, or with a fault of the cloud.
     pub fn went_wrong(&self) -> usize {
         let wrong = |r: &&RequestRecord| !r.answered || r.status.is_some_and(|s| s >= 500);
