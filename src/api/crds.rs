@@ -35,10 +35,6 @@ const MADE_FROM: &[(&str, &str)] = &[
         "openstack.availabilityZone is immutable once a server exists or is being created",
     ),
     (
-        "openstack.networks",
-        "openstack.networks is immutable once a server exists or is being created: interfaces are made when it is created",
-    ),
-    (
         "openstack.configDrive",
         "openstack.configDrive is immutable once a server exists or is being created",
     ),

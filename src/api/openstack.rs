@@ -17,12 +17,21 @@ pub struct OpenStackServer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub key_name: Option<String>,
-    /// The networks in the order of the guest's interfaces, at most 16; absent or empty means none.
-    /// Immutable once a server is asked for.
+    /// The networks in the order of the guest's interfaces, at most 16; absent or empty means none. Changed in place,
+    /// one interface after the other, while the server is running, paused or stopped: what is added is attached, in
+    /// the account's default security group, and what is taken out is detached; interfaces that others attached stay.
+    /// An entry that is changed is another interface: the new one comes before the old one goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub networks: Option<Vec<OpenStackNetwork>>,
+    /// Volumes of Cinder beside the root disk, at most 16; they outlive the server. Changed in place, one after the
+    /// other: what is added is attached, what is taken out is detached; volumes that others attached stay. Without
+    /// further steps the guest has them as unmounted disks, and must have unmounted what is detached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub volumes: Option<Vec<OpenStackVolume>>,
     /// Names or ids of security groups, at most 32, for interfaces that name a network; the account's default
     /// group if absent when the server is made. Changed in place, one group after the other, on all its interfaces:
     /// groups that others added stay, and a group that is no longer named is taken off.
@@ -44,6 +53,21 @@ pub struct OpenStackServer {
     #[x_kube(validation = Rule::new("self.all(t, !t.startsWith('evenkeel'))")
         .message("tags that begin with evenkeel are reserved"))]
     pub tags: Option<Vec<String>>,
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenStackVolume {
+    /// A local name for this entry, 1 to 63 characters; the key of the list, which the cloud never sees.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The id of an existing volume, a UUID in lower case. Names of volumes are not unique, and not taken.
+    #[schemars(
+        length(max = 36),
+        regex(pattern = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    )]
+    pub volume: String,
 }
 
 /// One interface of the guest.

@@ -17,7 +17,7 @@ pub use call::{Accepted, CloudCall, CreateRequest, Operate, Reading};
 pub use capabilities::{Capabilities, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;
-pub use part::{ADMIN_PASSWORD, FailedStep, ItemChange, Items, Part, PartKind, WantedAttribute};
+pub use part::{ADMIN_PASSWORD, FailedStep, ItemChange, Items, Part, PartKind, WantedAttribute, is_uuid};
 pub use trace::{Ended, Trace};
 
 choice! {

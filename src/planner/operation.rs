@@ -31,11 +31,13 @@ pub(super) enum Progress {
     Closed,
 }
 
-/// Seconds after which a call of which nothing is known counts as lost: one that erases a disk is waited out for as long
-/// as a call may take effect late.
-pub(super) fn lost_after(facts: &AccountFacts, op: &Operation) -> i64 {
+/// Seconds after which a call of which nothing is known counts as lost: one that erases a disk, or makes something, is
+/// waited out for as long as a call may take effect late.
+pub(super) fn lost_after(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> i64 {
     match op.kind {
-        OperationKind::Rebuild => i64::from(facts.capabilities.create_settle_seconds),
+        _ if op.kind == OperationKind::Rebuild || settings::doubles(d, facts, op) => {
+            i64::from(facts.capabilities.create_settle_seconds)
+        }
         _ => LOST_AFTER,
     }
 }
@@ -94,7 +96,7 @@ fn look_at(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
             facts,
             op,
             seen,
-            asked > later(op.started_at, lost_after(facts, op)),
+            asked > later(op.started_at, lost_after(d, facts, op)),
         ),
     }
 }

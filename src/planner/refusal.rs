@@ -37,7 +37,7 @@ pub(super) fn refused(
         if op.kind == OperationKind::Restart && !seen.busy && !restart::passing(d, op, seen) {
             return restart::unverified(d, op);
         }
-        return judge(d, facts, op, seen, asked > later(at, lost_after(facts, op)));
+        return judge(d, facts, op, seen, asked > later(at, lost_after(d, facts, op)));
     }
     if op.kind == OperationKind::Resize && resize::refused(d, op, error) {
         return close(d);

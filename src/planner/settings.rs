@@ -48,7 +48,7 @@ pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
         ..AppliedStatus::default()
     };
     for wish in &wanted {
-        items::fulfilled(&mut applied, wish);
+        items::made(&mut applied, wish);
     }
     d.status.applied = Some(applied);
 }
@@ -123,6 +123,17 @@ fn compare(
             let shown = seen.attributes.get(wish.name);
             (shown.map(|shown| fits(&wish, shown)), shown.map(|v| text(v)))
         };
+        // Nothing is known of its things: nothing is compared.
+        if wish.items.as_ref().is_some_and(|i| i.nameless) && !seen.items.contains_key(wish.name) {
+            if known.text.as_deref() != Some(&text(&wish.value)) {
+                kept.push(format!(
+                    "{} is to be changed once the cloud tells what is there",
+                    wish.name
+                ));
+            }
+            settings.push(known);
+            continue;
+        }
         if retry || known.text.as_ref() == Some(&wanted) {
             (known.refused, known.message) = (None, None);
         }
@@ -141,7 +152,7 @@ fn compare(
             }
         } else if known.text.as_ref() == Some(&wanted) {
             if is == Some(true) {
-                items::fulfilled(applied, &wish);
+                items::fulfilled(applied, &wish, seen);
             }
             if let Some(shown) = shown {
                 // A cloud may write a text in its own way: only another one than at first is a change.
@@ -153,7 +164,7 @@ fn compare(
                 drifts.push(format!("{} is {drift:?}, {wanted:?} is declared", wish.name));
             }
         } else if is == Some(true) {
-            items::fulfilled(applied, &wish);
+            items::fulfilled(applied, &wish, seen);
             // A set that is empty again is as if it had never been wished for.
             if wish.blank() {
                 continue;
@@ -231,6 +242,18 @@ pub(super) fn before_power(
         synced(d, ConditionStatus::False, reason, &note);
         return Ok(());
     }
+    let (held, mut changed): (Vec<_>, Vec<_>) =
+        changed.into_iter().partition(|w| w.not_in.contains(&seen.state));
+    if changed.is_empty() {
+        let names: Vec<_> = held.iter().map(|w| w.name).collect();
+        let text = format!(
+            "{} cannot be changed while the server is {}",
+            names.join(", "),
+            seen.state
+        );
+        synced(d, ConditionStatus::False, Reason::Unsupported, &text);
+        return Ok(());
+    }
     let cold = changed.iter().any(|w| w.needs_stop) && !stopped;
     let stops = cold
         && seen.state == ServerState::Running
@@ -296,7 +319,7 @@ pub(super) fn before_power(
         for wish in &changed {
             step = items::step(wish, applied, seen);
             if let Some(change) = &step {
-                items::record(applied, change);
+                items::record(applied, wish, change, seen);
             }
             let known = applied.settings.iter_mut().find(|s| s.name == wish.name);
             if let Some(known) = known {
@@ -372,6 +395,13 @@ pub(super) fn ended(
         sent(d, op).for_each(|s| s.text = None);
     }
     close(d)
+}
+
+/// Whether a step is one that would bring in a second thing if it was made again and the first one took effect late.
+pub(super) fn doubles(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> bool {
+    let name = op.argument.as_deref().unwrap_or_default();
+    let nameless = |w: &WantedAttribute| w.items.as_ref().is_some_and(|i| i.nameless);
+    op.kind == OperationKind::Modify && wanted(d, facts).iter().any(|w| w.name == name && nameless(w))
 }
 
 /// Whether the cloud refused one for good.

@@ -45,7 +45,7 @@ pub(in crate::planner) fn progress(
     outcome: Option<Outcome>,
     asked: Timestamp,
 ) -> Progress {
-    let lost = asked > later(op.started_at, lost_after(facts, op));
+    let lost = asked > later(op.started_at, lost_after(d, facts, op));
     match outcome {
         Some(Outcome::InFlight) => goes_on(d, op),
         Some(Outcome::Refused(at, error)) => refused(d, facts, op, seen, at, asked, &error),
@@ -87,7 +87,7 @@ fn refused(
 ) -> Progress {
     if error.maybe_applied || error.class == ErrorClass::Ambiguous {
         let settled = !seen.busy && !seen.state.is_transitional();
-        if settled && asked > later(at, lost_after(facts, op)) {
+        if settled && asked > later(at, lost_after(d, facts, op)) {
             return unknown(d, facts, op, seen);
         }
         return waits(d, op);

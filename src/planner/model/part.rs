@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ObservedServer;
+use super::{ObservedServer, ServerState};
 use crate::api::choice::choice;
 use crate::api::server_status::OperationKind;
 pub use crate::api::server_status::PartKind;
@@ -43,6 +43,8 @@ pub struct WantedAttribute {
     /// Where it is a set of things that others add to as well: those that its owner wishes. Only those, and the ones
     /// that were brought in for its owner before, are ever changed.
     pub items: Option<Items>,
+    /// States in which the cloud takes no change of it, although it takes others.
+    pub not_in: &'static [ServerState],
 }
 
 /// The things of a set.
@@ -54,6 +56,11 @@ pub struct Items {
     pub at_once: usize,
     /// Whether a UUID is taken for a key as well; the cloud then shows the thing under another one.
     pub ids: bool,
+    /// Whether the cloud gives each thing an identity of its own, which no wish knows: a key is met by a thing that
+    /// fits it. It is then shown by its identity, with its words, each on a line; a key is one of them, or two with a
+    /// space between, and ` #2`, ` #3` behind it for another one that is like it. A key that ends with a space and a
+    /// UUID names one thing, and its identity is not shown.
+    pub nameless: bool,
 }
 
 impl Items {
@@ -70,13 +77,20 @@ impl Items {
 
     /// Whether the cloud shows the thing of this key under another one.
     pub fn hides(&self, key: &str) -> bool {
-        let uuid = key.len() == 36
-            && key.char_indices().all(|(n, c)| match n {
-                8 | 13 | 18 | 23 => c == '-',
-                _ => c.is_ascii_hexdigit(),
-            });
-        self.ids && uuid
+        if self.nameless {
+            return key.rsplit_once(' ').is_some_and(|(_, last)| is_uuid(last));
+        }
+        self.ids && is_uuid(key)
     }
+}
+
+/// Whether a text has the form of a UUID.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.char_indices().all(|(n, c)| match n {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => c.is_ascii_hexdigit(),
+        })
 }
 
 /// A change of a set: things come in, or go out.
@@ -86,8 +100,12 @@ pub struct ItemChange {
     pub name: &'static str,
     /// Keys and values that come in, or are given another value.
     pub add: Vec<(String, String)>,
-    /// Keys that go out.
+    /// Keys that go out; of things that have an identity of their own, that.
     pub remove: Vec<String>,
+    /// Keys that are wished for and stay.
+    pub keep: Vec<String>,
+    /// What the change was decided on: keys, or identities, of what is there.
+    pub seen: Vec<String>,
 }
 
 impl WantedAttribute {
@@ -101,6 +119,7 @@ impl WantedAttribute {
             verified: false,
             fixed: false,
             items: None,
+            not_in: &[],
         }
     }
 

@@ -1,6 +1,8 @@
 //! Settings that are sets to which others add as well: what they brought in survives, and only what was brought in for
 //! our owner is ever taken out.
 
+pub(super) mod nameless;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LENGTH, text, wanted};
@@ -45,6 +47,9 @@ pub(super) fn standing(
 ) -> Standing {
     let none = BTreeMap::new();
     let there = seen.items.get(name).unwrap_or(&none);
+    if items.nameless {
+        return nameless::standing(name, items, applied, there);
+    }
     let own = |key: &str| applied.own.contains(&entry(name, key));
     let ours = |key: &str| own(key) || applied.sent.contains(&entry(name, key));
     // Under which name the cloud shows it is not known: it is believed to be there once it was brought in.
@@ -93,15 +98,29 @@ fn tidy(list: &mut Vec<String>, most: usize) {
 }
 
 /// Remembers that a set is as wished for.
-pub(super) fn fulfilled(applied: &mut AppliedStatus, wish: &WantedAttribute) {
+pub(super) fn fulfilled(applied: &mut AppliedStatus, wish: &WantedAttribute, seen: &ObservedServer) {
     let Some(items) = &wish.items else {
         return;
     };
+    if items.nameless {
+        return nameless::fulfilled(applied, wish.name, items, seen);
+    }
     applied.sent.retain(|e| !is_of(wish.name)(e));
     applied.own.retain(|e| !is_of(wish.name)(e));
     applied
         .own
         .extend(items.all.keys().map(|key| entry(wish.name, key)));
+    tidy(&mut applied.own, OWN);
+}
+
+/// Remembers that a server is made with a set.
+pub(super) fn made(applied: &mut AppliedStatus, wish: &WantedAttribute) {
+    let items = wish.items.iter();
+    let keys = items.flat_map(|i| i.all.keys().filter(|key| !i.nameless || i.hides(key)));
+    applied.own.extend(keys.map(|key| entry(wish.name, key)));
+    if wish.items.as_ref().is_some_and(|i| i.nameless) {
+        applied.own.push(entry(wish.name, nameless::ALL));
+    }
     tidy(&mut applied.own, OWN);
 }
 
@@ -113,6 +132,10 @@ pub(super) fn first_seen(d: &mut Draft<'_>, facts: &AccountFacts, seen: &Observe
     };
     for wish in wanted {
         let there = seen.items.get(wish.name);
+        if let Some(items) = wish.items.as_ref().filter(|i| i.nameless) {
+            nameless::first_seen(applied, wish.name, items, seen);
+            continue;
+        }
         let lacks = |(key, value): (&String, &String)| {
             (there.and_then(|t| t.get(key)) != Some(value)).then(|| entry(wish.name, key))
         };
@@ -140,13 +163,30 @@ pub(super) fn step(
         name: wish.name,
         add: standing.add,
         remove: standing.remove,
+        keep: items.all.keys().cloned().collect(),
+        seen: seen
+            .items
+            .get(wish.name)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .cloned()
+            .collect(),
     })
 }
 
 /// What is written down before a step is sent. What an earlier call may have brought in can still turn up.
-pub(super) fn record(applied: &mut AppliedStatus, change: &ItemChange) {
+pub(super) fn record(
+    applied: &mut AppliedStatus,
+    wish: &WantedAttribute,
+    change: &ItemChange,
+    seen: &ObservedServer,
+) {
     let keys = change.add.iter().map(|(key, _)| key).chain(&change.remove);
-    let mut sent: Vec<String> = keys.map(|key| entry(change.name, key)).collect();
+    let mut sent: Vec<String> = if wish.items.as_ref().is_some_and(|i| i.nameless) {
+        nameless::begin(applied, change, seen)
+    } else {
+        keys.map(|key| entry(change.name, key)).collect()
+    };
     sent.append(&mut applied.sent);
     tidy(&mut sent, SENT);
     applied.sent = sent;
@@ -189,7 +229,11 @@ pub(super) fn ended(
         .iter()
         .filter_map(|e| e.strip_prefix(&name)?.strip_prefix('/'));
     let untold = !accepted && sent.any(|key| items.hides(key));
-    let done = !untold && !keys.iter().any(|key| open(key));
+    let done = if items.nameless {
+        nameless::done(&name, items, applied, seen, accepted)
+    } else {
+        !untold && !keys.iter().any(|key| open(key))
+    };
     if accepted && !done && d.now() < op.deadline {
         d.again(op.deadline);
         return Some(Progress::Open(saying(d, op.kind)));
@@ -204,7 +248,10 @@ pub(super) fn ended(
     }
     let told = accepted || done;
     let applied = d.status.applied.as_mut()?;
-    if told {
+    if told && items.nameless {
+        let note = nameless::told(applied, &name, items, seen);
+        d.event(false, Reason::Modified, "Modify", bounded(&note, LENGTH));
+    } else if told {
         let (sent, others) = std::mem::take(&mut applied.sent)
             .into_iter()
             .partition(is_of(&name));

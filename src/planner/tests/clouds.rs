@@ -204,6 +204,20 @@ impl Knobs {
 pub(super) fn modify(seen: &mut ObservedServer, how: &Operate) {
     if let Operate::Items(change) = how {
         let set = seen.items.entry(change.name.to_owned()).or_default();
+        if change.name == "nics" {
+            // The cloud gives each an identity, and shows no port by its id.
+            for (key, _) in change.add.iter().filter(|(key, _)| !key.starts_with("id ")) {
+                let ids = (set.len()..).map(|n| format!("new-{n}"));
+                let id = ids
+                    .into_iter()
+                    .find(|id| !set.contains_key(id))
+                    .unwrap_or_default();
+                let key = key.split(" #").next().unwrap_or_default();
+                set.insert(id, key.replace(' ', "\n") + "\n10.9.9.9");
+            }
+            set.retain(|id, _| !change.remove.contains(id));
+            return;
+        }
         set.extend(change.add.iter().cloned());
         set.retain(|key, _| !change.remove.contains(key));
     }

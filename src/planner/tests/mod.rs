@@ -19,6 +19,7 @@ mod groups_changed;
 mod items;
 mod letting_go;
 mod locking;
+mod nameless;
 mod placing;
 mod policy_table;
 mod powering;

@@ -14,7 +14,7 @@ use super::auth::ServiceKind;
 use super::paging::next_marker;
 use super::session::{Request, Services};
 use super::wire::{FlavorPage, Identified, ImageList, NetworkList};
-use crate::planner::model::{CloudError, ErrorClass};
+use crate::planner::model::{CloudError, ErrorClass, is_uuid};
 use crate::providers::answers::{Pages, invalid};
 use crate::providers::transport::budget::Priority;
 
@@ -22,6 +22,8 @@ use crate::providers::transport::budget::Priority;
 const FOUND: Duration = Duration::from_secs(300);
 /// How long something not found is believed to be missing.
 const MISSING: Duration = Duration::from_secs(10);
+/// Unknown names of networks are looked up no more often than this.
+const SELDOM: Duration = Duration::from_secs(60);
 /// More names than this are not remembered.
 const NAMES: usize = 1000;
 /// More pages of flavors than this are not read.
@@ -78,12 +80,23 @@ fn young<T>(age: Duration, known: &Found<T>) -> bool {
 type Flavors = Arc<Vec<Identified>>;
 type Names = Mutex<HashMap<String, Arc<Slot<String>>>>;
 
+/// Which networks have a name; several may have the same one.
+#[derive(Default)]
+struct NetworkIds {
+    by_name: HashMap<String, Vec<String>>,
+    asked: Option<Instant>,
+    /// Whether the last answer was one.
+    good: bool,
+}
+
 /// What is known of a project's catalog.
 #[derive(Default)]
 pub(super) struct Catalog {
     flavors: Mutex<Arc<Slot<Flavors>>>,
     images: Names,
     networks: Names,
+    /// Ids of networks by name.
+    network_ids: Mutex<NetworkIds>,
     /// Flavor ids by name, of every flavor ever seen: names are unique in Nova.
     flavor_ids: Mutex<HashMap<String, String>>,
 }
@@ -189,6 +202,68 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The ids of the networks that servers name, by name; none while that is not known. Looks up only when a name is
+    /// new, and seldom.
+    pub(super) async fn network_ids<'a>(
+        &self,
+        services: &Services,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Option<HashMap<String, Vec<String>>> {
+        let names: Vec<&str> = names.collect();
+        let (unknown, due) = {
+            let known = locked(&self.network_ids);
+            let unknown = names.iter().any(|n| !known.by_name.contains_key(*n));
+            (unknown, known.asked.is_none_or(|at| at.elapsed() >= SELDOM))
+        };
+        if unknown && due {
+            self.read_networks(services, Priority::Background).await;
+        }
+        let known = locked(&self.network_ids);
+        let all = names.iter().all(|n| known.by_name.contains_key(*n));
+        (all || known.good).then(|| known.by_name.clone())
+    }
+
+    /// Whether a network of this id is among those that are known; if not, they are read anew first.
+    pub(super) async fn knows_network(&self, services: &Services, id: &str) -> bool {
+        if self.has_network(id) {
+            return true;
+        }
+        self.read_networks(services, Priority::High).await;
+        false
+    }
+
+    /// Whether a network of this id is among those that are known.
+    pub(super) fn has_network(&self, id: &str) -> bool {
+        let known = locked(&self.network_ids);
+        known.by_name.values().flatten().any(|known| known == id)
+    }
+
+    async fn read_networks(&self, services: &Services, priority: Priority) {
+        let request = Request {
+            priority,
+            ..Request::get(
+                ServiceKind::Network,
+                query("/networks", &[("fields", "id"), ("fields", "name")]),
+                "neutron /v2.0/networks",
+            )
+        };
+        let found = services.read::<NetworkList>(request).await;
+        let mut known = locked(&self.network_ids);
+        (known.asked, known.good) = (Some(Instant::now()), found.is_ok());
+        match found {
+            Ok(list) => {
+                known.by_name.clear();
+                for network in list.networks {
+                    let name = network.name.unwrap_or_default();
+                    known.by_name.entry(name).or_default().push(network.id);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the names of networks are not known"),
+        }
+    }
+}
+
 fn slot_of(names: &Names, name: &str) -> Arc<Slot<String>> {
     let mut names = locked(names);
     if names.len() >= NAMES && !names.contains_key(name) {
@@ -255,12 +330,4 @@ fn exactly(name: &str) -> String {
     } else {
         name.to_owned()
     }
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.char_indices().all(|(n, c)| match n {
-            8 | 13 | 18 | 23 => c == '-',
-            _ => c.is_ascii_hexdigit(),
-        })
 }

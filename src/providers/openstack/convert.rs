@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::errors::{bounded, fault_class};
 use super::states::{guest_running, raw, state_of};
-use super::{settings, wire};
+use super::{interfaces, settings, wire};
 use crate::api::server_status::AddressStatus;
 use crate::planner::model::{Fault, Marks, ObservedServer, ObservedSize};
 
@@ -68,7 +68,8 @@ fn present(text: Option<String>) -> Option<String> {
 pub(super) fn observed(server: wire::Server) -> ObservedServer {
     let (state, busy) = state_of(&server.status, server.task_state.as_deref());
     let raw = raw(&server);
-    let (attributes, items) = (settings::texts(&server), settings::sets(&server));
+    let (attributes, mut items) = (settings::texts(&server), settings::sets(&server));
+    items.extend(interfaces::shown(&server));
     let mut addresses: Vec<AddressStatus> = server
         .addresses
         .into_iter()

@@ -8,7 +8,7 @@ use super::catalog::Catalog;
 use super::convert::{ATTEMPT, metadata_of, tag};
 use super::discovery::Need;
 use super::session::Services;
-use crate::api::server::{Image, OpenStackNetwork, Size};
+use crate::api::server::{Image, OpenStackNetwork, OpenStackVolume, Size};
 use crate::planner::model::{CloudError, CreateRequest};
 use crate::providers::answers::invalid;
 
@@ -84,11 +84,12 @@ pub(super) async fn body(
     let mut server = json!({
         "name": request.name,
         "flavorRef": flavor_of(services, catalog, size).await?,
-        "imageRef": image,
+        "imageRef": &image,
         "networks": networks(services, catalog, own.networks.as_deref().unwrap_or_default()).await?,
         "metadata": metadata,
         "tags": tags,
     });
+    let volumes = disks(&image, own.volumes.as_deref().unwrap_or_default());
     let groups = own
         .security_groups
         .map(|names| names.iter().map(|n| json!({ "name": n })).collect::<Vec<_>>());
@@ -97,6 +98,7 @@ pub(super) async fn body(
         ("availability_zone", own.availability_zone.map(Value::from)),
         ("config_drive", own.config_drive.map(Value::from)),
         ("security_groups", groups.map(Value::from)),
+        ("block_device_mapping_v2", volumes),
         ("hostname", spec.hostname.clone().map(Value::from)),
         ("user_data", user_data.map(|u| Value::from(u.expose_secret()))),
     ];
@@ -115,6 +117,17 @@ pub(super) async fn body(
         body["os:scheduler_hints"] = json!({ "group": group });
     }
     Ok((body, need))
+}
+
+/// The root disk, made from the image as without this, and the volumes beside it.
+fn disks(image: &str, volumes: &[OpenStackVolume]) -> Option<Value> {
+    let root = json!({"boot_index": 0, "uuid": image, "source_type": "image", "destination_type": "local",
+        "delete_on_termination": true});
+    let more = volumes.iter().map(|v| {
+        json!({"boot_index": -1, "uuid": v.volume, "source_type": "volume", "destination_type": "volume",
+            "delete_on_termination": false})
+    });
+    (!volumes.is_empty()).then(|| std::iter::once(root).chain(more).collect())
 }
 
 async fn networks(

@@ -12,11 +12,13 @@ mod deeds;
 mod discovery;
 mod errors;
 mod groups;
+mod interfaces;
 mod paging;
 mod register;
 mod session;
 mod settings;
 pub(in crate::providers) mod states;
+mod volumes;
 mod wire;
 
 #[cfg(test)]
@@ -101,6 +103,7 @@ impl OpenStack {
         for server in &mut all {
             server.size.id = server.size.name.as_ref().and_then(|n| ids.get(n).cloned());
         }
+        interfaces::with_ids(&self.services, &self.catalog, &mut all).await;
         Ok(all)
     }
 
@@ -235,7 +238,7 @@ impl OpenStack {
                 return settings::rewrite(&self.services, id, list, send_before).await;
             }
             (OperationKind::Modify, Operate::Items(change)) => {
-                return settings::change(&self.services, id, change, send_before).await;
+                return settings::change(&self.services, &self.catalog, id, change, send_before).await;
             }
             (kind, how) => {
                 return Err(CloudError::new(

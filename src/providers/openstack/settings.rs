@@ -1,5 +1,5 @@
 //! What Nova changes on an existing server without an action on its guest: its name and host name, metadata, tags and
-//! security groups. Of the sets only what a call names is touched: what others brought in stays.
+//! security groups, its interfaces and volumes. Of the sets only what a call names is touched: what others brought in stays.
 //! <https://docs.openstack.org/api-ref/compute/#server-metadata-servers-metadata>
 
 use std::collections::BTreeMap;
@@ -9,11 +9,12 @@ use reqwest::Url;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::catalog::Catalog;
 use super::convert::OURS;
 use super::discovery::Need;
 use super::errors::Asked;
 use super::session::{Request, Services};
-use super::{accepted, checked, wire};
+use super::{accepted, checked, interfaces, volumes, wire};
 use crate::api::server::ServerSpec;
 use crate::planner::model::{Accepted, CloudError, ErrorClass, ItemChange, Items, WantedAttribute};
 
@@ -43,17 +44,18 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
     let labels = Items {
         all: spec.labels.clone().unwrap_or_default(),
         at_once: LABELS_AT_ONCE,
-        ids: false,
+        ..Items::default()
     };
     let tags = Items {
         all: bare(own.and_then(|o| o.tags.as_ref())),
         at_once: TAGS_AT_ONCE,
-        ids: false,
+        ..Items::default()
     };
     let groups = Items {
         all: bare(own.and_then(|o| o.security_groups.as_ref())),
         at_once: 1,
         ids: true,
+        ..Items::default()
     };
     let user_data = spec.user_data_secret_ref.as_ref().map(|r| r.text());
     let key = own.and_then(|o| o.key_name.clone());
@@ -63,6 +65,8 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
         .chain([
             WantedAttribute::set(LABELS, labels),
             WantedAttribute::set(TAGS, tags),
+            interfaces::wanted(own),
+            volumes::wanted(own),
             WantedAttribute::set(GROUPS, groups),
             WantedAttribute::fixed(USER_DATA, user_data.unwrap_or_default()),
             WantedAttribute::fixed(KEY, key.unwrap_or_default()),
@@ -96,6 +100,7 @@ pub(super) fn sets(server: &wire::Server) -> BTreeMap<String, BTreeMap<String, S
         (LABELS.to_owned(), labels),
         (TAGS.to_owned(), tags),
         (GROUPS.to_owned(), groups),
+        (volumes::VOLUMES.to_owned(), volumes::attached(server)),
     ])
 }
 
@@ -138,10 +143,16 @@ struct Step {
 /// Changes a set: the first refusal ends it.
 pub(super) async fn change(
     services: &Services,
+    catalog: &Catalog,
     id: &str,
     change: &ItemChange,
     send_before: Instant,
 ) -> Result<Accepted, CloudError> {
+    match change.name {
+        interfaces::NETWORKS => return interfaces::change(services, catalog, id, change, send_before).await,
+        volumes::VOLUMES => return volumes::change(services, id, change, send_before).await,
+        _ => {}
+    }
     let mut last = Accepted {
         id: Some(id.to_owned()),
         ..Accepted::default()
@@ -168,7 +179,7 @@ pub(super) async fn change(
 }
 
 /// Nova says 404 of a server that is gone, and of a thing that a server lacks or that does not exist.
-fn is_thing(error: &CloudError, id: &str) -> bool {
+pub(super) fn is_thing(error: &CloudError, id: &str) -> bool {
     error.class == ErrorClass::NotFound && !error.message.starts_with(&format!("Instance {id} "))
 }
 

@@ -66,6 +66,12 @@ pub(super) struct Server {
     /// Absent while it has no interface.
     #[serde(default, deserialize_with = "nullable")]
     pub(super) security_groups: Vec<Named>,
+    #[serde(
+        default,
+        rename = "os-extended-volumes:volumes_attached",
+        deserialize_with = "nullable"
+    )]
+    pub(super) volumes: Vec<VolumeId>,
     /// From 2.90 on, and to administrators.
     #[serde(default, rename = "OS-EXT-SRV-ATTR:hostname")]
     pub(super) hostname: Option<String>,
@@ -86,6 +92,54 @@ pub(super) struct Address {
     pub(super) addr: String,
     #[serde(default, rename = "OS-EXT-IPS:type")]
     pub(super) kind: Option<String>,
+    #[serde(default, rename = "OS-EXT-IPS-MAC:mac_addr")]
+    pub(super) mac: Option<String>,
+}
+
+/// `GET /servers/{id}/os-interface`.
+#[derive(Debug, Deserialize)]
+pub(super) struct InterfaceList {
+    #[serde(rename = "interfaceAttachments")]
+    pub(super) interfaces: Vec<Interface>,
+}
+
+/// An interface of a server, a port of Neutron.
+#[derive(Debug, Deserialize)]
+pub(super) struct Interface {
+    pub(super) port_id: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) net_id: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) mac_addr: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) fixed_ips: Vec<FixedIp>,
+}
+
+/// A fixed address of a port.
+#[derive(Debug, Deserialize)]
+pub(super) struct FixedIp {
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) ip_address: String,
+}
+
+/// `GET /servers/{id}/os-volume_attachments`.
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeList {
+    #[serde(rename = "volumeAttachments")]
+    pub(super) attachments: Vec<VolumeAttachment>,
+}
+
+/// A volume of a server.
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeAttachment {
+    #[serde(default, rename = "volumeId", deserialize_with = "nullable")]
+    pub(super) volume: String,
+}
+
+/// A volume as a server names it.
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeId {
+    pub(super) id: String,
 }
 
 /// The flavor that a server was made from (2.47): a copy without an id.

@@ -5,6 +5,7 @@
 
 mod action_table;
 mod actions;
+mod attach;
 mod config;
 mod consoles;
 mod keystone;

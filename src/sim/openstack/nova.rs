@@ -167,7 +167,8 @@ impl World {
             ("GET", ["os-instance-actions"]) => Ok(self.action_list(id)),
             ("GET", ["os-instance-actions", request]) => self.action_show(id, request),
             ("GET", ["os-security-groups"]) => Ok(Reply::ok(json!({"security_groups": []}))),
-            ("GET", ["os-volume_attachments"]) => Ok(Reply::ok(json!({"volumeAttachments": []}))),
+            (_, ["os-interface", rest @ ..]) => self.interfaces(call, id, rest),
+            (_, ["os-volume_attachments", rest @ ..]) => self.volumes(call, id, rest),
             _ => Err(nova_error(404, "The resource could not be found.")),
         }
     }

@@ -153,6 +153,7 @@ impl World {
             security_groups.insert("default".to_owned());
         }
         let group = self.hinted_group(call, hints)?;
+        let volumes = self.wanted_volumes(wanted.get("block_device_mapping_v2"))?;
         let networks = self.wanted_networks(call, wanted.get("networks"))?;
         let count = wanted
             .get("min_count")
@@ -181,6 +182,7 @@ impl World {
             image,
             networks,
             nics: Vec::new(),
+            volumes: volumes.into_iter().collect(),
             security_groups,
             key_name,
             zone,

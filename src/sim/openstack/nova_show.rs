@@ -110,7 +110,8 @@ impl World {
             "OS-EXT-STS:vm_state": s.vm.word(), "OS-EXT-STS:task_state": s.task,
             "OS-EXT-STS:power_state": s.power,
             "OS-SRV-USG:launched_at": s.launched.map(micros), "OS-SRV-USG:terminated_at": s.terminated.map(micros),
-            "os-extended-volumes:volumes_attached": [],
+            "os-extended-volumes:volumes_attached": s.volumes.iter()
+                .map(|v| json!({"id": v, "delete_on_termination": false})).collect::<Vec<_>>(),
             "locked": s.lock.is_some(), "locked_reason": s.lock.as_ref().and_then(|l| l.reason.clone()),
             "description": s.description, "tags": s.tags, "trusted_image_certificates": null,
             "OS-EXT-SRV-ATTR:hostname": s.hostname, "pinned_availability_zone": s.zone, "scheduler_hints": {},

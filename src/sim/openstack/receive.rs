@@ -37,6 +37,7 @@ const WORDS: &[&str] = &[
     "os-security-groups",
     "security-groups",
     "os-volume_attachments",
+    "os-interface",
 ];
 /// So many segments may be words: names after them are the client's.
 const DEPTH: usize = 4;

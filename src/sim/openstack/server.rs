@@ -146,6 +146,8 @@ pub(super) struct Server {
     pub(super) image: String,
     pub(super) networks: Vec<String>,
     pub(super) nics: Vec<Nic>,
+    /// The ids of its volumes.
+    pub(super) volumes: BTreeSet<String>,
     /// The names of its security groups.
     pub(super) security_groups: BTreeSet<String>,
     pub(super) key_name: Option<String>,
@@ -218,6 +220,13 @@ impl Server {
             uid: self.uid().map(Into::into),
             hostname: self.hostname.clone(),
             security_groups: self.security_groups.iter().cloned().collect(),
+            networks: self
+                .nics
+                .iter()
+                .map(|n| (n.port.clone(), n.network.clone()))
+                .collect(),
+            addresses: self.nics.iter().map(|n| n.address.clone()).collect(),
+            volumes: self.volumes.iter().cloned().collect(),
             locked: self.lock.is_some(),
             fault: self.fault.as_ref().map(|f| f.message.clone()),
             gone: self.gone_at.is_some(),
@@ -256,6 +265,12 @@ pub struct ServerView {
     pub hostname: String,
     /// The names of its security groups, sorted.
     pub security_groups: Vec<String>,
+    /// Its ports and their networks' names, in the order of their coming.
+    pub networks: Vec<(String, String)>,
+    /// Their addresses.
+    pub addresses: Vec<String>,
+    /// The ids of its volumes, sorted.
+    pub volumes: Vec<String>,
     /// The uid it is marked with.
     pub uid: Option<String>,
     /// Whether it is locked.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::server::{Before, Flavor, Nic, ServerFault, Vm};
+use super::server::{Before, Flavor, ServerFault, Vm};
 use super::world::World;
 use crate::sim::cloud::{Ask, serve_late};
 
@@ -59,6 +59,11 @@ pub(super) enum Effect {
     Terminate,
     /// It is no longer shown.
     Gone,
+    /// A port leaves the server.
+    Detach(String),
+    /// A volume comes to the server, or leaves it.
+    Attach(String),
+    DetachVolume(String),
     /// A request that was held up on its way arrives.
     Late(Box<Ask>),
 }
@@ -209,20 +214,9 @@ impl World {
                     let Some(network) = self.networks.iter().find(|n| n.id == id).cloned() else {
                         continue;
                     };
-                    let n = self.core.number();
-                    let (a, b) = ((n / 250) % 250, n % 250 + 2);
-                    server.nics.push(Nic {
-                        network_id: network.id,
-                        network: network.name,
-                        address: format!("{}.{a}.{b}", network.prefix),
-                        mac: format!(
-                            "fa:16:3e:{:02x}:{:02x}:{:02x}",
-                            (n >> 16) & 255,
-                            (n >> 8) & 255,
-                            n & 255
-                        ),
-                        port: self.core.uuid(),
-                    });
+                    let nic = self.new_nic(network, None);
+                    self.made_ports.insert(nic.port.clone());
+                    server.nics.push(nic);
                 }
             }
             Effect::Launched => server.launched = Some(time),
@@ -292,6 +286,17 @@ impl World {
             Effect::Gone => {
                 server.gone_at = Some(now);
                 self.core.log.server_gone(server.uid());
+            }
+            Effect::Detach(port) => {
+                if let Some(at) = server.nics.iter().position(|n| n.port == *port) {
+                    self.free(server.nics.remove(at));
+                }
+            }
+            Effect::Attach(volume) => {
+                server.volumes.insert(volume.clone());
+            }
+            Effect::DetachVolume(volume) => {
+                server.volumes.remove(volume);
             }
             Effect::Late(_) => {}
         }

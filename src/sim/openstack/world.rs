@@ -1,13 +1,13 @@
 //! Everything that a simulated cloud knows, and its clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::config::SimConfig;
 use super::keystone::Accounts;
-use super::server::{Flavor, Server, ServerView};
+use super::server::{Flavor, Nic, Server, ServerView};
 use super::server_groups::Group;
 use super::timeline::Entry;
 use crate::sim::cloud::Core;
@@ -53,6 +53,12 @@ pub struct World {
     /// Ids and names of security groups, the same in every project.
     pub(super) security_groups: Vec<(String, String)>,
     pub(super) servers: BTreeMap<String, Server>,
+    /// Ports that no server has.
+    pub(super) free_ports: Vec<Nic>,
+    /// Ports that Nova made, which go when they are detached.
+    pub(super) made_ports: BTreeSet<String>,
+    /// The ids of Cinder's volumes.
+    pub(super) cinder: BTreeSet<String>,
     /// Groups, in the order of their making.
     pub(super) groups: Vec<Group>,
     /// What is going to happen, by time and then by the order it was decided in.
@@ -78,6 +84,9 @@ impl World {
             networks: Vec::new(),
             security_groups: Vec::new(),
             servers: BTreeMap::new(),
+            free_ports: Vec::new(),
+            made_ports: BTreeSet::new(),
+            cinder: BTreeSet::new(),
             groups: Vec::new(),
             agenda: BTreeMap::new(),
             config,

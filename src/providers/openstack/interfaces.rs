@@ -1,0 +1,284 @@
+//! A server's interfaces, attached and detached after it was made. A list of servers shows each with its MAC address,
+//! the network's name and its addresses; Nova makes the ports, and deletes those that it made when they are detached.
+//! <https://docs.openstack.org/api-ref/compute/#port-interfaces-servers-os-interface>
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::auth::ServiceKind;
+use super::catalog::Catalog;
+use super::errors::Asked;
+use super::session::{Request, Services};
+use super::settings::is_thing;
+use super::{accepted, checked, wire};
+use crate::api::server::{OpenStackNetwork, OpenStackServer};
+use crate::planner::model::{
+    Accepted, CloudError, ErrorClass, ItemChange, Items, ObservedServer, ServerState, WantedAttribute,
+    is_uuid,
+};
+use crate::providers::answers::invalid;
+use crate::providers::transport::budget::Priority;
+
+pub(super) const NETWORKS: &str = "networks";
+/// Before the id of a port that is named: the whole is short enough to be remembered as it is.
+const PORT: &str = "id ";
+
+/// An address as everybody writes it.
+fn plain(address: &str) -> String {
+    address
+        .parse::<IpAddr>()
+        .map_or_else(|_| address.to_owned(), |ip| ip.to_string())
+}
+
+/// What an entry is recognised by.
+fn key(entry: &OpenStackNetwork) -> String {
+    match (&entry.port, &entry.network, &entry.fixed_ip) {
+        (Some(port), ..) => format!("{PORT}{port}"),
+        (None, Some(network), Some(address)) => format!("{network} {}", plain(address)),
+        (None, network, _) => network.clone().unwrap_or_default(),
+    }
+}
+
+/// The interfaces of a wish. Nova changes them in these states alone (`nova/compute/api.py` `attach_interface`).
+pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
+    let mut all = BTreeMap::new();
+    for entry in own.and_then(|o| o.networks.as_ref()).into_iter().flatten() {
+        let key = key(entry);
+        let free = |n: &usize| *n < 2 || !all.contains_key(&format!("{key} #{n}"));
+        let key = match (2..).find(free) {
+            Some(n) if all.contains_key(&key) => format!("{key} #{n}"),
+            _ => key,
+        };
+        all.insert(key, String::new());
+    }
+    let items = Items {
+        all,
+        at_once: 1,
+        nameless: true,
+        ..Items::default()
+    };
+    WantedAttribute {
+        not_in: &[ServerState::Suspended],
+        ..WantedAttribute::set(NETWORKS, items)
+    }
+}
+
+/// The interfaces that a server shows: by MAC address the network's name, then the addresses. None if it does not tell.
+pub(super) fn shown(server: &wire::Server) -> Option<(String, BTreeMap<String, String>)> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for (network, addresses) in &server.addresses {
+        for address in addresses {
+            let mac = address.mac.as_ref()?.to_lowercase();
+            let words = all.entry(mac).or_insert_with(|| network.clone());
+            *words = format!("{words}\n{}", plain(&address.addr));
+        }
+    }
+    Some((NETWORKS.to_owned(), all))
+}
+
+/// Adds the ids of the networks. Where they cannot be read, nothing is said of interfaces.
+pub(super) async fn with_ids(services: &Services, catalog: &Catalog, servers: &mut [ObservedServer]) {
+    let names = servers
+        .iter()
+        .filter_map(|s| s.items.get(NETWORKS))
+        .flat_map(|all| all.values())
+        .filter_map(|words| words.split('\n').next());
+    let names: std::collections::BTreeSet<String> = names.map(str::to_owned).collect();
+    if names.is_empty() {
+        return;
+    }
+    let ids = catalog
+        .network_ids(services, names.iter().map(String::as_str))
+        .await;
+    for server in servers {
+        let Some(ids) = &ids else {
+            if server.items.get(NETWORKS).is_some_and(|all| !all.is_empty()) {
+                server.items.remove(NETWORKS);
+            }
+            continue;
+        };
+        for words in server
+            .items
+            .get_mut(NETWORKS)
+            .into_iter()
+            .flat_map(|all| all.values_mut())
+        {
+            let name = words.split('\n').next().unwrap_or_default();
+            let found = ids.get(name).into_iter().flatten();
+            *words = found.fold(words.clone(), |words, id| format!("{words}\n{id}"));
+        }
+    }
+}
+
+async fn read(services: &Services, id: &str) -> Result<Vec<wire::Interface>, CloudError> {
+    let request = Request {
+        priority: Priority::High,
+        ..Request::get(
+            ServiceKind::Compute,
+            format!("/servers/{id}/os-interface"),
+            "nova /servers/{id}/os-interface",
+        )
+    };
+    Ok(services.read::<wire::InterfaceList>(request).await?.interfaces)
+}
+
+/// What an interface is made from.
+struct Wish {
+    network: String,
+    address: Option<String>,
+}
+
+impl Wish {
+    fn of(key: &str) -> Self {
+        let number = |tail: &str| !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit());
+        let key = match key.rsplit_once(" #") {
+            Some((head, tail)) if number(tail) => head,
+            _ => key,
+        };
+        match key.rsplit_once(' ') {
+            Some((network, address)) if address.parse::<IpAddr>().is_ok() => Self {
+                network: network.to_owned(),
+                address: Some(address.to_owned()),
+            },
+            _ => Self {
+                network: key.to_owned(),
+                address: None,
+            },
+        }
+    }
+}
+
+/// Attaches or detaches. What an earlier call of which nothing is known did already is not done again.
+pub(super) async fn change(
+    services: &Services,
+    catalog: &Catalog,
+    id: &str,
+    change: &ItemChange,
+    send_before: Instant,
+) -> Result<Accepted, CloudError> {
+    let mut last = Accepted {
+        id: Some(checked(id)?.to_owned()),
+        ..Accepted::default()
+    };
+    let there = read(services, id).await?;
+    for (key, _) in &change.add {
+        if let Some(body) = missing(services, catalog, key, change, &there).await? {
+            let request = Request {
+                body: Some(json!({ "interfaceAttachment": body })),
+                asked: Asked::Change,
+                ..Request::change(
+                    Method::POST,
+                    format!("/servers/{id}/os-interface"),
+                    "nova /servers/{id}/os-interface",
+                    send_before,
+                )
+            };
+            match services.send(request).await {
+                Ok(reply) => last = accepted(id, &reply),
+                Err(error) => {
+                    catalog.forget();
+                    return Err(named(error, id));
+                }
+            }
+        }
+    }
+    for key in &change.remove {
+        let Some(port) = port_of(key, change, &there)? else {
+            continue;
+        };
+        let request = Request::change(
+            Method::DELETE,
+            format!("/servers/{id}/os-interface/{}", checked(port)?),
+            "nova /servers/{id}/os-interface/{port}",
+            send_before,
+        );
+        match services.send(request).await {
+            Ok(reply) => last = accepted(id, &reply),
+            Err(error) if is_thing(&error, id) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(last)
+}
+
+/// A thing that Nova does not find is a wrong wish; the server is there.
+fn named(error: CloudError, id: &str) -> CloudError {
+    if is_thing(&error, id) {
+        return CloudError {
+            class: ErrorClass::InvalidSpec,
+            ..error
+        };
+    }
+    error
+}
+
+/// The body of an attachment, unless it is there.
+async fn missing(
+    services: &Services,
+    catalog: &Catalog,
+    key: &str,
+    change: &ItemChange,
+    there: &[wire::Interface],
+) -> Result<Option<Value>, CloudError> {
+    if let Some(port) = key.strip_prefix(PORT).filter(|_| change_hides(key)) {
+        let attached = there.iter().any(|i| i.port_id == port);
+        return Ok((!attached).then(|| json!({ "port_id": port })));
+    }
+    let wish = Wish::of(key);
+    if is_uuid(&wish.network) && !catalog.knows_network(services, &wish.network).await {
+        if catalog.has_network(&wish.network) {
+            let words = "the networks of the project were read anew; it is compared again";
+            return Err(CloudError::new(ErrorClass::Transient, words));
+        }
+        return Err(invalid(format!(
+            "there is no network {:?} among those of this project",
+            wish.network
+        )));
+    }
+    let network = catalog.network(services, &wish.network).await?;
+    // What the wish was compared with does not meet it; what came since does.
+    let fits = |i: &&wire::Interface| {
+        let at = |address: &String| i.fixed_ips.iter().any(|f| plain(&f.ip_address) == *address);
+        i.net_id == network
+            && wish.address.as_ref().is_none_or(at)
+            && !change.seen.contains(&i.mac_addr.to_lowercase())
+    };
+    if there.iter().any(|i| fits(&i)) {
+        return Ok(None);
+    }
+    let mut body = json!({ "net_id": network });
+    if let Some(address) = &wish.address {
+        body["fixed_ips"] = json!([{ "ip_address": address }]);
+    }
+    Ok(Some(body))
+}
+
+fn change_hides(key: &str) -> bool {
+    key.strip_prefix(PORT).is_some_and(is_uuid)
+}
+
+/// The port that goes; none if it is gone.
+fn port_of<'a>(
+    key: &'a str,
+    change: &ItemChange,
+    there: &'a [wire::Interface],
+) -> Result<Option<&'a str>, CloudError> {
+    if let Some(port) = key.strip_prefix(PORT) {
+        return Ok(there.iter().any(|i| i.port_id == port).then_some(port));
+    }
+    let Some(interface) = there.iter().find(|i| i.mac_addr.to_lowercase() == key) else {
+        return Ok(None);
+    };
+    let port = interface.port_id.as_str();
+    if change.keep.contains(&format!("{PORT}{port}")) {
+        return Err(invalid(format!(
+            "interface {key} is port {port}, which is declared as well: which one is to be detached cannot be told, \
+             detach it by hand"
+        )));
+    }
+    Ok(Some(port))
+}
