@@ -78,6 +78,8 @@ fn servers_at_create() {
             ("no address", networks(json!({"name": "a", "network": "n", "fixedIP": "10.0.0"})), "fixedIP must be an IPv4 or IPv6 address"),
             ("an IPv6 address", networks(json!({"name": "a", "network": "n", "fixedIP": "2001:db8::1"})), ""),
             ("an interface without a name", networks(json!({"network": "n"})), "spec.openstack.networks[0].name"),
+            ("a volume by its name", json!({"openstack": {"volumes": [{"name": "a", "volume": "data"}]}}), "spec.openstack.volumes[0].volume"),
+            ("a volume", json!({"openstack": {"volumes": [{"name": "a", "volume": "0b7f9a5e-6a3c-4a53-9d8b-0c9d35e1a9d1"}]}}), ""),
             ("two of one name", json!({"openstack": {"networks": [{"name": "a", "network": "n"}, {"name": "a", "network": "m"}]}}), "Duplicate value"),
             // Formats.
             ("no time", json!({"restart": {"token": "1", "notBefore": "tomorrow"}}), "spec.restart.notBefore"),
@@ -128,6 +130,8 @@ fn servers_at_update() {
 fn made_from() -> Vec<(&'static str, Value, Value, &'static str)> {
     let net = networks(json!({"name": "a", "network": "n"}));
     let other = networks(json!({"name": "a", "network": "m"}));
+    let zone = |zone: &str| json!({"openstack": {"availabilityZone": zone}});
+    let volume = json!({"openstack": {"volumes": [{"name": "data", "volume": "0b7f9a5e-6a3c-4a53-9d8b-0c9d35e1a9d1"}]}});
     let user_data = |key: &str| json!({"userDataSecretRef": {"name": "a", "key": key}});
     vec![
         ("cloudName added", json!({}), json!({"cloudName": "a"}), "cloudName is immutable once a server exists"),
@@ -142,9 +146,13 @@ fn made_from() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("user data added", json!({}), user_data("k"), "userDataSecretRef is immutable once a server exists"),
         ("user data removed", user_data("k"), json!({}), "userDataSecretRef is immutable once a server exists"),
         ("user data changed", user_data("k"), user_data("l"), "userDataSecretRef is immutable once a server exists"),
-        ("openstack added", json!({}), net.clone(), "openstack.networks is immutable once a server exists"),
-        ("openstack removed", net.clone(), json!({}), "openstack.networks is immutable once a server exists"),
-        ("openstack changed", net.clone(), other, "openstack.networks is immutable once a server exists"),
+        ("openstack added", json!({}), zone("a"), "openstack.availabilityZone is immutable once a server exists"),
+        ("openstack removed", zone("a"), json!({}), "openstack.availabilityZone is immutable once a server exists"),
+        ("openstack changed", zone("a"), zone("b"), "openstack.availabilityZone is immutable once a server exists"),
+        ("networks added", json!({"openstack": {}}), net.clone(), ""),
+        ("networks changed", net.clone(), other, ""),
+        ("networks removed", net.clone(), json!({"openstack": {}}), ""),
+        ("a volume", json!({"openstack": {}}), volume, ""),
         ("a zone", json!({"openstack": {}}), json!({"openstack": {"availabilityZone": "z"}}), "openstack.availabilityZone is immutable once a server exists"),
         ("a config drive", json!({"openstack": {"configDrive": true}}), json!({"openstack": {}}), "openstack.configDrive is immutable once a server exists"),
         ("names and labels with openstack", json!({"openstack": {}}), json!({"openstack": {}, "cloudName": "a", "hostname": "b", "labels": {"a": "1"}}), ""),

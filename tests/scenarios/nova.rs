@@ -121,6 +121,41 @@ impl Nova {
         reply["security_group"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Somebody makes a network with one subnet; its id.
+    pub async fn new_network(&self, name: &str) -> String {
+        let (status, reply) = self
+            .network("POST", "/networks", &json!({"network": {"name": name}}))
+            .await;
+        assert_eq!(status, 201, "{reply}");
+        let id = reply["network"]["id"].as_str().unwrap().to_owned();
+        let subnet = json!({"subnet": {"network_id": id, "ip_version": 4, "cidr": "10.77.0.0/24", "enable_dhcp": false}});
+        let (status, reply) = self.network("POST", "/subnets", &subnet).await;
+        assert_eq!(status, 201, "{reply}");
+        id
+    }
+
+    /// The ports of a server: their ids and networks.
+    pub async fn interfaces(&self, id: &str) -> Vec<(String, String)> {
+        let path = format!("/servers/{id}/os-interface");
+        let (status, reply) = self.compute("GET", &path, &Value::Null).await;
+        assert_eq!(status, 200, "{reply}");
+        let all = reply["interfaceAttachments"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        all.map(|i| (text(&i["port_id"]), text(&i["net_id"]))).collect()
+    }
+
+    /// Somebody attaches an interface on a network; its port.
+    pub async fn attach(&self, id: &str, network: &str) -> String {
+        let path = format!("/servers/{id}/os-interface");
+        let body = json!({"interfaceAttachment": {"net_id": network}});
+        let (status, reply) = self.compute("POST", &path, &body).await;
+        assert_eq!(status, 200, "{reply}");
+        reply["interfaceAttachment"]["port_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
     /// Somebody writes labels and a tag beside those that are there.
     pub async fn write_beside(&self, id: &str, metadata: &Value, tag: &str) {
         let path = format!("/servers/{id}/metadata");

@@ -142,6 +142,75 @@ pub async fn security_groups_come_and_go_one_by_one(s: &Stage) {
     }
 }
 
+fn networks(all: &[(&str, &str)]) -> Value {
+    let all = all
+        .iter()
+        .map(|(name, network)| json!({"name": name, "network": network}));
+    json!({"openstack": {"networks": all.collect::<Vec<_>>()}})
+}
+
+pub async fn interfaces_come_and_go(s: &Stage) {
+    let name = s.name("web");
+    let (by_name, by_id) = (s.name("second"), s.name("third"));
+    let second = s.nova.new_network(&by_name).await;
+    let third = s.nova.new_network(&by_id).await;
+    s.create(&name, networks(&[("primary", NETWORKS)])).await;
+    let id = id_of(&s.ready_in(&name, "Running").await).to_owned();
+    let first = s.nova.interfaces(&id).await;
+    assert_eq!(first.len(), 1);
+    let of = async |network: &str| {
+        let all = s.nova.interfaces(&id).await;
+        all.iter().filter(|(_, net)| net == network).count()
+    };
+    // One by its name and one by its id; the first one stays what it is.
+    s.edit(
+        &name,
+        networks(&[("primary", NETWORKS), ("b", &by_name), ("c", &third)]),
+    )
+    .await;
+    synced(s, &name).await;
+    assert_eq!((of(&second).await, of(&third).await), (1, 1));
+    assert!(s.nova.interfaces(&id).await.contains(&first[0]));
+    // Somebody attaches another one on the same network: it is not ours.
+    let theirs = s.nova.attach(&id, &second).await;
+    s.edit(&name, networks(&[("primary", NETWORKS)])).await;
+    synced(s, &name).await;
+    let mut left = s.nova.interfaces(&id).await;
+    left.sort();
+    let mut wanted = vec![first[0].clone(), (theirs.clone(), second.clone())];
+    wanted.sort();
+    assert_eq!(left, wanted);
+    // While it is stopped; the one that it was made with goes.
+    s.edit(&name, json!({"powerState": "Stopped"})).await;
+    s.ready_in(&name, "Stopped").await;
+    s.edit(&name, networks(&[("c", &by_id)])).await;
+    synced(s, &name).await;
+    assert_eq!((of(&third).await, of(&second).await), (1, 1));
+    assert_eq!(s.nova.interfaces(&id).await.len(), 2);
+    // What does not exist is refused in words, and nothing is lost.
+    s.edit(&name, networks(&[("c", &by_id), ("d", "zz-nope")])).await;
+    let said = s
+        .reason(&name, ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    assert!(words(&said, ConditionType::SettingsSynced).contains("zz-nope"));
+    assert_eq!(s.nova.interfaces(&id).await.len(), 2);
+    let actions = s.nova.actions(&id).await;
+    let count = |word: &str| actions.iter().filter(|a| *a == word).count();
+    assert_eq!(
+        (count("attach_interface"), count("detach_interface")),
+        (4, 3),
+        "{actions:?}"
+    );
+    s.remove(&name).await;
+    for network in [second, third] {
+        let (status, reply) = s
+            .nova
+            .network("DELETE", &format!("/networks/{network}"), &Value::Null)
+            .await;
+        assert_eq!(status, 204, "{reply}");
+    }
+}
+
 pub async fn what_counts_only_at_first_is_shown(s: &Stage) {
     let name = s.name("web");
     for secret in ["one", "two"] {

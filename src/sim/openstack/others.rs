@@ -109,6 +109,38 @@ impl World {
                 let bodies: Vec<Value> = self.live().filter(mine).flat_map(ports).collect();
                 Ok(Reply::ok(json!({"ports": bodies})))
             }
+            ("POST", ["v2.0", "networks"]) => {
+                let name = ask.json()["network"]["name"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let network = Network {
+                    id: self.core.uuid(),
+                    name,
+                    project: who.project,
+                    prefix: "10.2",
+                };
+                let body = network_body(&network);
+                self.networks.push(network);
+                Ok(Reply::new(201, json!({ "network": body })))
+            }
+            ("POST", ["v2.0", "subnets"]) => Ok(Reply::new(
+                201,
+                json!({"subnet": {"id": self.core.uuid(), "network_id": ask.json()["subnet"]["network_id"]}}),
+            )),
+            ("DELETE", ["v2.0", "networks", id]) => {
+                if self.live().any(|s| s.nics.iter().any(|n| n.network_id == *id)) {
+                    let text = format!(
+                        "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
+                    );
+                    return Err(Reply::new(
+                        409,
+                        json!({"NeutronError": {"type": "NetworkInUse", "message": text, "detail": ""}}),
+                    ));
+                }
+                self.networks.retain(|n| n.id != *id);
+                Ok(Reply::empty(204))
+            }
             ("POST", ["v2.0", "security-groups"]) => {
                 let name = ask.json()["security_group"]["name"]
                     .as_str()

@@ -31,6 +31,7 @@ const WORDS: &[&str] = &[
     "catalog",
     "images",
     "networks",
+    "subnets",
     "ports",
     "extensions",
     "os-extra_specs",

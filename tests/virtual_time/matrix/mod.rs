@@ -8,6 +8,7 @@ pub mod field;
 mod grouped;
 mod members;
 mod only_clouddc;
+mod only_openstack;
 mod only_upcloud;
 mod own_deeds;
 mod placement;

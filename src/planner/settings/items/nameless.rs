@@ -225,8 +225,8 @@ fn settle(applied: &mut AppliedStatus, name: &str, items: &Items, there: &There)
         memory.ours(id) || came.contains(id.as_str()) || memory.stray(items, id, words)
     };
     let ids = there.iter().filter(ours).map(|(id, _)| id.as_str());
-    let hidden = items.all.keys().map(String::as_str);
-    let hidden = hidden.filter(|key| items.hides(key) && (memory.owns(key) || memory.sent(key)));
+    let hidden = memory.keys();
+    let hidden = hidden.filter(|key| items.hides(key) && !memory.going(key));
     let own: Vec<String> = ids.chain(hidden).map(|key| entry(name, key)).collect();
     applied.sent.retain(|e| !is_of(name)(e));
     applied.own.retain(|e| !is_of(name)(e));

@@ -19,12 +19,17 @@ struct OpenStack(Arc<OpenStackSim>);
 
 /// A fresh cloud.
 pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
+    open(api).0
+}
+
+/// A fresh cloud, and what it is made of.
+pub fn open(api: &ApiServer) -> (Arc<dyn Cloud>, Arc<OpenStackSim>) {
     let sim = OpenStackSim::new(SimConfig {
         epoch: Some(api.now()),
         ..SimConfig::default()
     });
     sim.set_password("demo", PLANTED);
-    Arc::new(OpenStack(sim))
+    (Arc::new(OpenStack(Arc::clone(&sim))), sim)
 }
 
 impl Cloud for OpenStack {

@@ -1,0 +1,239 @@
+//! What only OpenStack has: interfaces and volumes that come and go after creation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel::api::{ConditionType, Server};
+use evenkeel::sim::apiserver::ApiServer;
+use evenkeel::sim::openstack::{FaultEffect, FaultRule, OpenStackSim};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::clouds::openstack::open;
+use super::field::Field;
+use crate::scenarios::cluster::{condition, id_of, ready};
+
+async fn field() -> (Field, Arc<OpenStackSim>) {
+    let api = ApiServer::new().unwrap();
+    let (cloud, sim) = open(&api);
+    (Field::new(cloud, api).await, sim)
+}
+
+fn networks(all: &[&str]) -> Value {
+    let entry = |(n, network): (usize, &&str)| match network.strip_prefix("port ") {
+        Some(port) => json!({"name": format!("n{n}"), "port": port}),
+        None => json!({"name": format!("n{n}"), "network": network}),
+    };
+    json!({"openstack": {"networks": all.iter().enumerate().map(entry).collect::<Vec<_>>()}})
+}
+
+fn volumes(all: &[&String]) -> Value {
+    let entry = |(n, volume): (usize, &&String)| json!({"name": format!("v{n}"), "volume": volume});
+    json!({"openstack": {"volumes": all.iter().enumerate().map(entry).collect::<Vec<_>>()}})
+}
+
+async fn settled(f: &Field) -> Server {
+    f.wait("web", "the settings are as declared", |x| {
+        let synced = condition(x, ConditionType::SettingsSynced);
+        let status = x.status.as_ref();
+        let seen = status.and_then(|s| s.observed_generation);
+        let idle = status.is_some_and(|s| s.operation.is_none());
+        idle && ready(x) && seen == x.metadata.generation && synced.is_none_or(|c| c.status == "True")
+    })
+    .await
+}
+
+/// The networks of its interfaces, sorted.
+fn on(sim: &OpenStackSim, id: &str) -> Vec<String> {
+    let all = sim.server(id).unwrap().networks;
+    let mut all: Vec<_> = all.into_iter().map(|(_, network)| network).collect();
+    all.sort();
+    all
+}
+
+fn asked(sim: &OpenStackSim, id: &str, what: &str) -> usize {
+    sim.server(id)
+        .unwrap()
+        .asked
+        .iter()
+        .filter(|a| **a == what)
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn interfaces_come_and_go_and_those_of_others_stay() {
+    let (f, sim) = field().await;
+    sim.add_network("b");
+    let by_id = sim.add_network("c");
+    f.create("web", json!({})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    let first = sim.server(&id).unwrap().networks.remove(0);
+    let port = sim.add_port("b").unwrap();
+    let named = format!("port {port}");
+    f.edit("web", networks(&["demo-net", "b", &by_id, &named])).await;
+    let server = settled(&f).await;
+    assert_eq!(on(&sim, &id), ["b", "b", "c", "demo-net"]);
+    assert_eq!(server.status.as_ref().unwrap().addresses.len(), 4);
+    // Others attach beside ours, also on the same network.
+    let theirs = sim.oob_attach(&id, "b").unwrap();
+    sleep(Duration::from_secs(60)).await;
+    f.edit("web", networks(&["b"])).await;
+    settled(&f).await;
+    assert_eq!(on(&sim, &id), ["b", "b"]);
+    let left: Vec<String> = sim
+        .server(&id)
+        .unwrap()
+        .networks
+        .into_iter()
+        .map(|(p, _)| p)
+        .collect();
+    assert!(left.contains(&theirs) && !left.contains(&first.0) && !left.contains(&port));
+    f.edit("web", json!({"openstack": {"networks": null}})).await;
+    settled(&f).await;
+    assert_eq!(sim.server(&id).unwrap().networks, [(theirs, "b".to_owned())]);
+    assert_eq!(asked(&sim, &id, "attach_interface"), 3);
+    assert_eq!(asked(&sim, &id, "detach_interface"), 4);
+    f.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_or_a_late_one_attaches_one_interface() {
+    let late = FaultEffect::LateApply {
+        delay_ms: 60_000,
+        wait_ms: 2_000,
+    };
+    let refused = FaultEffect::Status {
+        code: 503,
+        body: None,
+    };
+    for effect in [FaultEffect::LostReply, late, refused] {
+        for killed in [false, true] {
+            let (mut f, sim) = field().await;
+            let by_id = sim.add_network("b");
+            f.create("web", json!({})).await;
+            let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+            let rule = FaultRule::new(effect.clone()).on("POST /servers/{id}/os-interface");
+            sim.inject(rule.times(1));
+            f.edit("web", networks(&["demo-net", &by_id])).await;
+            if killed {
+                sleep(Duration::from_secs(2)).await;
+                f.kill().await;
+                f.run();
+            }
+            settled(&f).await;
+            sleep(Duration::from_secs(600)).await;
+            assert_eq!(on(&sim, &id), ["b", "demo-net"], "{effect:?} {killed}");
+            f.edit("web", networks(&["demo-net"])).await;
+            settled(&f).await;
+            assert_eq!(on(&sim, &id), ["demo-net"], "{effect:?} {killed}");
+            f.judge().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_is_taken_back_while_nothing_is_known_leaves_no_interface() {
+    let (f, sim) = field().await;
+    sim.add_network("b");
+    f.create("web", json!({})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    let late = FaultEffect::LateApply {
+        delay_ms: 30_000,
+        wait_ms: 2_000,
+    };
+    sim.inject(
+        FaultRule::new(late)
+            .on("POST /servers/{id}/os-interface")
+            .times(1),
+    );
+    f.edit("web", networks(&["demo-net", "b"])).await;
+    sleep(Duration::from_secs(5)).await;
+    f.edit("web", networks(&["demo-net"])).await;
+    sleep(Duration::from_secs(600)).await;
+    settled(&f).await;
+    assert_eq!(on(&sim, &id), ["demo-net"]);
+    assert_eq!(asked(&sim, &id, "attach_interface"), 1);
+    assert_eq!(asked(&sim, &id, "detach_interface"), 1);
+    f.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn interfaces_wait_for_a_state_in_which_nova_changes_them() {
+    let (f, sim) = field().await;
+    sim.add_network("b");
+    f.create("web", json!({"powerState": "Suspended"})).await;
+    let id = id_of(&f.ready_in("web", "Suspended").await).to_owned();
+    sim.reset_requests();
+    f.edit("web", networks(&["demo-net", "b"])).await;
+    f.reason("web", ConditionType::SettingsSynced, "False", "Unsupported")
+        .await;
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(on(&sim, &id), ["demo-net"]);
+    assert_eq!(f.cloud.counts().get("POST /servers/{id}/os-interface"), None);
+    f.edit("web", json!({"powerState": "Stopped"})).await;
+    f.ready_in("web", "Stopped").await;
+    settled(&f).await;
+    assert_eq!(on(&sim, &id), ["b", "demo-net"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_detached_by_hand_is_shown_and_what_is_refused_is_said() {
+    let (f, sim) = field().await;
+    f.create("web", json!({})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    f.edit("web", networks(&["demo-net", "nope"])).await;
+    let said = f
+        .reason("web", ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    let words = &condition(&said, ConditionType::SettingsSynced).unwrap().message;
+    assert!(words.contains("nope"), "{words}");
+    f.edit("web", networks(&["demo-net"])).await;
+    settled(&f).await;
+    let (port, _) = sim.server(&id).unwrap().networks.remove(0);
+    sim.oob_detach(&port);
+    f.reason("web", ConditionType::DriftDetected, "True", "SettingsDrift")
+        .await;
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(asked(&sim, &id, "attach_interface"), 0);
+    f.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn volumes_come_and_go_and_outlive_the_server() {
+    let (mut f, sim) = field().await;
+    let all: Vec<String> = (0..4).map(|_| sim.add_volume()).collect();
+    f.create("web", volumes(&[&all[0]])).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    assert_eq!(sim.server(&id).unwrap().volumes, [all[0].clone()]);
+    sim.oob_attach_volume(&id, &all[3]).unwrap();
+    let lost = FaultRule::new(FaultEffect::LostReply);
+    sim.inject(lost.on("POST /servers/{id}/os-volume_attachments").times(1));
+    f.edit("web", volumes(&[&all[1], &all[2]])).await;
+    sleep(Duration::from_secs(2)).await;
+    f.kill().await;
+    f.run();
+    settled(&f).await;
+    let mut wanted = all[1..].to_vec();
+    wanted.sort();
+    assert_eq!(sim.server(&id).unwrap().volumes, wanted);
+    assert_eq!(
+        (
+            asked(&sim, &id, "attach_volume"),
+            asked(&sim, &id, "detach_volume")
+        ),
+        (2, 1)
+    );
+    // One that does not exist is refused in the cloud's words, and nothing is lost.
+    let nobody = "0b7f9a5e-6a3c-4a53-9d8b-0c9d35e1a9d1".to_owned();
+    f.edit("web", volumes(&[&all[1], &all[2], &nobody])).await;
+    let said = f
+        .reason("web", ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    let words = &condition(&said, ConditionType::SettingsSynced).unwrap().message;
+    assert!(words.contains(&nobody), "{words}");
+    assert_eq!(sim.server(&id).unwrap().volumes, wanted);
+    f.edit("web", json!({"openstack": {"volumes": null}})).await;
+    settled(&f).await;
+    assert_eq!(sim.server(&id).unwrap().volumes, [all[3].clone()]);
+    f.judge().await;
+}
