@@ -1,5 +1,6 @@
 //! The provider against a scripted cloud that answers as a real Nova does.
 
+mod attached;
 mod calls;
 mod login;
 mod reads;
