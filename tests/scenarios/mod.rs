@@ -30,6 +30,7 @@ macro_rules! for_each_scenario {
             settings::settings_are_changed_in_place,
             settings::security_groups_come_and_go_one_by_one,
             settings::interfaces_come_and_go,
+            settings::a_volume_that_is_not_to_be_had_is_said,
             settings::what_counts_only_at_first_is_shown,
             common::a_stop_that_never_ends_is_a_stop_timeout,
             common::resize_while_running,

@@ -211,6 +211,31 @@ pub async fn interfaces_come_and_go(s: &Stage) {
     }
 }
 
+/// The real stage has no Cinder, the other one no such volume.
+pub async fn a_volume_that_is_not_to_be_had_is_said(s: &Stage) {
+    let name = s.name("web");
+    s.create(&name, json!({})).await;
+    let before = s.only(&s.ready_in(&name, "Running").await).await;
+    let volume = "0b7f9a5e-6a3c-4a53-9d8b-0c9d35e1a9d1";
+    s.edit(
+        &name,
+        json!({"openstack": {"volumes": [{"name": "data", "volume": volume}]}}),
+    )
+    .await;
+    let said = s
+        .reason(&name, ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    let text = words(&said, ConditionType::SettingsSynced);
+    assert!(
+        text.contains(volume) || text.contains("EndpointNotFound"),
+        "{text}"
+    );
+    assert_eq!(s.only(&said).await["status"], before["status"]);
+    s.edit(&name, json!({"openstack": {"volumes": null}})).await;
+    synced(s, &name).await;
+    s.remove(&name).await;
+}
+
 pub async fn what_counts_only_at_first_is_shown(s: &Stage) {
     let name = s.name("web");
     for secret in ["one", "two"] {

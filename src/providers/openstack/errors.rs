@@ -94,6 +94,8 @@ const TABLE: &[Row] = {
         row(425, "", "", Transient),
         span(400, 499, "", None, InvalidSpec),
         row(501, "", "", Unsupported),
+        // A service that this cloud does not have (volumes without Cinder): Nova looks for it before it does anything.
+        on(Asked::Change, 500, "catalog.endpointnotfound", Unsupported),
         // A server may exist all the same.
         span(500, 599, "", Some(Asked::Create), Ambiguous),
         span(500, 599, "", None, Transient),
@@ -145,7 +147,7 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str])
         code: Some(code),
         message,
         retry_after: reply.retry_after,
-        maybe_applied: status >= 500 && asked.changes(),
+        maybe_applied: status >= 500 && asked.changes() && class != ErrorClass::Unsupported,
     }
 }
 

@@ -76,10 +76,6 @@ impl World {
             (&Method::DELETE, [port]) => {
                 let server = self.the(id)?;
                 check(server, call, "detach_interface", INTERFACES)?;
-                if !server.nics.iter().any(|n| n.port == *port) {
-                    let text = format!("Port id {port} could not be found on instance {id}");
-                    return Err(nova_error(404, text));
-                }
                 let gone = Effect::Detach((*port).to_owned());
                 self.later(call, id, "detach_interface", gone);
                 Ok(Reply::empty(202))

@@ -149,6 +149,22 @@ async fn a_volume_is_attached_once_and_made_with_a_server_it_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cloud_without_volumes_is_said_and_not_asked_again() {
+    // As a real Nova says it where there is no Cinder.
+    let words = "Unexpected API Error. Please contact the administrator\n<class \
+                 'keystoneauth1.exceptions.catalog.EndpointNotFound'>";
+    let fake = Fake::new(move |seen, _| match seen.line.as_str() {
+        "GET /v2.1/servers/s-1/os-volume_attachments" => Some(Ok((200, json!({"volumeAttachments": []})))),
+        "POST /v2.1/servers/s-1/os-volume_attachments" => refuse(500, "computeFault", words),
+        _ => None,
+    });
+    let said = sent(&fake, change("volumes", &[VOLUME], &[], &[])).await;
+    let said = said.map(|_| ()).unwrap_err();
+    assert_eq!((said.class, said.maybe_applied), (ErrorClass::Unsupported, false));
+    assert!(said.message.contains("EndpointNotFound"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn interfaces_are_told_with_their_networks_or_not_at_all() {
     for there in [true, false] {
         let fake = Fake::new(move |seen, _| match seen.line.as_str() {
