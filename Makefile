@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint audit test test-fast model campaign test-gitops provision demo image bench clean-env
+.PHONY: help build generate lint audit test test-fast model campaign test-gitops provision demo image bench bench-side-by-side clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -57,6 +57,10 @@ image: ## the image as an OCI layout tar, without a container engine, verified a
 
 bench: ## figures: time to ready, calls, writes, size, memory
 	tests/bench.sh
+
+bench-side-by-side: ## the same work on the real kube-apiserver and the real Nova, for any controller (PROFILE=FOLDER)
+	BINARY=$$($(CARGO) build --release --locked --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1) \
+	  tests/bench/side_by_side/run.sh $(PROFILE)
 
 clean-env: ## stop what the test environment started
 	tests/env/openstack/down.sh
