@@ -72,7 +72,8 @@ pub struct Deletion {
     /// What becomes of its addresses, where the cloud keeps them.
     #[serde(default)]
     pub addresses: DeletionAddresses,
-    /// Whether it is deleted at once, without asking the guest and whatever powerOff says.
+    /// Whether it is deleted at once, without asking the guest and whatever powerOff says. Where the cloud keeps what is
+    /// deleted for a while (OpenStack's deferred delete), it is told not to.
     #[serde(default)]
     pub force: bool,
 }

@@ -43,6 +43,8 @@ choice! {
         Unlock,
         /// Installs it anew from an image; its root disk is erased.
         Rebuild,
+        /// Brings back a server that was deleted and that the cloud still keeps.
+        Restore,
         /// Deletes it.
         Delete,
         /// Deletes a server that our own creation left in an error.

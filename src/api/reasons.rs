@@ -129,6 +129,8 @@ reasons! {
         "Look at the server in the cloud.",
     Missing: "The cloud says that the server is gone." =>
         "Set spec.onMissing to Recreate to make a new one, or delete the object.",
+    SoftDeleted: "The server was deleted in the cloud, which keeps it for a while before it destroys it." =>
+        "Restore it in the cloud, or set spec.onMissing to Recreate to have it restored; or delete the object.",
     NotFound: "No server with the id in spec.import exists in this account." => "Correct the id, in a new object.",
     OwnedByOther: "Another living object, or another installation, manages this server." =>
         "Delete one of the two objects, or give the controller its former installation id; the message says which.",
@@ -207,6 +209,9 @@ reasons! {
     Created: "A server was created." => "",
     Adopted: "A server that carries this object's mark, or the imported one, was recorded." => "",
     Deleted: "The server is gone." => "",
+    ReclaimPending: "The server was deleted; the cloud keeps it for a while, and may bill it, before it destroys it." =>
+        "Nothing; spec.deletion.force has the cloud delete the next one at once.",
+    Restored: "A server that was deleted in the cloud was brought back." => "",
     Started: "The server was started." => "",
     Stopped: "The server was stopped." => "",
     PowerReached: "The server was brought into the declared power state." => "",

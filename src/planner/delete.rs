@@ -12,7 +12,7 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
-use super::{AccountFacts, Step, create, import, missing, power, refusal, stop};
+use super::{AccountFacts, Step, create, import, missing, power, refusal, soft_delete, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
 use crate::api::server_status::OperationKind;
@@ -108,26 +108,22 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         }
         return parts::sweep(d, facts).unwrap_or_else(|| release(d));
     };
-    match missing::find(d, facts, &id).filter(|s| s.state != ServerState::SoftDeleted) {
+    let at_once = soft_delete::at_once(d, facts) && !orphan(d);
+    match missing::find(d, facts, &id).filter(|s| at_once || s.state != ServerState::SoftDeleted) {
         None => {
             let denials = missing::denials(d);
-            let reclaim = facts
-                .listing
-                .servers
-                .get(&id)
-                .is_some_and(|s| s.state == ServerState::SoftDeleted);
-            if reclaim || missing::confirmed(d, facts, &id, denials) {
-                let rest = if reclaim {
-                    "; the cloud reclaims it later"
+            let kept = !at_once && soft_delete::kept_since(d, facts, &id, since);
+            if kept || missing::confirmed(d, facts, &id, denials) {
+                let (reason, note) = if kept {
+                    let reason = Reason::ReclaimPending;
+                    (
+                        reason,
+                        format!("server {id}: reclaim pending. {}", reason.meaning()),
+                    )
                 } else {
-                    ""
+                    (Reason::Deleted, format!("server {id} is gone"))
                 };
-                d.event(
-                    false,
-                    Reason::Deleted,
-                    "Delete",
-                    format!("server {id} is gone{rest}"),
-                );
+                d.event(false, reason, "Delete", note);
                 return parts::begin(d, facts, &id).unwrap_or_else(|| release(d));
             }
             match missing::doubted(d, &id).filter(|_| d.step == Step::Wait) {
@@ -144,6 +140,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             }
             Some(Verdict::Stalled(reason, text)) => blocked(d, reason, &text),
             _ if bugs::has(Bug::LetGoTooEarly) && seen.state == ServerState::Deleting => release(d),
+            _ if seen.state == ServerState::SoftDeleted && !soft_delete::fresh(d, facts, &id) => deleting(d),
             _ if orphan(d) => let_go(d, facts, &id, &seen),
             _ => destroy(d, facts, &id, &seen),
         },
@@ -301,7 +298,12 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         let words = fault.unwrap_or_else(|| "the deletion ended in an error".to_owned());
         d.failed(ErrorClass::Transient, None, &words, None);
     }
-    d.operate(id, kind, Operate::Plain, i64::from(can.deadline(kind)), None);
+    let how = if soft_delete::at_once(d, facts) {
+        Operate::Force
+    } else {
+        Operate::Plain
+    };
+    d.operate(id, kind, how, i64::from(can.deadline(kind)), None);
     if d.status.operation.as_ref().is_some_and(|o| o.deadline < d.now()) {
         return overdue(d, id);
     }

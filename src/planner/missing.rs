@@ -9,7 +9,7 @@ use super::delete::parts;
 use super::draft::{Draft, Verdict, key_of, later};
 use super::memory::{Doubt, Outcome};
 use super::model::{ObservedServer, ServerState};
-use super::{AccountFacts, Step, create, deeds};
+use super::{AccountFacts, Step, create, deeds, soft_delete};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionType, to_seconds};
 use crate::api::server::OnMissing;
@@ -29,7 +29,12 @@ pub(super) fn find(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Arc<
         .filter(|l| l.id == id && Some(l.asked_at) > facts.listing.asked_at);
     let seen = match looked {
         Some(look) if look.error.is_none() => look.found.clone(),
-        _ => facts.listing.servers.get(id).cloned(),
+        _ => facts
+            .listing
+            .servers
+            .get(id)
+            .cloned()
+            .or_else(|| soft_delete::kept(d, id)),
     };
     if bugs::has(Bug::ActOnTheUnknown) {
         return seen.map(bugs::known);
@@ -53,9 +58,13 @@ pub(super) fn outdated(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> boo
 }
 
 /// When what is seen of a server was asked for.
-fn seen_at(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Timestamp> {
+pub(super) fn seen_at(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Timestamp> {
     let looked = d.memory.look.as_ref().filter(|l| l.id == id && l.error.is_none());
-    looked.map(|l| l.asked_at).max(facts.listing.asked_at)
+    let looked = looked.map(|l| l.asked_at);
+    if !facts.listing.servers.contains_key(id) && soft_delete::kept(d, id).is_some() {
+        return looked;
+    }
+    looked.max(facts.listing.asked_at)
 }
 
 /// Whether another process has written the status since what is seen was asked for: it may have seen something newer.
@@ -78,7 +87,7 @@ pub(super) fn look(d: &mut Draft<'_>, id: &str) {
     let next = match d.memory.look.as_ref().filter(|l| l.id == id) {
         Some(look) if look.error.is_some() => later(look.asked_at, 5),
         Some(look) if look.found.is_none() => later(look.asked_at, BETWEEN),
-        Some(look) => later(look.asked_at, 1),
+        Some(look) => later(look.asked_at, soft_delete::pace(d, id)),
         None => d.now(),
     };
     if next <= d.now() {

@@ -32,6 +32,7 @@ mod resize;
 mod restart;
 mod retry;
 mod settings;
+mod soft_delete;
 mod stop;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,7 +6,10 @@ use super::AccountFacts;
 use super::draft::{Draft, Verdict, key_of, later, without_effect};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, ServerState};
-use super::{create, deeds, power, rebuild, refusal, rescue, resize, restart, settings, stop, transitions};
+use super::{
+    create, deeds, missing, power, rebuild, refusal, rescue, resize, restart, settings, soft_delete, stop,
+    transitions,
+};
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
 use crate::api::server_status::{Failure, Operation, OperationKind};
@@ -68,13 +71,10 @@ fn look_at(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
     let outcome = d.outcome(&key_of(op)).cloned();
     d.busy = true;
     d.takes.disruption = takes_down(d, op) || stop::for_a_change(d, seen);
-    let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
-    let asked = d
-        .memory
-        .look
-        .as_ref()
-        .filter(|l| l.id == seen.id)
-        .map_or(asked, |l| l.asked_at.max(asked));
+    let asked = missing::seen_at(d, facts, &seen.id).unwrap_or(Timestamp::MIN);
+    if op.kind == OperationKind::Restore {
+        soft_delete::watch(d, facts, &seen.id);
+    }
     if op.action_uid.is_some() {
         return deeds::progress(d, facts, op, seen, outcome, asked);
     }
@@ -227,6 +227,7 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         OperationKind::Unpause => seen.state != ServerState::Paused,
         OperationKind::Resume => seen.state != ServerState::Suspended,
         OperationKind::Unshelve => seen.state != ServerState::Shelved,
+        OperationKind::Restore => seen.state != ServerState::SoftDeleted,
         OperationKind::Unrescue => seen.state != ServerState::Rescued,
         OperationKind::Lock => seen.locked.is_some(),
         OperationKind::Unlock => seen.locked.is_none(),
@@ -257,6 +258,10 @@ fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
             "Stop",
             format!("server {} is stopped", seen.id),
         ),
+        OperationKind::Restore => {
+            let note = format!("server {} was brought back", seen.id);
+            d.event(false, Reason::Restored, "Restore", note);
+        }
         OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve | OperationKind::Rescue => d
             .event(
                 false,

@@ -319,6 +319,7 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         OperationKind::Unpause
         | OperationKind::Resume
         | OperationKind::Unshelve
+        | OperationKind::Restore
         | OperationKind::Unrescue => Reason::Restoring,
         OperationKind::Delete => Reason::Deleting,
         OperationKind::DeleteFailed => Reason::CreateFailed,

@@ -6,7 +6,7 @@ use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState}
 use super::operation::Progress;
 use super::{
     AccountFacts, Step, account, create, deeds, details, group, import, lock, missing, operation, power,
-    rebuild, refusal, rescue, resize, restart, retry, settings, stop,
+    rebuild, refusal, rescue, resize, restart, retry, settings, soft_delete, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -122,10 +122,7 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
                 seen.raw
             ),
         )),
-        ServerState::SoftDeleted => Some(Verdict::Stalled(
-            Reason::Missing,
-            format!("server {id} was deleted in the cloud and can still be restored there"),
-        )),
+        ServerState::SoftDeleted => Some(soft_delete::plan(d, facts, id, seen)),
         _ => None,
     }
 }

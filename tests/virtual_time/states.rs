@@ -1,12 +1,14 @@
 //! States beside power, and what may befall the controller and the cloud while they are brought about.
 
-use evenkeel::api::Server;
+use std::time::Duration;
+
+use evenkeel::api::{ConditionType, Server};
 use evenkeel::sim::openstack::FaultRule;
 use serde_json::{Value, json};
 
 use crate::faults::effects;
 use crate::kills::{MANY, PLACES, arm};
-use crate::scenarios::stage::{Stage, power_of, ready};
+use crate::scenarios::stage::{Stage, power_of, ready, words};
 use crate::steps::NAME;
 use crate::world::Virtual;
 
@@ -14,6 +16,8 @@ use crate::world::Virtual;
 struct Wish {
     /// What the Server is made with.
     made: Value,
+    /// What somebody does before the edit.
+    meanwhile: fn(&Virtual),
     /// The edit.
     edit: Value,
     /// Whether that is fulfilled.
@@ -27,13 +31,16 @@ fn locked_and(x: &Server, power: &str) -> bool {
     ready(x) && power_of(x) == power && lock.is_some_and(|l| l.ours && l.state.as_str() == "Held")
 }
 
-async fn prepared(s: &Stage, wish: &Wish) {
+fn nothing(_: &Virtual) {}
+
+async fn prepared(world: &Virtual, s: &Stage, wish: &Wish) {
     s.create(NAME, wish.made.clone()).await;
     let locked = wish.made.get("locked").is_some();
     s.wait(NAME, "as made", |x| {
         ready(x) && (!locked || locked_and(x, "Running"))
     })
     .await;
+    (wish.meanwhile)(world);
 }
 
 fn check(world: &Virtual, wish: &Wish) {
@@ -50,7 +57,7 @@ async fn killed_everywhere(wish: &Wish, least: u64) {
             let world = Virtual::empty();
             let s = world.stage().await;
             let mut first = world.start();
-            prepared(&s, wish).await;
+            prepared(&world, &s, wish).await;
             arm(&world, &first, *place, n);
             s.edit(NAME, wish.edit.clone()).await;
             let killed = tokio::select! {
@@ -78,7 +85,7 @@ async fn whatever_the_wire_does(wish: &Wish, actions: &[&str]) {
         for action in actions {
             println!("{effect:?} on {action}");
             let (world, s) = Virtual::new().await;
-            prepared(&s, wish).await;
+            prepared(&world, &s, wish).await;
             let rule = FaultRule::new(effect.clone()).on("POST /servers/{id}/action");
             world.sim.inject(rule.times(1).action(action));
             s.edit(NAME, wish.edit.clone()).await;
@@ -92,6 +99,7 @@ async fn whatever_the_wire_does(wish: &Wish, actions: &[&str]) {
 fn rescue() -> Wish {
     Wish {
         made: json!({}),
+        meanwhile: nothing,
         edit: json!({"rescue": {"image": {"name": "cirros-new"}}}),
         fulfilled: |x| ready(x) && power_of(x) == "Rescued",
         cloud: ("RESCUE", false),
@@ -112,6 +120,7 @@ async fn a_rescue_survives_a_death_at_every_moment() {
 async fn a_lock_survives_every_fault_of_the_wire() {
     let wish = Wish {
         made: json!({"locked": {"reason": "payroll"}}),
+        meanwhile: nothing,
         edit: json!({"powerState": "Stopped"}),
         fulfilled: |x| locked_and(x, "Stopped"),
         cloud: ("SHUTOFF", true),
@@ -123,10 +132,118 @@ async fn a_lock_survives_every_fault_of_the_wire() {
 async fn a_death_between_a_lock_opened_and_closed_leaves_it_closed() {
     let wish = Wish {
         made: json!({"locked": {"reason": "payroll"}}),
+        meanwhile: nothing,
         edit: json!({"powerState": "Stopped"}),
         fulfilled: |x| locked_and(x, "Stopped"),
         cloud: ("SHUTOFF", true),
     };
     // Three calls, each with its record: before and after each of them.
     killed_everywhere(&wish, 12).await;
+}
+
+/// Somebody deletes every server, and the cloud keeps them.
+fn deleted_and_kept(world: &Virtual) {
+    world.sim.set_reclaim(Some(WEEK));
+    for server in world.sim.live_servers() {
+        world.sim.oob_delete(&server.id).unwrap();
+    }
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+fn restoration() -> Wish {
+    Wish {
+        made: json!({}),
+        meanwhile: deleted_and_kept,
+        edit: json!({"onMissing": "Recreate"}),
+        fulfilled: |x| ready(x) && power_of(x) == "Running" && of_generation(x),
+        cloud: ("ACTIVE", false),
+    }
+}
+
+/// Whether what is said is said of the edited spec.
+fn of_generation(x: &Server) -> bool {
+    let status = x.status.as_ref();
+    status.is_some_and(|s| s.observed_generation == x.metadata.generation)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restoration_survives_every_fault_of_the_wire() {
+    whatever_the_wire_does(&restoration(), &["restore"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restoration_survives_a_death_at_every_moment() {
+    killed_everywhere(&restoration(), 4).await;
+}
+
+/// The events that were told: reason and words.
+fn told(world: &Virtual) -> Vec<(String, String)> {
+    let text = |e: &Value, field: &str| e[field].as_str().unwrap_or_default().to_owned();
+    let all = world.api.list("events");
+    all.iter().map(|e| (text(e, "reason"), text(e, "note"))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_after_a_deletion_of_ours_counts_as_gone() {
+    for force in [false, true] {
+        let (world, s) = Virtual::new().await;
+        world.sim.set_reclaim(Some(WEEK));
+        s.create(NAME, json!({"deletion": {"force": force}})).await;
+        s.ready(NAME).await;
+        let id = world.sim.live_servers()[0].id.clone();
+        s.remove(NAME).await;
+        let left: Vec<_> = world.sim.live_servers().into_iter().map(|s| s.status).collect();
+        let reason = if force { "Deleted" } else { "ReclaimPending" };
+        let told = told(&world);
+        let told: Vec<_> = told
+            .iter()
+            .filter(|e| e.1.contains(&id) && e.0 == reason)
+            .collect();
+        assert_eq!(told.len(), 1, "{force}");
+        let kept = ["SOFT_DELETED"].map(str::to_owned);
+        assert_eq!(left, if force { &kept[..0] } else { &kept[..] });
+        world.judge().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_deleted_and_the_cloud_keeps_is_shown_and_looked_at_slowly() {
+    let (world, s) = Virtual::new().await;
+    s.create(NAME, json!({})).await;
+    s.ready_in(NAME, "Running").await;
+    deleted_and_kept(&world);
+    let shown = s
+        .reason(NAME, ConditionType::Stalled, "True", "SoftDeleted")
+        .await;
+    assert_eq!(power_of(&shown), "SoftDeleted");
+    assert!(words(&shown, ConditionType::Stalled).contains("spec.onMissing"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let writes = world.written().len();
+    world.sim.reset_requests();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(
+        world.written().len(),
+        writes,
+        "nothing happens, nothing is written"
+    );
+    let counts = world.sim.counts();
+    let of = |what: &str| counts.get(what).copied().unwrap_or_default();
+    let (lists, looks) = (of("GET /servers/detail"), of("GET /servers/{id}"));
+    assert!((200..=260).contains(&lists), "{counts:?}");
+    assert!((50..=62).contains(&looks), "{counts:?}");
+    // Brought back by somebody.
+    let id = world.sim.live_servers()[0].id.clone();
+    world.sim.oob_action(&id, "restore", &Value::Null).unwrap();
+    s.ready_in(NAME, "Running").await;
+    // Deleted once more, and reclaimed.
+    world.sim.set_reclaim(Some(Duration::from_secs(600)));
+    world.sim.oob_delete(&id).unwrap();
+    s.reason(NAME, ConditionType::Stalled, "True", "SoftDeleted")
+        .await;
+    s.reason(NAME, ConditionType::Stalled, "True", "Missing").await;
+    s.edit(NAME, json!({"onMissing": "Recreate"})).await;
+    s.ready_in(NAME, "Running").await;
+    assert_ne!(world.sim.live_servers()[0].id, id);
+    world.judge().await;
 }

@@ -78,6 +78,8 @@ impl OperationKind {
 pub enum Operate {
     /// Needs none.
     Plain,
+    /// A deletion at once, where the cloud would keep the server for a while.
+    Force,
     /// A stop of this kind, which may take so many seconds.
     Stop(StopKind, u32),
     /// A restart.
@@ -128,6 +130,7 @@ impl std::fmt::Display for Operate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Plain => f.write_str("plain"),
+            Self::Force => f.write_str("by force"),
             Self::Stop(kind, _) => kind.fmt(f),
             Self::Restart { mode, .. } => mode.fmt(f),
             Self::Size(size) => f.write_str(&size.text()),

@@ -5,6 +5,8 @@ use crate::api::ConditionType;
 use crate::api::conditions;
 use crate::api::server::ManagementPolicy;
 use crate::api::server_status::OperationKind;
+use crate::planner::draft::later;
+use crate::planner::memory::Look;
 use crate::planner::model::*;
 use crate::planner::{Plan, Step, transitions};
 
@@ -102,8 +104,15 @@ impl World {
     /// A server as the plan had to believe it.
     fn known(&self, id: &str, listing: &Listing) -> ObservedServer {
         let look = self.memory.look.as_ref();
-        let look = look.filter(|l| l.id == id && Some(l.asked_at) > listing.asked_at);
-        match look {
+        let look = look.filter(|l| l.id == id);
+        // Lists hide what was deleted and is kept.
+        let kept = |l: &&Look| {
+            let state = l.found.as_ref().map(|s| s.state);
+            state == Some(ServerState::SoftDeleted) && later(l.asked_at, 5) >= self.now
+        };
+        let newer = |l: &&Look| Some(l.asked_at) > listing.asked_at;
+        let hidden = !listing.servers.contains_key(id);
+        match look.filter(|l| newer(l) || hidden && kept(l)) {
             Some(look) => look.found.as_deref(),
             None => listing.servers.get(id).map(|s| &**s),
         }

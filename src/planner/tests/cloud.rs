@@ -113,6 +113,7 @@ pub(super) const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::Rescue, &[Running, Stopped, Error]),
         (OperationKind::Lock, LIVING),
         (OperationKind::Unlock, LIVING),
+        (OperationKind::Restore, &[SoftDeleted]),
         (OperationKind::Delete, LIVING),
         (OperationKind::DeleteFailed, LIVING),
         (OperationKind::Mark, MARKABLE),
@@ -327,6 +328,7 @@ impl World {
                     OperationKind::Unpause
                     | OperationKind::Resume
                     | OperationKind::Unshelve
+                    | OperationKind::Restore
                     | OperationKind::Unrescue => (Maintenance, Running),
                     OperationKind::Resize => {
                         fake.old_size = fake.seen.size.name.clone();
@@ -360,6 +362,9 @@ impl World {
                                 Stopped
                             },
                         )
+                    }
+                    OperationKind::Delete if self.knobs.keeps && *how != Operate::Force => {
+                        (Deleting, SoftDeleted)
                     }
                     OperationKind::Delete | OperationKind::DeleteFailed => (Deleting, Absent),
                     OperationKind::Mark => {

@@ -144,6 +144,8 @@ pub(super) struct Knobs {
     pub(super) requests: u32,
     /// Another object that comes first, should no mark say whose the server is.
     pub(super) claimed: Option<String>,
+    /// It keeps what is deleted for a while, and its lists hide that.
+    pub(super) keeps: bool,
     /// A list from before, which the next plans go by.
     pub(super) old: Option<Arc<Listing>>,
 }
@@ -192,6 +194,7 @@ impl Knobs {
                 let go = change.remove.iter().map(|key| format!("-{key}"));
                 format!("{}:{}", change.name, come.chain(go).collect::<String>())
             }
+            Operate::Force => "by force".to_owned(),
             Operate::Lock(words) => words.clone(),
             Operate::Rescue(image) => image.as_ref().map_or("own".to_owned(), |i| i.text()),
             Operate::Part(kind, id) | Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),

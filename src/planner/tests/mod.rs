@@ -30,6 +30,7 @@ mod resizing;
 mod restarting;
 mod settings;
 mod sleep;
+mod soft_deleted;
 mod stopped_only;
 mod stopping;
 mod taken_down;

@@ -261,10 +261,12 @@ impl World {
             }
         }
         self.cloud.retain(|_, f| f.seen.state != Absent);
+        let hidden = |f: &&Fake| self.knobs.keeps && f.seen.state == SoftDeleted;
+        let listed = self.cloud.values().filter(|f| !hidden(f));
         Arc::new(Listing::new(
             now,
             1,
-            self.cloud.values().map(|f| self.knobs.listed(&f.seen)).collect(),
+            listed.map(|f| self.knobs.listed(&f.seen)).collect(),
         ))
     }
 

@@ -127,6 +127,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
             OperationKind::RemoteConsole,
             &[Running, Paused, Rescued, AwaitingResizeConfirmation, Error],
         ),
+        // `nova/compute/api.py` `restore`; only where the operator keeps what is deleted (`reclaim_instance_interval`).
+        (OperationKind::Restore, &[SoftDeleted]),
         (OperationKind::Delete, DELETABLE),
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Mark, MARKABLE),
@@ -166,6 +168,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::ResetState, 60),
         (OperationKind::ConsoleOutput, 120),
         (OperationKind::RemoteConsole, 120),
+        (OperationKind::Restore, 600),
         (OperationKind::Delete, 600),
         (OperationKind::DeleteFailed, 600),
         (OperationKind::Mark, 60),

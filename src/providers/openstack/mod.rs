@@ -229,6 +229,8 @@ impl OpenStack {
                 let request = Request::change(Method::DELETE, path, "nova /servers/{id}", send_before);
                 return Ok(accepted(id, &self.services.send(request).await?));
             }
+            (OperationKind::Delete, Operate::Force) => json!({ "forceDelete": null }),
+            (OperationKind::Restore, Operate::Plain) => json!({ "restore": null }),
             (OperationKind::Mark, Operate::Marks(marks)) => return self.mark(id, marks, send_before).await,
             (OperationKind::Unmark, Operate::Marks(marks)) => {
                 return self.unmark(id, Some(marks), send_before).await;

@@ -12,6 +12,8 @@ pub(super) enum Course {
     Simple(&'static str, Vm, u8),
     /// The same, but a failure is ERROR with this code and a text before the message.
     Fatal(&'static str, Vm, u8, u16),
+    /// Of a server that was deleted and is kept.
+    Restore,
     Reboot,
     Resize,
     Confirm,
@@ -153,6 +155,14 @@ pub(super) const ROWS: &[Row] = &[
         "unshelving",
         202,
         Course::Unshelve,
+    ),
+    row(
+        "restore",
+        "restore",
+        &[Vm::SoftDeleted],
+        "restoring",
+        202,
+        Course::Restore,
     ),
     row("reboot", "reboot", &[Active], "rebooting", 202, Course::Reboot),
     row(

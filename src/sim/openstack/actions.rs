@@ -76,6 +76,7 @@ impl World {
             "lock" | "unlock" => return self.lock_action(id, key == "lock", args, who, request),
             "os-resetState" => return self.reset_state(id, args, who),
             "os-getConsoleOutput" => return self.console_output(id, args),
+            "forceDelete" => return self.force_delete(id, who, request),
             "addSecurityGroup" | "removeSecurityGroup" => {
                 return self.change_security_groups(id, key == "addSecurityGroup", args);
             }
@@ -121,6 +122,10 @@ impl World {
             return Err(nova_error(400, "Instance has not been resized."));
         }
         check_state(server, row, hard)?;
+        if row.key == "restore" {
+            let (project, flavor) = (server.project.clone(), server.flavor.clone());
+            self.check_quota(&project, 1, flavor.vcpus, flavor.ram)?;
+        }
         let flavor = match row.key {
             "resize" => Some(self.check_resize(id, args, who)?),
             _ => None,
@@ -146,6 +151,10 @@ impl World {
             Course::Simple(call, vm, power) => self.plan_simple(id, request, call, (vm, power), None),
             Course::Fatal(call, vm, power, code) => {
                 self.plan_simple(id, request, call, (vm, power), Some(code))
+            }
+            Course::Restore => {
+                self.keep_no_longer(id);
+                self.plan_simple(id, request, "power_on", (Active, RUNNING), None);
             }
             Course::Reboot => self.plan_reboot(id, request, hard, was),
             Course::Resize => {

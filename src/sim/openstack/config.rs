@@ -25,6 +25,9 @@ pub struct SimConfig {
     pub host_memory: i64,
     /// What each project may have; the project `quota` may have one server.
     pub quota: Quota,
+    /// How long a server that was deleted is kept and can be restored (`reclaim_instance_interval`); none is kept if
+    /// absent.
+    pub reclaim: Option<Duration>,
     /// The names of the key pairs that exist.
     pub key_pairs: Vec<String>,
 }
@@ -41,6 +44,7 @@ impl Default for SimConfig {
             host_cores: 65_536,
             host_memory: 900_000,
             quota: Quota::default(),
+            reclaim: None,
             key_pairs: vec!["demo-key".into()],
         }
     }

@@ -1,5 +1,7 @@
 //! The way of each long operation through Nova, step by step.
 
+use std::time::Duration;
+
 use super::server::{Flavor, Vm};
 use super::timeline::{Effect, RUNNING, SHUTDOWN, Track};
 use super::world::World;
@@ -77,6 +79,37 @@ impl World {
             .step(Finish { failed: false })
             .wait(shown)
             .step(Effect::Gone);
+    }
+
+    /// Powered off and kept; deleted in earnest after the time that the cloud keeps it.
+    pub(super) fn plan_soft_delete(&mut self, id: &str, request: &str, reclaim: Duration) {
+        let shown = self.config.timings.deleted_shown;
+        let last = self.last_step(id);
+        if let Some(server) = self.servers.get_mut(id) {
+            server.task = Some("soft-deleting");
+            // What could be reverted is confirmed first.
+            server.old = None;
+        }
+        let mut track = Track::new(self, id, request);
+        track.until(last).hop();
+        if track.call("power_off").is_some() {
+            track.step(Task(None)).step(Finish { failed: true });
+            return;
+        }
+        track
+            .step(State(Vm::SoftDeleted, None, SHUTDOWN))
+            .step(Finish { failed: false })
+            .wait(reclaim)
+            .step(Effect::Terminate)
+            .wait(shown)
+            .step(Effect::Gone);
+    }
+
+    /// Of a server that is kept after its deletion: the day on which it goes is struck out.
+    pub(super) fn keep_no_longer(&mut self, id: &str) {
+        if self.servers.get(id).is_some_and(|s| s.vm == Vm::SoftDeleted) {
+            self.agenda.retain(|_, e| e.server != id);
+        }
     }
 
     /// From RESIZE to VERIFY_RESIZE, or back without a word, or to ERROR.

@@ -63,6 +63,11 @@ impl OpenStackSim {
         self.world().config.quota = quota;
     }
 
+    /// How long a server that is deleted from now on is kept and can be restored.
+    pub fn set_reclaim(&self, reclaim: Option<std::time::Duration>) {
+        self.world().config.reclaim = reclaim;
+    }
+
     /// How many hosts take new servers; those above lose none.
     pub fn set_hosts(&self, hosts: usize) {
         self.world().config.hosts = hosts;

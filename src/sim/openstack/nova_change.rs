@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::actions::{check_lock, wrong_state};
+use super::keystone::Who;
 use super::nova::Call;
 use super::nova_create::{is_tag, metadata_of};
 use super::server::{Server, Vm};
@@ -94,14 +95,33 @@ impl World {
 
     /// Accepted in every state but a locked one, also a second time.
     pub(super) fn delete(&mut self, call: &Call<'_>, id: &str) -> Answer {
+        let soft = self.config.reclaim;
         let server = self.server_mut(id)?;
         check_lock(server, call.who)?;
-        let again = server.deleting || server.vm == Vm::Deleted;
+        let again = server.deleting || server.vm == Vm::Deleted || server.task == Some("soft-deleting");
+        // What never ran, or is on no host, cannot be restored.
+        let soft = soft.filter(|_| server.launched.is_some() && server.host.is_some());
         if !again {
             self.record(id, "delete", call.who, &call.ask.id);
-            self.plan_delete(id, &call.ask.id);
+            self.keep_no_longer(id);
+            match soft {
+                Some(reclaim) => self.plan_soft_delete(id, &call.ask.id, reclaim),
+                None => self.plan_delete(id, &call.ask.id),
+            }
         }
         Ok(Reply::empty(204))
+    }
+
+    /// `forceDelete`: at once, in every state but a locked one, also one that was deleted and is kept.
+    pub(super) fn force_delete(&mut self, id: &str, who: &Who, request: &str) -> Answer {
+        let server = self.server_mut(id)?;
+        check_lock(server, who)?;
+        if !server.deleting && server.vm != Vm::Deleted {
+            self.record(id, "delete", who, request);
+            self.keep_no_longer(id);
+            self.plan_delete(id, request);
+        }
+        Ok(Reply::empty(202))
     }
 
     /// `metadata` and `metadata/{key}`.

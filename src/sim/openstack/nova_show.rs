@@ -287,7 +287,9 @@ impl World {
             .query("changes-since")
             .and_then(|t| t.parse::<jiff::Timestamp>().ok());
         let only_deleted = call.who.admin && matches!(call.ask.query("deleted"), Some("true" | "True" | "1"));
+        let soft = s.vm == Vm::SoftDeleted;
         match s.gone_at {
+            None if soft => only_deleted || since.is_some_and(|t| s.updated >= t),
             None => !only_deleted && since.is_none_or(|t| s.updated >= t),
             Some(gone) => only_deleted || since.is_some_and(|t| s.updated >= t) || self.core.now < gone + lag,
         }

@@ -1,5 +1,6 @@
 //! What a project may have, and how Nova says that it has it already.
 
+use super::server::{Server, Vm};
 use super::wire::nova_error;
 use super::world::World;
 use crate::sim::cloud::Reply;
@@ -20,7 +21,9 @@ impl World {
         if self.accounts.project_name(project) == "quota" {
             quota.instances = 1;
         }
-        let mine = || self.live().filter(|s| s.project == project);
+        // What can still be restored does not count.
+        let counted = |s: &&Server| s.project == project && s.vm != Vm::SoftDeleted;
+        let mine = || self.live().filter(counted);
         let used = [
             mine().count() as i64,
             mine().map(|s| s.flavor.vcpus).sum(),

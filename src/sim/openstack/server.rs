@@ -19,6 +19,8 @@ pub(super) enum Vm {
     Shelved,
     ShelvedOffloaded,
     Error,
+    /// Deleted, and kept for a while: lists hide it.
+    SoftDeleted,
     Deleted,
 }
 
@@ -34,6 +36,7 @@ const WORDS: &[(Vm, &str, &str)] = &[
     (Vm::Shelved, "shelved", "SHELVED"),
     (Vm::ShelvedOffloaded, "shelved_offloaded", "SHELVED_OFFLOADED"),
     (Vm::Error, "error", "ERROR"),
+    (Vm::SoftDeleted, "soft-delete", "SOFT_DELETED"),
     (Vm::Deleted, "deleted", "DELETED"),
 ];
 
@@ -51,7 +54,7 @@ const TASKS: &[(&str, &[Vm], &str)] = &[
 
 /// Every status that a list can be filtered by.
 pub(super) fn is_status(word: &str) -> bool {
-    const MORE: &[&str] = &["SOFT_DELETED", "UNKNOWN"];
+    const MORE: &[&str] = &["UNKNOWN"];
     let word = word.to_ascii_uppercase();
     WORDS.iter().any(|(_, _, s)| *s == word)
         || TASKS.iter().any(|(_, _, s)| *s == word)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::nova::Call;
-use super::server::{Flavor, Server};
+use super::server::{Flavor, Server, Vm};
 use super::wire::nova_error;
 use super::world::World;
 use crate::sim::cloud::{Answer, Reply};
@@ -48,7 +48,7 @@ impl World {
     fn members(&self, group: &str) -> Vec<&Server> {
         let mut all: Vec<_> = self
             .live()
-            .filter(|s| s.group.as_deref() == Some(group))
+            .filter(|s| s.group.as_deref() == Some(group) && s.vm != Vm::SoftDeleted)
             .collect();
         all.sort_by_key(|s| s.seq);
         all

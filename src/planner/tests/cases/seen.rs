@@ -67,9 +67,10 @@ fn what_was_deleted_softly_is_neither_stopped_nor_made_again() {
         json!({"onMissing": "Recreate"}),
     ] {
         let mut w = World::settled(spec.clone());
+        w.can = &super::super::clouds::STOPPED_ONLY;
         w.the().seen.state = S::SoftDeleted;
         w.run(600);
-        assert_eq!(w.condition(C::Stalled), "True/Missing", "{spec}");
+        assert_eq!(w.condition(C::Stalled), "True/SoftDeleted", "{spec}");
         assert_eq!(
             w.server
                 .status

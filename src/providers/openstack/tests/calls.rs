@@ -199,6 +199,7 @@ async fn every_action_has_its_body() {
         (Shelve, "shelve"),
         (Unshelve, "unshelve"),
         (Unrescue, "unrescue"),
+        (Restore, "restore"),
     ];
     let plain = plain.map(|(kind, word)| (kind, Operate::Plain, ACTION, json!({ word: null })));
     let others = [
@@ -239,6 +240,7 @@ async fn every_action_has_its_body() {
             json!({"rebuild": {"imageRef": "img-7"}}),
         ),
         (Delete, Operate::Plain, "DELETE /v2.1/servers/s-1", Value::Null),
+        (Delete, Operate::Force, ACTION, json!({"forceDelete": null})),
         (
             DeleteFailed,
             Operate::Plain,

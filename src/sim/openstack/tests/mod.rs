@@ -6,6 +6,7 @@ mod identity;
 mod lists;
 mod refusals;
 mod shapes;
+mod soft_delete;
 mod transitions;
 
 use std::sync::Arc;
