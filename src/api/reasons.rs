@@ -123,6 +123,8 @@ reasons! {
         "Look at the server in the cloud; it is looked at again and again.",
     ServerError: "The cloud reports the server in an error state." =>
         "Read the message; cure it in the cloud, set spec.onError, or delete the object.",
+    ErrorStillRunning: "The cloud reports the server in an error state, and says that its guest still runs." =>
+        "If it works, let an administrator say so: a ServerAction with resetState: {to: Active}. Else restart it: reboot: {mode: Hard}, or spec.onError: HardReboot.",
     CreateHeld: "The creation failed and is held (onCreateError: Hold)." =>
         "Read the message; then set spec.onCreateError to Retry, or delete the object.",
     UnknownState: "The cloud reports a state that is not known; nothing is done in it." =>

@@ -168,6 +168,11 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub refused: Option<String>,
+    /// The text of an image whose installation ended in an error: what was on the root disk is lost. The next image that
+    /// is declared is installed over it, also the one from before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub failed: Option<String>,
 }
 
 /// One address of the server.

@@ -135,7 +135,7 @@ choice! {
     OnMissing = Fail {
         /// Shown; nothing is made.
         Fail,
-        /// Made again, once its absence is confirmed.
+        /// Made again, once its absence is confirmed. One that the cloud still keeps after its deletion is restored instead.
         Recreate,
     }
 }

@@ -6,6 +6,7 @@
 
 mod account;
 pub mod backoff;
+mod broken;
 pub mod bugs;
 pub mod claims;
 mod clocks;

@@ -1,16 +1,14 @@
 //! A server that exists: what is under way, what is wrong, what differs; the first that applies decides.
 
-use super::delete::parts;
 use super::draft::{Draft, Verdict, words};
-use super::model::{ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
+use super::model::{ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
-    AccountFacts, Step, account, create, deeds, details, group, import, lock, missing, operation, power,
-    rebuild, refusal, rescue, resize, restart, retry, settings, soft_delete, stop,
+    AccountFacts, Step, broken, create, deeds, details, group, import, lock, missing, operation, power,
+    rebuild, refusal, rescue, resize, restart, settings, soft_delete, stop,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
-use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
 use crate::api::server_status::OperationKind;
 
 /// A list older than this many seconds is renewed before anything is changed.
@@ -114,7 +112,7 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
         return Some(Verdict::Reconciling(Reason::WaitingForCloud, text));
     }
     match seen.state {
-        ServerState::Error => Some(failed(d, facts, id, seen)),
+        ServerState::Error => Some(broken::plan(d, facts, id, seen)),
         ServerState::Unknown => Some(Verdict::Stalled(
             Reason::UnknownState,
             format!(
@@ -154,117 +152,6 @@ fn stuck(d: &mut Draft<'_>, id: &str, seen: &ObservedServer) -> Option<Verdict> 
         seen.state
     );
     Some(Verdict::Stalled(Reason::OperationTimeout, text))
-}
-
-/// A server that the cloud gave up on.
-fn failed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
-    d.broken = true;
-    let (class, code, fault) = match &seen.fault {
-        Some(f) => (f.class, f.code.clone(), f.message.clone()),
-        None => (ErrorClass::Transient, None, "the cloud gives no cause".to_owned()),
-    };
-    let stalled = |text: String| Verdict::Stalled(Reason::ServerError, text);
-    if resize::ours(d) {
-        return resize::broken(d, facts, id, seen, &fault);
-    }
-    if let Some(verdict) = rebuild::again(d, facts, id, seen, class, &fault) {
-        return verdict;
-    }
-    if seen.failed_step == Some(FailedStep::Settings) {
-        return match settings::before_power(d, facts, id, seen) {
-            Err(verdict) => verdict,
-            Ok(()) => d
-                .size_verdict
-                .take()
-                .unwrap_or_else(|| stalled(format!("server {id} is in an error state: {fault}"))),
-        };
-    }
-    let was_seen_whole = d
-        .status
-        .power
-        .as_ref()
-        .is_some_and(|p| p.first_settled_time.is_some());
-    let never_ran = !seen.launched
-        && !was_seen_whole
-        && d.spec.import.is_none()
-        && d.status.create_attempts.unwrap_or(0) > 0;
-    let full = d.spec.management_policy == ManagementPolicy::Full;
-    if never_ran && full {
-        d.takes.create = true;
-        if d.memory.failed_id.as_deref() != Some(id) {
-            d.memory.failed_id = Some(id.to_owned());
-            d.failed(class, code.as_deref(), &fault, None);
-            d.event(
-                true,
-                Reason::CreateFailed,
-                "Create",
-                format!("server {id}: {fault}"),
-            );
-        }
-        if d.spec.on_create_error == OnCreateError::Hold {
-            return Verdict::Stalled(
-                Reason::CreateHeld,
-                format!("{fault} (server {id} is kept: onCreateError: Hold)"),
-            );
-        }
-        let verdict = create::refused(d);
-        if retry::step(d, facts, id, seen, class, &fault) {
-            return verdict;
-        }
-        if !facts.capabilities.allows(OperationKind::DeleteFailed, seen.state) {
-            d.again(d.after(60));
-            let text = format!(
-                "{fault}; the cloud does not delete server {id} in {}",
-                words(seen)
-            );
-            return stalled(text);
-        }
-        if d.gagged(facts).is_some() || not_now(d, facts, seen, OperationKind::DeleteFailed, "").is_some() {
-            d.again(d.after(60));
-            return verdict;
-        }
-        if facts.capabilities.has(OperationKind::DeletePart) {
-            // What outlives it is named when it is gone.
-            let Some(found) = details::of(d, seen) else {
-                let _refusal = details::ask(d, id);
-                return verdict;
-            };
-            d.status.parts = parts::recorded(&found.parts);
-        }
-        let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));
-        d.operate(id, OperationKind::DeleteFailed, Operate::Plain, seconds, None);
-        return verdict;
-    }
-    let tried = d
-        .status
-        .failure
-        .as_ref()
-        .is_some_and(|f| f.code.as_deref() == Some("onError"));
-    if d.spec.on_error == OnError::HardReboot && !tried {
-        if let Some(reason) = d.gagged(facts) {
-            return account::held(d, reason, &fault);
-        }
-        if let Some(verdict) = not_now(d, facts, seen, OperationKind::Restart, &fault) {
-            return verdict;
-        }
-        d.failed(class, Some("onError"), &fault, None);
-        d.event(
-            true,
-            Reason::ServerError,
-            "Restart",
-            format!("server {id}: {fault}; one hard reboot is tried"),
-        );
-        let seconds = i64::from(facts.capabilities.deadline(OperationKind::Restart));
-        d.operate(
-            id,
-            OperationKind::Restart,
-            power::restart(d, facts.capabilities, PowerOffMode::Hard, 0),
-            seconds,
-            None,
-        );
-        return power::doing(OperationKind::Restart);
-    }
-    stalled(format!("server {id} is in an error state: {fault}"))
 }
 
 /// Why a call cannot be made now, if so: the cloud would refuse it, the last list is old, or a refusal is

@@ -31,7 +31,22 @@ pub(super) fn changed(d: &Draft<'_>) -> Option<(Image, String)> {
 fn asked_for(d: &Draft<'_>) -> Option<(Image, String)> {
     let when = d.spec.rebuild.as_ref().map(|r| r.when).unwrap_or_default();
     let ours = d.spec.management_policy == ManagementPolicy::Full && when == RebuildWhen::OnImageChange;
-    ours.then(|| changed(d)).flatten()
+    ours.then(|| changed(d).or_else(|| over_what_is_lost(d)))
+        .flatten()
+}
+
+/// The image whose installation ended in an error and erased the root disk, if one did.
+pub(super) fn lost<'a>(d: &'a Draft<'_>) -> Option<&'a str> {
+    d.status.image.as_ref()?.failed.as_deref()
+}
+
+/// The wished image, where nothing is left of what the server was made from.
+fn over_what_is_lost(d: &Draft<'_>) -> Option<(Image, String)> {
+    lost(d)?;
+    d.spec.image.clone().map(|image| {
+        let text = image.text();
+        (image, text)
+    })
 }
 
 /// Whether an image is to be installed, as far as the policies go.
@@ -172,7 +187,7 @@ fn done(d: &mut Draft<'_>, text: &str, seen: &ObservedServer) -> Progress {
     if let Some(image) = &mut d.status.image {
         image.requested = Some(whole.unwrap_or_else(|| text.to_owned()));
         image.id = seen.image_id.clone();
-        image.refused = None;
+        (image.refused, image.failed) = (None, None);
     }
     d.recovered();
     let note = format!("server {} was installed anew from image {text}", seen.id);
@@ -211,9 +226,15 @@ pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> 
     last
 }
 
-/// The server is in an error state: whether the cloud offers to try the installation again that we began.
+/// The server is in an error state: whether the cloud installs an image on it all the same.
 fn offered(facts: &AccountFacts, seen: &ObservedServer) -> bool {
-    seen.failed_step == Some(FailedStep::Reinstall) && facts.capabilities.allows(KIND, seen.state)
+    let can = facts.capabilities;
+    let this_way = match seen.failed_step {
+        Some(step) => step == FailedStep::Reinstall,
+        // Where a cloud does not say which step failed, it installs on whatever ran once.
+        None => seen.launched && !can.has(OperationKind::Retry),
+    };
+    this_way && can.allows(KIND, seen.state)
 }
 
 /// An installation ended in an error. The record stays where it is tried again: it counts the tries.
@@ -223,8 +244,11 @@ pub(super) fn failed(
     op: &Operation,
     seen: &ObservedServer,
 ) -> Progress {
-    if offered(facts, seen) {
+    if seen.failed_step.is_some() && offered(facts, seen) {
         return Progress::Closed;
+    }
+    if let Some(image) = &mut d.status.image {
+        image.failed = op.argument.clone();
     }
     let words = seen
         .fault
@@ -245,6 +269,13 @@ pub(super) fn again(
     fault: &str,
 ) -> Option<Verdict> {
     let (image, text) = asked_for(d).filter(|_| offered(facts, seen))?;
+    if d.status.image.as_ref()?.refused.as_deref() == Some(&text) {
+        let words = format!(
+            "image {text} could not be installed: {fault}. {}",
+            Reason::RebuildFailed.advice()
+        );
+        return Some(Verdict::Stalled(Reason::RebuildFailed, words));
+    }
     let argument = bounded(&text, LENGTH);
     let open = d.status.operation.as_ref().filter(|o| o.kind == KIND);
     let tries = open

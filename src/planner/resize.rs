@@ -8,7 +8,7 @@ use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, account, deeds, group, power, present, rescue, stop};
+use super::{AccountFacts, account, broken, deeds, group, power, present, rescue, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
@@ -384,8 +384,12 @@ pub(super) fn broken(
         .unwrap_or_default();
     let text = format!("server {id} is in an error state after the resize to {to}: {fault}");
     let kind = OperationKind::Restart;
-    if d.spec.resize.on_failure == ResizeOnFailure::Hold || d.gagged(facts).is_some() {
-        return Verdict::Stalled(Reason::ServerError, text);
+    let confirms = d.status.resize.as_ref().and_then(|r| r.phase) == Some(ResizePhase::Confirming);
+    // A guest that runs at its new size is not taken down because the old one could not be cleared away.
+    let well = confirms && seen.guest_running == Some(true);
+    if well || d.spec.resize.on_failure == ResizeOnFailure::Hold || d.gagged(facts).is_some() {
+        let reason = broken::reason(seen);
+        return Verdict::Stalled(reason, format!("{text}. {}", reason.advice()));
     }
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &text) {
         return verdict;
@@ -396,7 +400,7 @@ pub(super) fn broken(
         true,
         Reason::ResizeFailed,
         "Resize",
-        format!("{text}; a hard reboot brings it back at its old size"),
+        format!("{text}; one hard reboot is tried, which brings it back where it was"),
     );
     give_up(d, &to);
     let seconds = i64::from(facts.capabilities.deadline(kind));

@@ -5,7 +5,7 @@ use crate::api::server_action::Deed;
 use crate::api::server_status::OperationKind;
 use crate::planner::deeds;
 use crate::planner::model::{Capabilities, ServerState};
-use crate::planner::tests::reaction;
+use crate::planner::tests::{causes, reaction};
 use std::fmt::Write;
 
 /// The clouds, in the order of the columns; the second one of the page is about sections.
@@ -94,6 +94,13 @@ fn states_page() -> String {
     for state in ServerState::ALL {
         let (ready, words) = reaction(*state);
         writeln!(page, "| {state} | {} | {ready} | {words} |", state.meaning()).unwrap();
+    }
+    page.push_str(
+        "\n## Error, by its cause\n\nWhat ended in it, the policy that decides, the calls that follow, and what is said.\n\n\
+         | after | policy | calls | Ready | what it means, and what to do |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for row in causes() {
+        writeln!(page, "| {} |", row.join(" | ")).unwrap();
     }
     for (cloud, source, words) in WORDS {
         writeln!(

@@ -220,7 +220,7 @@ pub async fn what_only_administrators_may_do(s: &Stage) {
         "Succeeded",
     )
     .await;
-    s.reason(&name, ConditionType::Stalled, "True", "ServerError")
+    s.reason(&name, ConditionType::Stalled, "True", "ErrorStillRunning")
         .await;
     done(
         s,

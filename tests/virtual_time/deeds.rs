@@ -122,7 +122,7 @@ async fn an_evacuation_saves_what_its_host_left_in_an_error() {
     let id = of_an_administrator(&s, json!({})).await;
     world.sim.oob_metadata(&id, "fake.host.down", "1").unwrap();
     world.sim.set_error(&id, "the host does not answer").unwrap();
-    s.reason("web", ConditionType::Stalled, "True", "ServerError")
+    s.reason("web", ConditionType::Stalled, "True", "ErrorStillRunning")
         .await;
     ask(&s, "evacuate", "web", json!({"evacuate": {"hostFenced": true}})).await;
     let (reason, words) = stands(&ended(&s, "evacuate").await);

@@ -16,8 +16,8 @@ use crate::world::Virtual;
 struct Wish {
     /// What the Server is made with.
     made: Value,
-    /// What somebody does before the edit.
-    meanwhile: fn(&Virtual),
+    /// What somebody does before the edit, and the power that is seen then.
+    meanwhile: Option<(fn(&Virtual), &'static str)>,
     /// The edit.
     edit: Value,
     /// Whether that is fulfilled.
@@ -31,8 +31,6 @@ fn locked_and(x: &Server, power: &str) -> bool {
     ready(x) && power_of(x) == power && lock.is_some_and(|l| l.ours && l.state.as_str() == "Held")
 }
 
-fn nothing(_: &Virtual) {}
-
 async fn prepared(world: &Virtual, s: &Stage, wish: &Wish) {
     s.create(NAME, wish.made.clone()).await;
     let locked = wish.made.get("locked").is_some();
@@ -40,7 +38,10 @@ async fn prepared(world: &Virtual, s: &Stage, wish: &Wish) {
         ready(x) && (!locked || locked_and(x, "Running"))
     })
     .await;
-    (wish.meanwhile)(world);
+    if let Some((happens, seen)) = wish.meanwhile {
+        happens(world);
+        s.wait(NAME, seen, |x| power_of(x) == seen).await;
+    }
 }
 
 fn check(world: &Virtual, wish: &Wish) {
@@ -99,7 +100,7 @@ async fn whatever_the_wire_does(wish: &Wish, actions: &[&str]) {
 fn rescue() -> Wish {
     Wish {
         made: json!({}),
-        meanwhile: nothing,
+        meanwhile: None,
         edit: json!({"rescue": {"image": {"name": "cirros-new"}}}),
         fulfilled: |x| ready(x) && power_of(x) == "Rescued",
         cloud: ("RESCUE", false),
@@ -120,7 +121,7 @@ async fn a_rescue_survives_a_death_at_every_moment() {
 async fn a_lock_survives_every_fault_of_the_wire() {
     let wish = Wish {
         made: json!({"locked": {"reason": "payroll"}}),
-        meanwhile: nothing,
+        meanwhile: None,
         edit: json!({"powerState": "Stopped"}),
         fulfilled: |x| locked_and(x, "Stopped"),
         cloud: ("SHUTOFF", true),
@@ -132,7 +133,7 @@ async fn a_lock_survives_every_fault_of_the_wire() {
 async fn a_death_between_a_lock_opened_and_closed_leaves_it_closed() {
     let wish = Wish {
         made: json!({"locked": {"reason": "payroll"}}),
-        meanwhile: nothing,
+        meanwhile: None,
         edit: json!({"powerState": "Stopped"}),
         fulfilled: |x| locked_and(x, "Stopped"),
         cloud: ("SHUTOFF", true),
@@ -154,17 +155,11 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 fn restoration() -> Wish {
     Wish {
         made: json!({}),
-        meanwhile: deleted_and_kept,
+        meanwhile: Some((deleted_and_kept, "SoftDeleted")),
         edit: json!({"onMissing": "Recreate"}),
-        fulfilled: |x| ready(x) && power_of(x) == "Running" && of_generation(x),
+        fulfilled: |x| ready(x) && power_of(x) == "Running",
         cloud: ("ACTIVE", false),
     }
-}
-
-/// Whether what is said is said of the edited spec.
-fn of_generation(x: &Server) -> bool {
-    let status = x.status.as_ref();
-    status.is_some_and(|s| s.observed_generation == x.metadata.generation)
 }
 
 #[tokio::test(start_paused = true)]

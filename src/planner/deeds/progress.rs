@@ -252,7 +252,7 @@ fn succeed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress
             d.status.image = Some(ImageStatus {
                 requested: op.argument.clone().or(known.requested),
                 id: seen.image_id.clone().or(known.id),
-                refused: None,
+                ..ImageStatus::default()
             });
         }
         _ => {}

@@ -100,7 +100,7 @@ pub(super) const NOVA_LIKE: Capabilities = Capabilities {
         (OperationKind::Stop, &[Running, Error]),
         (OperationKind::Restart, &[Running, Error]),
         (OperationKind::Resize, &[Running, Stopped]),
-        (OperationKind::Rebuild, &[Running, Stopped]),
+        (OperationKind::Rebuild, &[Running, Stopped, Error]),
         (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
         (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
         (OperationKind::Pause, &[Running]),
@@ -386,7 +386,10 @@ impl World {
                         return None;
                     }
                     OperationKind::Modify => super::clouds::modified(&mut fake.seen, how, breaks)?,
-                    OperationKind::Rebuild => super::clouds::installed(&mut fake.seen, how, breaks),
+                    OperationKind::Rebuild => {
+                        let told = breaks && self.can.has(OperationKind::Retry);
+                        super::clouds::installed(&mut fake.seen, how, breaks, told)
+                    }
                     OperationKind::UnmarkPart => {
                         super::clouds::unmark_part(&mut fake.seen, how);
                         return None;

@@ -249,8 +249,9 @@ pub(super) fn installed(
     seen: &mut ObservedServer,
     how: &Operate,
     breaks: bool,
+    told: bool,
 ) -> (ServerState, ServerState) {
-    seen.failed_step = breaks.then_some(FailedStep::Reinstall);
+    seen.failed_step = told.then_some(FailedStep::Reinstall);
     if let Operate::Image(image) = how
         && !breaks
     {

@@ -1,5 +1,6 @@
 //! The planner against a small neutral cloud, without any I/O.
 
+mod broken;
 mod cases;
 mod check;
 mod claiming;
@@ -41,4 +42,5 @@ mod turns;
 mod wording;
 mod world;
 
+pub(crate) use broken::causes;
 pub(crate) use policy_table::reaction;

@@ -73,7 +73,7 @@ pub(crate) fn reaction(state: S) -> (String, String) {
     said(&w)
 }
 
-fn said(w: &World) -> (String, String) {
+pub(super) fn said(w: &World) -> (String, String) {
     let ready = w.condition(C::Ready);
     let word = ready.split('/').nth(1).unwrap_or_default();
     let reason = Reason::ALL.iter().find(|r| r.as_str() == word).unwrap();

@@ -95,7 +95,7 @@ fn a_resize_that_breaks_is_brought_back() {
     let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded", "onFailure": "Hold"}}));
     w.fates.push(("Resize", Fate::Break));
     w.edit(json!({"size": {"name": "large"}}));
-    w.until(60, "held", |w| w.ready() == "False/ServerError");
+    w.until(60, "held", |w| w.ready() == "False/ErrorStillRunning");
     w.run(60);
     assert_eq!(w.calls, ["Resize"]);
 }

@@ -94,7 +94,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::Resize, &[Running, Stopped]),
         (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
         (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
-        (OperationKind::Rebuild, &[Running, Stopped]),
+        (OperationKind::Rebuild, &[Running, Stopped, Error]),
         (OperationKind::Pause, &[Running]),
         (OperationKind::Unpause, &[Paused]),
         (OperationKind::Suspend, &[Running]),

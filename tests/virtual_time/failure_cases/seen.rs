@@ -87,7 +87,7 @@ async fn a_broken_server_goes_when_it_is_deleted_and_runs_again_only_on_demand()
             s.ready_in("web", "Running").await;
         } else {
             let broken = s
-                .reason("web", ConditionType::Stalled, "True", "ServerError")
+                .reason("web", ConditionType::Stalled, "True", "ErrorStillRunning")
                 .await;
             assert!(words(&broken, ConditionType::Stalled).contains("the host burns"));
             let began = tokio::time::Instant::now();

@@ -1,0 +1,148 @@
+//! A server that the cloud gave up on (ERROR), by its cause: what we did to it last, and whether its guest still runs.
+
+use super::delete::parts;
+use super::draft::{Draft, Verdict, words};
+use super::model::{ErrorClass, FailedStep, ObservedServer, Operate};
+use super::present::not_now;
+use super::{AccountFacts, account, create, details, power, rebuild, resize, retry, settings};
+use crate::api::Reason;
+use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
+use crate::api::server_status::OperationKind;
+
+/// The code of a failure that was answered with the one hard reboot of `onError: HardReboot`.
+const TRIED: &str = "onError";
+
+/// What is done about it, and said of it.
+pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    d.broken = true;
+    let (class, code, fault) = match &seen.fault {
+        Some(f) => (f.class, f.code.clone(), f.message.clone()),
+        None => (ErrorClass::Transient, None, "the cloud gives no cause".to_owned()),
+    };
+    if resize::ours(d) {
+        return resize::broken(d, facts, id, seen, &fault);
+    }
+    if let Some(verdict) = rebuild::again(d, facts, id, seen, class, &fault) {
+        return verdict;
+    }
+    if seen.failed_step == Some(FailedStep::Settings) {
+        return match settings::before_power(d, facts, id, seen) {
+            Err(verdict) => verdict,
+            Ok(()) => d.size_verdict.take().unwrap_or_else(|| held(d, id, seen, &fault)),
+        };
+    }
+    if never_ran(d, seen) {
+        return creation(d, facts, id, seen, (class, code.as_deref(), &fault));
+    }
+    let failure = d.status.failure.as_ref();
+    let tried = failure.is_some_and(|f| f.code.as_deref() == Some(TRIED));
+    if d.spec.on_error == OnError::HardReboot && !tried {
+        return reboot(d, facts, id, seen, class, &fault);
+    }
+    held(d, id, seen, &fault)
+}
+
+/// Nothing is done by itself: what it is, and what a person can do.
+pub(super) fn held(d: &Draft<'_>, id: &str, seen: &ObservedServer, fault: &str) -> Verdict {
+    let reason = reason(seen);
+    let after = rebuild::lost(d)
+        .map(|text| format!(" after the installation of image {text}, which erased its root disk"))
+        .unwrap_or_default();
+    let text = format!(
+        "server {id} is in an error state{after}: {fault}. {}",
+        reason.advice()
+    );
+    Verdict::Stalled(reason, text)
+}
+
+/// An operation can fail beside a guest that goes on running: what it needs is another cure.
+pub(super) fn reason(seen: &ObservedServer) -> Reason {
+    if seen.guest_running == Some(true) {
+        Reason::ErrorStillRunning
+    } else {
+        Reason::ServerError
+    }
+}
+
+/// Whether our own creation ended in it.
+fn never_ran(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let power = d.status.power.as_ref();
+    let was_seen_whole = power.is_some_and(|p| p.first_settled_time.is_some());
+    let made = d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
+    !seen.launched && !was_seen_whole && made && d.spec.management_policy == ManagementPolicy::Full
+}
+
+/// `onCreateError`: deleted by its id and made again, or kept.
+fn creation(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+    (class, code, fault): (ErrorClass, Option<&str>, &str),
+) -> Verdict {
+    d.takes.create = true;
+    if d.memory.failed_id.as_deref() != Some(id) {
+        d.memory.failed_id = Some(id.to_owned());
+        d.failed(class, code, fault, None);
+        let note = format!("server {id}: {fault}");
+        d.event(true, Reason::CreateFailed, "Create", note);
+    }
+    if d.spec.on_create_error == OnCreateError::Hold {
+        return Verdict::Stalled(
+            Reason::CreateHeld,
+            format!("{fault} (server {id} is kept: onCreateError: Hold)"),
+        );
+    }
+    let verdict = create::refused(d);
+    if retry::step(d, facts, id, seen, class, fault) {
+        return verdict;
+    }
+    if !facts.capabilities.allows(OperationKind::DeleteFailed, seen.state) {
+        d.again(d.after(60));
+        let text = format!(
+            "{fault}; the cloud does not delete server {id} in {}",
+            words(seen)
+        );
+        return Verdict::Stalled(Reason::ServerError, text);
+    }
+    if d.gagged(facts).is_some() || not_now(d, facts, seen, OperationKind::DeleteFailed, "").is_some() {
+        d.again(d.after(60));
+        return verdict;
+    }
+    if facts.capabilities.has(OperationKind::DeletePart) {
+        // What outlives it is named when it is gone.
+        let Some(found) = details::of(d, seen) else {
+            let _refusal = details::ask(d, id);
+            return verdict;
+        };
+        d.status.parts = parts::recorded(&found.parts);
+    }
+    let seconds = i64::from(facts.capabilities.deadline(OperationKind::Delete));
+    d.operate(id, OperationKind::DeleteFailed, Operate::Plain, seconds, None);
+    verdict
+}
+
+/// `onError: HardReboot`: once.
+fn reboot(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    id: &str,
+    seen: &ObservedServer,
+    class: ErrorClass,
+    fault: &str,
+) -> Verdict {
+    let kind = OperationKind::Restart;
+    if let Some(reason) = d.gagged(facts) {
+        return account::held(d, reason, fault);
+    }
+    if let Some(verdict) = not_now(d, facts, seen, kind, fault) {
+        return verdict;
+    }
+    d.failed(class, Some(TRIED), fault, None);
+    let note = format!("server {id}: {fault}; one hard reboot is tried");
+    d.event(true, Reason::ServerError, "Restart", note);
+    let seconds = i64::from(facts.capabilities.deadline(kind));
+    let how = power::restart(d, facts.capabilities, PowerOffMode::Hard, 0);
+    d.operate(id, kind, how, seconds, None);
+    power::doing(kind)
+}

@@ -1,0 +1,218 @@
+//! A server in an error state, by its cause: each has its reaction, its reason, and words that say what to do.
+
+use serde_json::{Value, json};
+
+use super::clouds::forget;
+use super::world::{Fate, World};
+use crate::api::ConditionType as C;
+use crate::api::{Reason, keys};
+use crate::planner::model::{ErrorClass, ServerState as S};
+
+fn installing(more: Value) -> World {
+    let mut spec = json!({"image": {"id": "a", "name": null}, "rebuild": {"when": "OnImageChange"}});
+    super::world::merge(&mut spec, more);
+    let mut w = World::settled(spec);
+    w.the().seen.image_id = Some("a".to_owned());
+    w.run(5);
+    forget(&mut w);
+    w
+}
+
+/// An installation of `b` that ended in an error.
+fn uninstalled(more: Value) -> World {
+    let mut w = installing(more);
+    w.fates.push(("Rebuild", Fate::Break));
+    w.edit(json!({"image": {"id": "b"}}));
+    w.until(120, "failed", |w| w.ready() == "False/RebuildFailed");
+    w
+}
+
+fn requested(w: &World) -> Option<&str> {
+    let image = w.server.status.as_ref()?.image.as_ref()?;
+    image.requested.as_deref()
+}
+
+fn broken(spec: Value, running: Option<bool>) -> World {
+    let mut w = World::settled(spec);
+    let seen = &mut w.the().seen;
+    (seen.state, seen.guest_running) = (S::Error, running);
+    w
+}
+
+fn says(w: &World, words: &[&str]) {
+    for word in words {
+        assert!(w.message().contains(word), "{word}: {}", w.message());
+    }
+}
+
+#[test]
+fn after_an_installation_it_waits_for_a_word_and_then_it_is_made_again() {
+    let mut w = uninstalled(json!({}));
+    says(&w, &["id:b", "evenkeel.dev/retry"]);
+    w.restart_process();
+    w.run(900);
+    assert_eq!(
+        (w.calls.as_slice(), w.state()),
+        (&["Rebuild".to_owned()][..], S::Error)
+    );
+    assert_eq!(w.told_of(Reason::RebuildFailed).len(), 1);
+    w.annotate(keys::RETRY, "1");
+    w.until(120, "installed", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(
+        (w.calls.as_slice(), requested(&w)),
+        (&["Rebuild", "Rebuild"].map(str::to_owned)[..], Some("id:b"))
+    );
+}
+
+#[test]
+fn after_an_installation_another_image_is_installed_also_the_one_from_before() {
+    for image in ["c", "a"] {
+        let mut w = uninstalled(json!({}));
+        w.edit(json!({"image": {"id": image}}));
+        w.until(120, "installed", |w| w.ready() == "True/AsDeclared");
+        assert_eq!(w.calls, ["Rebuild", "Rebuild"], "{image}");
+        assert_eq!(requested(&w), Some(format!("id:{image}").as_str()));
+        assert_eq!(w.state(), S::Running);
+        w.run(600);
+        assert_eq!(w.calls.len(), 2, "{image}: once");
+    }
+}
+
+#[test]
+fn where_nothing_may_be_installed_any_more_it_says_what_was_lost() {
+    let mut w = uninstalled(json!({}));
+    w.edit(json!({"rebuild": {"when": "Never"}, "image": {"id": "a"}}));
+    w.until(60, "held", |w| w.ready() == "False/ServerError");
+    says(&w, &["after the installation of image id:b", "spec.onError"]);
+    w.run(300);
+    assert_eq!(w.calls.len(), 1);
+}
+
+#[test]
+fn a_refusal_in_that_state_is_not_repeated() {
+    let mut w = uninstalled(json!({}));
+    for _ in 0..10 {
+        w.fates.push(("Rebuild", Fate::Refuse(ErrorClass::InvalidSpec)));
+    }
+    w.annotate(keys::RETRY, "1");
+    w.run(600);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (2, "False/RebuildFailed"));
+}
+
+#[test]
+fn what_never_ran_is_not_installed_anew() {
+    let mut w = World::new(
+        json!({"image": {"id": "a", "name": null}, "onCreateError": "Hold",
+        "rebuild": {"when": "OnImageChange"}}),
+    );
+    w.fates.push(("Create", Fate::Break));
+    w.until(60, "held", |w| w.ready() == "False/CreateHeld");
+    w.edit(json!({"image": {"id": "b"}}));
+    w.run(120);
+    assert_eq!(w.calls, ["Create"]);
+}
+
+#[test]
+fn beside_a_guest_that_still_runs_it_names_both_cures() {
+    for running in [None, Some(false), Some(true)] {
+        let mut w = broken(json!({}), running);
+        let reason = if running == Some(true) {
+            "False/ErrorStillRunning"
+        } else {
+            "False/ServerError"
+        };
+        w.until(60, "held", |w| w.ready() == reason);
+        w.run(300);
+        assert!(w.calls.is_empty());
+        if running == Some(true) {
+            says(&w, &["resetState", "reboot: {mode: Hard}"]);
+        }
+        w.edit(json!({"onError": "HardReboot"}));
+        w.until(60, "rebooted", |w| w.ready() == "True/AsDeclared");
+        assert_eq!(w.calls, ["Restart"]);
+    }
+}
+
+/// The new size is there, and the old one could not be cleared away.
+#[test]
+fn after_a_confirmation_a_guest_that_runs_is_left_running() {
+    for running in [true, false] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push(("ConfirmResize", Fate::Break));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(120, "confirmed", |w| w.calls == ["Resize", "ConfirmResize"]);
+        w.run(2);
+        w.the().seen.guest_running = Some(running);
+        if running {
+            w.until(60, "held", |w| w.ready() == "False/ErrorStillRunning");
+            says(&w, &["large", "resetState"]);
+            w.run(600);
+            assert_eq!(w.calls.len(), 2);
+            // An administrator says that it is well.
+            w.the().seen.state = S::Running;
+        }
+        w.until(120, "at its new size", |w| {
+            w.state() == S::Running && w.ready().starts_with("True")
+        });
+        let rebooted = w.calls.iter().filter(|c| *c == "Restart").count();
+        assert_eq!(rebooted, usize::from(!running));
+        assert_eq!(w.the().seen.size.name.as_deref(), Some("large"));
+        assert_eq!(w.condition(C::Stalled), "False/NotStalled");
+    }
+}
+
+/// Each cause with the policy that decides, the calls that follow, the reason, and what that says: for the page of states.
+pub(crate) fn causes() -> Vec<[String; 5]> {
+    let row = |cause: &str, policy: &str, w: &World, before: usize| {
+        let (ready, words) = super::policy_table::said(w);
+        let calls = w.calls[before..].join(", ");
+        let calls = if calls.is_empty() { "-".to_owned() } else { calls };
+        [cause.to_owned(), policy.to_owned(), calls, ready, words]
+    };
+    let mut all = Vec::new();
+    for policy in ["Retry", "Hold"] {
+        let mut w = World::new(json!({"onCreateError": policy}));
+        w.fates.push(("Create", Fate::Break));
+        w.until(60, "seen", |w| {
+            w.ready() != "outdated" && w.message().contains("No valid host")
+        });
+        all.push(row(
+            "our own creation; it never ran",
+            &format!("`onCreateError: {policy}`"),
+            &w,
+            1,
+        ));
+    }
+    for policy in ["Revert", "Hold"] {
+        let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded", "onFailure": policy}}));
+        w.fates.push(("Resize", Fate::Break));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(60, "seen", |w| w.state() == S::Error);
+        w.the().seen.guest_running = Some(false);
+        w.run(1);
+        all.push(row("a resize", &format!("`resize.onFailure: {policy}`"), &w, 1));
+    }
+    let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
+    w.fates.push(("ConfirmResize", Fate::Break));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.until(60, "held", |w| w.ready() == "False/ErrorStillRunning");
+    all.push(row(
+        "the confirmation of a resize, and the guest runs",
+        "-",
+        &w,
+        2,
+    ));
+    let w = uninstalled(json!({}));
+    all.push(row("a rebuild", "`rebuild.when: OnImageChange`", &w, 1));
+    for (cause, running) in [
+        ("anything else, and the guest runs", Some(true)),
+        ("anything else", None),
+    ] {
+        for policy in ["Hold", "HardReboot"] {
+            let mut w = broken(json!({"onError": policy}), running);
+            w.run(2);
+            all.push(row(cause, &format!("`onError: {policy}`"), &w, 0));
+        }
+    }
+    all
+}
