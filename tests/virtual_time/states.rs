@@ -12,12 +12,15 @@ use crate::scenarios::stage::{Stage, power_of, ready, words};
 use crate::steps::NAME;
 use crate::world::Virtual;
 
+/// What somebody does, and the power that is seen then.
+type Deed = (fn(&Virtual), &'static str);
+
 /// A wish, and what it leads to.
 struct Wish {
     /// What the Server is made with.
     made: Value,
-    /// What somebody does before the edit, and the power that is seen then.
-    meanwhile: Option<(fn(&Virtual), &'static str)>,
+    /// Before the edit.
+    meanwhile: Option<Deed>,
     /// The edit.
     edit: Value,
     /// Whether that is fulfilled.
