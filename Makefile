@@ -37,10 +37,11 @@ test-fast: ## what needs no provisioning
 model: ## every state of larger worlds that the planner can get into, for hours (the standing ones are in `make test-fast`)
 	MODEL=large $(CARGO) test --locked $(FEATURES) --test model
 
-campaign: ## random wishes, faults and crashes against the planner, other ones each time (CASES=4000); then every single fault on every call of every cloud, and several at once (SEEDS=2000)
-	PROPTEST_CASES=$${CASES:-4000} $(CARGO) test --locked $(FEATURES) --lib -- planner::tests::properties planner::tests::groups
+campaign: ## random wishes, faults and crashes against the planner, other ones each time (CASES=4000); then every single fault on every call of every cloud, several at once (SEEDS=2000), and replies of any shape (SHAPES=300)
+	PROPTEST_CASES=$${CASES:-4000} $(CARGO) test --locked $(FEATURES) --lib -- planner::tests::properties planner::tests::groups arbitrary any_
 	CAMPAIGN_PLANS=1000000 CAMPAIGN_SEEDS=$${SEEDS:-2000} \
-	  $(CARGO) test --locked $(FEATURES) --test virtual_time -- campaign:: --nocapture --test-threads 1
+	  ARBITRARY_SEEDS=$${SHAPES:-300} \
+	  $(CARGO) test --locked $(FEATURES) --test virtual_time -- campaign:: arbitrary:: --nocapture --test-threads 1
 
 test-gitops: ## what the real Argo CD and kstatus make of our objects, with the life of a shop under Argo CD
 	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \

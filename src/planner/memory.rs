@@ -42,7 +42,14 @@ pub struct Memory {
 
 impl Memory {
     /// Takes in what became of a call. A stray reply does not overwrite another call.
-    pub fn hear(&mut self, sent: Sent) {
+    pub fn hear(&mut self, mut sent: Sent) {
+        sent.outcome = match sent.outcome {
+            Outcome::Accepted(at, accepted) => match accepted.fit() {
+                Ok(accepted) => Outcome::Accepted(at, accepted),
+                Err(error) => Outcome::Refused(at, error),
+            },
+            outcome => outcome,
+        };
         if self.sent.as_ref().is_none_or(|known| known.key == sent.key) {
             self.sent = Some(sent);
         }
@@ -57,6 +64,16 @@ impl Memory {
         ended: Option<(String, Ended)>,
     ) {
         let before = self.look.take().filter(|l| l.id == id).map_or(0, |l| l.absences);
+        let other = || {
+            CloudError::new(
+                ErrorClass::Transient,
+                "the cloud told of another server than it was asked for",
+            )
+        };
+        let answer = answer.and_then(|server| {
+            let server = Arc::unwrap_or_clone(server).fit().filter(|s| s.id == id);
+            server.map(Arc::new).ok_or_else(other)
+        });
         let mut look = Look {
             id,
             asked_at,

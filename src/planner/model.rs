@@ -1,5 +1,6 @@
 //! The vocabulary between planner and providers: what a cloud reports, what it can do, what it is asked.
 
+pub mod bounds;
 mod call;
 mod capabilities;
 mod group;

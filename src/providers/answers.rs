@@ -71,6 +71,12 @@ pub(super) fn without(text: &str, hide: &[&str]) -> String {
         .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }
 
+/// Whether a status says for certain that nothing was done: the fault is the request's. Any other may come from somebody on
+/// the way, after the cloud has acted.
+pub(super) fn refused(status: http::StatusCode) -> bool {
+    status.is_client_error()
+}
+
 /// An error of the transport, on such a request: a create whose reply was lost is ambiguous.
 pub(super) fn lost(error: CloudError, asked: Asked) -> CloudError {
     match (asked, error.maybe_applied) {
@@ -115,6 +121,14 @@ pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A redirect, or a status that nobody knows, can come from somebody on the way back.
+    #[test]
+    fn only_a_fault_of_the_request_is_certainly_a_refusal() {
+        let refused = |code| refused(http::StatusCode::from_u16(code).unwrap());
+        assert!([400, 401, 403, 404, 409, 413, 429].into_iter().all(refused));
+        assert!(![204, 302, 304, 307, 500, 502, 599, 999].into_iter().any(refused));
+    }
 
     #[test]
     fn a_list_without_an_end_is_given_up() {

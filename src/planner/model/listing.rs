@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::bounds::is_id;
 use super::{ObservedGroup, ObservedServer};
 
 /// A whole account as one complete list showed it.
@@ -31,8 +32,7 @@ pub struct Listing {
 impl Listing {
     /// A list of these servers.
     pub fn new(asked_at: impl Into<Option<Timestamp>>, sequence: u64, servers: Vec<ObservedServer>) -> Self {
-        let servers = servers.into_iter().map(|s| (s.id.clone(), Arc::new(s))).collect();
-        Self::indexed(asked_at.into(), sequence, servers)
+        Self::indexed(asked_at.into(), sequence, servers, Arc::new)
     }
 
     /// The list after this one. What did not change stays the very same allocation.
@@ -42,15 +42,15 @@ impl Listing {
             Some(old) if **old == new => Arc::clone(old),
             _ => Arc::new(new),
         };
-        let servers = servers.into_iter().map(|s| (s.id.clone(), keep(s))).collect();
-        Self::indexed(Some(asked_at), self.sequence + 1, servers)
+        Self::indexed(Some(asked_at), self.sequence + 1, servers, keep)
     }
 
     /// The same list with the groups that were asked for after it.
     #[must_use]
     pub fn with_groups(mut self, groups: Vec<ObservedGroup>) -> Self {
+        let readable = groups.iter().all(|g| is_id(&g.id));
         let groups = groups.into_iter().map(|g| (g.id.clone(), Arc::new(g))).collect();
-        self.groups = Some(groups);
+        self.groups = readable.then_some(groups);
         self
     }
 
@@ -79,8 +79,21 @@ impl Listing {
     fn indexed(
         asked_at: Option<Timestamp>,
         sequence: u64,
-        servers: BTreeMap<String, Arc<ObservedServer>>,
+        listed: Vec<ObservedServer>,
+        keep: impl Fn(ObservedServer) -> Arc<ObservedServer>,
     ) -> Self {
+        let mut servers = BTreeMap::new();
+        // One without an id may be anybody's as well.
+        let mut unreadable = false;
+        for server in listed {
+            match server.fit() {
+                Some(server) => {
+                    unreadable |= server.unreadable;
+                    servers.insert(server.id.clone(), keep(server));
+                }
+                None => unreadable = true,
+            }
+        }
         let (mut by_uid, mut by_object) = (HashMap::new(), HashMap::new());
         for (id, marks) in servers.iter().filter_map(|(id, s)| Some((id, s.marks.as_ref()?))) {
             by_uid
@@ -90,7 +103,6 @@ impl Listing {
             let object = (marks.installation.clone(), marks.object.clone());
             by_object.entry(object).or_insert_with(Vec::new).push(id.clone());
         }
-        let unreadable = servers.values().any(|s| s.unreadable);
         Self {
             asked_at,
             sequence,

@@ -1,6 +1,8 @@
 //! The planner against a small neutral cloud, without any I/O.
 
 mod broken;
+#[cfg(feature = "sim")]
+mod arbitrary;
 mod cases;
 mod check;
 mod claiming;
@@ -40,7 +42,9 @@ mod telling_once;
 mod transitions;
 mod turns;
 mod wording;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use broken::causes;
 pub(crate) use policy_table::reaction;
+
+pub(crate) use properties::campaign;

@@ -237,7 +237,7 @@ fn calm(w: &mut World) {
 
 /// So many cases, and always the same ones, so that a change is judged by what it changes. `PROPTEST_CASES` makes it a
 /// campaign: as many, and other ones each time. What that finds gets a test of its own.
-pub(super) fn campaign(cases: u32) -> ProptestConfig {
+pub(crate) fn campaign(cases: u32) -> ProptestConfig {
     let standing = ProptestConfig {
         max_shrink_iters: 2000,
         failure_persistence: None,

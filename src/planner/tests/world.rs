@@ -45,8 +45,8 @@ pub(super) enum Fate {
     Break,
 }
 
-pub(super) struct Fake {
-    pub(super) seen: ObservedServer,
+pub(crate) struct Fake {
+    pub(crate) seen: ObservedServer,
     /// When it settles, and into what.
     pub(super) until: Option<(Timestamp, ServerState)>,
     /// After that: in so many seconds, and into what.
@@ -54,7 +54,7 @@ pub(super) struct Fake {
     pub(super) old_size: Option<String>,
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) server: Server,
     pub(super) cloud: BTreeMap<String, Fake>,
     pub(super) memory: Memory,
@@ -91,7 +91,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(spec: serde_json::Value) -> Self {
+    pub(crate) fn new(spec: serde_json::Value) -> Self {
         let mut full =
             json!({"providerConfigRef": {"name": "p"}, "size": {"name": "small"}, "image": {"name": "img"}});
         merge(&mut full, spec);
@@ -164,7 +164,7 @@ impl World {
         self.server.status.as_ref()?.id.as_deref()
     }
 
-    pub(super) fn the(&mut self) -> &mut Fake {
+    pub(crate) fn the(&mut self) -> &mut Fake {
         self.cloud.values_mut().next().unwrap()
     }
 
@@ -200,7 +200,7 @@ impl World {
         self.condition(ConditionType::Ready)
     }
 
-    pub(super) fn put(&mut self, id: &str, state: ServerState, marks: Option<Marks>) {
+    pub(crate) fn put(&mut self, id: &str, state: ServerState, marks: Option<Marks>) {
         let seen = ObservedServer {
             failed_step: None,
             detailed: true,

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::planner::model::{CloudError, ErrorClass};
-pub(super) use crate::providers::answers::{Asked, bounded, invalid, lost, unreadable, without};
+pub(super) use crate::providers::answers::{Asked, bounded, invalid, lost, refused, unreadable, without};
 use crate::providers::transport::client::Reply;
 
 /// One row: such a status, with a code that begins so, on such a request, is that.
@@ -120,7 +120,7 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str])
         code: Some(format!("{status} {short}").trim_end().to_owned()),
         message,
         retry_after: reply.retry_after,
-        maybe_applied: status >= 500 && asked.changes(),
+        maybe_applied: !refused(reply.status) && asked.changes(),
     }
 }
 

@@ -149,4 +149,65 @@ mod tests {
     fn a_date_has_no_fraction() {
         assert_eq!(date("2026-01-02T03:04:05.9Z".parse().unwrap()), DATE);
     }
+
+    mod any_request {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        type Pairs = Vec<(String, String)>;
+
+        fn pairs(names: &'static str) -> impl Strategy<Value = Pairs> {
+            prop::collection::btree_map(names, "\\PC{0,12}", 0..4).prop_map(|map| map.into_iter().collect())
+        }
+
+        fn borrowed(pairs: &Pairs) -> Vec<(&str, &str)> {
+            pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect()
+        }
+
+        fn sign(method: &str, path: &str, query: &Pairs, headers: &Pairs, body: &[u8]) -> String {
+            let query = borrowed(query);
+            signature(&Signed {
+                method,
+                path,
+                query: &query,
+                headers: borrowed(headers),
+                body,
+            })
+        }
+
+        proptest! {
+            #![proptest_config(crate::planner::tests::campaign(300))]
+
+            /// One line of visible ASCII; the order of what is signed does not count, and every part of it does.
+            #[test]
+            fn is_signed_whole(
+                path in "(/[a-z0-9%._~-]{0,8}){1,4}",
+                query in pairs("[a-z_]{1,6}"),
+                headers in pairs("[a-z-]{1,8}"),
+                body in prop::collection::vec(any::<u8>(), 0..40),
+                n in any::<prop::sample::Index>(),
+            ) {
+                let made = sign("GET", &path, &query, &headers, &body);
+                prop_assert!(made.bytes().all(|b| (0x20..0x7f).contains(&b)), "{made}");
+                let turned = |pairs: &Pairs| pairs.iter().rev().cloned().collect::<Pairs>();
+                prop_assert_eq!(&sign("GET", &path, &turned(&query), &turned(&headers), &body), &made);
+                prop_assert_ne!(&sign("PUT", &path, &query, &headers, &body), &made);
+                prop_assert_ne!(&sign("GET", &format!("{path}x"), &query, &headers, &body), &made);
+                prop_assert_ne!(&sign("GET", &path, &query, &headers, &[&body[..], b"x"].concat()), &made);
+                let other = |pairs: &Pairs| {
+                    let mut pairs = pairs.clone();
+                    let at = n.index(pairs.len());
+                    pairs[at].1.push('x');
+                    pairs
+                };
+                if !query.is_empty() {
+                    prop_assert_ne!(&sign("GET", &path, &other(&query), &headers, &body), &made);
+                }
+                if !headers.is_empty() {
+                    prop_assert_ne!(&sign("GET", &path, &query, &other(&headers), &body), &made);
+                }
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::planner::model::{CloudError, ErrorClass};
-pub(super) use crate::providers::answers::{Asked, bounded, lost, unreadable, without};
+pub(super) use crate::providers::answers::{Asked, bounded, lost, refused, unreadable, without};
 use crate::providers::transport::client::Reply;
 
 /// One row: such a status, with this key and these words, on such a request, is that.
@@ -147,7 +147,11 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str])
         code: Some(code),
         message,
         retry_after: reply.retry_after,
+<<<<<<< HEAD
         maybe_applied: status >= 500 && asked.changes() && class != ErrorClass::Unsupported,
+=======
+        maybe_applied: !refused(reply.status) && asked.changes(),
+>>>>>>> e8b5836 (What makes no sense is fuzzed: replies, objects, clouds.yaml, signatures; ids and words are cut to what a status holds; only a fault of the request is a refusal)
     }
 }
 

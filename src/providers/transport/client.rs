@@ -16,6 +16,9 @@ use super::endpoint::EndpointRules;
 use super::{Stage, Transport, TransportError};
 use crate::planner::model::{CloudError, ErrorClass};
 
+/// The longest `Retry-After` that is believed, in seconds.
+const MAX_RETRY_AFTER: u32 = 3600;
+
 /// Where requests are counted.
 pub trait Recorder: Send + Sync {
     /// One request ended. `outcome` is its HTTP status, or how far it got.
@@ -325,11 +328,13 @@ fn build(ask: &Ask) -> Result<http::Request<Bytes>, SendError> {
     Ok(request)
 }
 
-/// `Retry-After` in seconds: a number, or a date, which is read against the reply's own `Date`.
+/// `Retry-After` in seconds: a number, or a date, which is read against the reply's own `Date`. One slip of a cloud must not
+/// stop an account for ever.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    let bounded = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX).min(MAX_RETRY_AFTER);
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
-        return Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        return Some(bounded(seconds));
     }
     let date = |text: &str| {
         jiff::fmt::rfc2822::parse(text)
@@ -338,7 +343,7 @@ fn retry_after(headers: &HeaderMap) -> Option<u32> {
     };
     let until = date(text)?;
     let now = date(headers.get(DATE)?.to_str().ok()?)?;
-    Some(u32::try_from((until - now).max(0)).unwrap_or(u32::MAX))
+    Some(bounded(u64::try_from(until - now).unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::planner::model::{CloudError, ErrorClass};
-pub(super) use crate::providers::answers::{Asked, bounded, lost, unreadable, without};
+pub(super) use crate::providers::answers::{Asked, bounded, lost, refused, unreadable, without};
 use crate::providers::transport::client::Reply;
 
 /// One row: this code, on such a request, is that. A star stands for any beginning or any end.
@@ -190,7 +190,7 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, hide: &[&str]) -> CloudError 
         code: Some(code),
         message,
         retry_after: reply.retry_after,
-        maybe_applied: status >= 500 && asked.changes(),
+        maybe_applied: !refused(reply.status) && asked.changes(),
     }
 }
 

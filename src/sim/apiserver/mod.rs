@@ -14,7 +14,7 @@ mod error;
 mod faults;
 mod merge;
 mod resources;
-mod schema;
+pub(crate) mod schema;
 mod secret;
 mod selector;
 mod service;

@@ -64,7 +64,7 @@ fn default(schema: &Value, value: &mut Value) {
 }
 
 /// Types, required fields, enums and bounds. Each finding is `path: what is wrong`.
-pub(super) fn validate(schema: &Value, value: &Value) -> Vec<String> {
+pub(crate) fn validate(schema: &Value, value: &Value) -> Vec<String> {
     let mut findings = Vec::new();
     check(schema, value, "", &mut findings);
     findings

@@ -136,3 +136,100 @@ fn debug_shows_no_secret() {
         entry("auth: {auth_url: 'http://h', username: u, password: hunter2hunter2, project_id: x}").unwrap();
     assert!(!format!("{cloud:?}").contains("hunter2"));
 }
+
+/// Anything can be in a Secret: no panic, no memory without end, and no word of it in an error.
+mod any_file {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLANTED: &str = "planted-password-2";
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => prop::sample::select(vec!["http://127.0.0.1:5000/v3", "https://cloud.example", "demo", "default", "password",
+                "token", "true", "false", "null", "~", "0x1f", "1e9", "[]", "{}", "&a x", "*a", "!!binary aa", "|", "- x", "''"])
+                .prop_map(str::to_owned),
+            2 => Just(PLANTED.to_owned()),
+            1 => "\\PC{0,30}",
+        ]
+    }
+
+    fn line(keys: &'static [&'static str]) -> impl Strategy<Value = (&'static str, String)> {
+        (prop::sample::select(keys), value())
+    }
+
+    const OUTER: &[&str] = &[
+        "auth_type",
+        "region_name",
+        "interface",
+        "endpoint_type",
+        "verify",
+        "insecure",
+        "<<",
+        "auth",
+    ];
+    const INNER: &[&str] = &[
+        "auth_url",
+        "username",
+        "user_id",
+        "password",
+        "user_domain_name",
+        "user_domain_id",
+        "project_name",
+        "tenant_id",
+        "project_domain_name",
+        "domain_id",
+        "default_domain",
+        "application_credential_id",
+        "application_credential_name",
+        "application_credential_secret",
+        "token",
+    ];
+
+    fn harmless(file: &[u8]) -> Result<(), TestCaseError> {
+        if let Err(e) = read(file, "demo", None, None, LAX) {
+            prop_assert!(!format!("{e:?}").contains(PLANTED), "{e:?}");
+            prop_assert!(e.message.chars().count() < 2000, "{}", e.message.len());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(crate::planner::tests::campaign(300))]
+
+        #[test]
+        fn of_bytes(file in prop::collection::vec(any::<u8>(), 0..200)) {
+            harmless(&file)?;
+        }
+
+        #[test]
+        fn of_lines_that_almost_fit(
+            outer in prop::collection::vec(line(OUTER), 0..5),
+            inner in prop::collection::vec(line(INNER), 0..8),
+            indent in 0usize..8,
+        ) {
+            let mut file = "clouds:\n  demo:\n    auth:\n".to_owned();
+            for (key, value) in inner {
+                file += &format!("{}{key}: {value}\n", " ".repeat(4 + indent / 3));
+            }
+            for (key, value) in outer {
+                file += &format!("    {key}: {value}\n");
+            }
+            harmless(file.as_bytes())?;
+        }
+    }
+
+    /// Ten lines that mean a thousand million: the parser gives up before the memory does.
+    #[test]
+    fn that_grows_as_it_is_read_is_refused() {
+        let mut file = format!("a0: &a0 [{PLANTED}]\n");
+        for n in 1..10 {
+            let before = vec![format!("*a{}", n - 1); 10].join(", ");
+            file += &format!("a{n}: &a{n} [{before}]\n");
+        }
+        file += "clouds: {demo: *a9}\n";
+        harmless(file.as_bytes()).unwrap();
+        assert!(read(file.as_bytes(), "demo", None, None, LAX).is_err());
+    }
+}

@@ -132,6 +132,31 @@ async fn a_pause_that_the_cloud_asks_for_is_kept_by_everybody() {
     }
 }
 
+/// A cloud that slips must not stop an account for years.
+#[tokio::test(start_paused = true)]
+async fn no_cloud_is_left_alone_for_ever() {
+    for (headers, seconds) in [
+        (vec![("retry-after", "120")], Some(120)),
+        (vec![("retry-after", "4000000000")], Some(3600)),
+        (vec![("retry-after", "99999999999999999999")], None),
+        (vec![("retry-after", "-1")], None),
+        (
+            vec![
+                ("retry-after", "Tue, 22 Nov 2050 10:00:30 GMT"),
+                ("date", "Sun, 22 Nov 2026 10:00:00 GMT"),
+            ],
+            Some(3600),
+        ),
+    ] {
+        let c = client(script({
+            let headers = headers.clone();
+            move |_| reply(500, &headers)
+        }));
+        let told = c.send(&ask(Method::GET)).await.unwrap().retry_after;
+        assert_eq!(told, seconds, "{headers:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_comes_too_late_is_not_sent() {
     let sent = Arc::new(AtomicUsize::new(0));
