@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint audit test test-fast model campaign test-gitops provision demo image bench bench-side-by-side clean-env
+.PHONY: help build generate lint audit test test-fast model campaign soak test-gitops provision demo image bench bench-side-by-side clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -42,6 +42,10 @@ campaign: ## random wishes, faults and crashes against the planner, other ones e
 	CAMPAIGN_PLANS=1000000 CAMPAIGN_SEEDS=$${SEEDS:-2000} \
 	  ARBITRARY_SEEDS=$${SHAPES:-300} \
 	  $(CARGO) test --locked $(FEATURES) --test virtual_time -- campaign:: arbitrary:: --nocapture --test-threads 1
+
+soak: ## half an hour of chaos on real processes: bad network, kills, freezes, crashes of the cluster, Nova away (SOAK=1800 SOAK_SEED=1)
+	settings=$$(tests/env/provision.sh kubernetes openstack) && export $$settings && \
+	  SOAK=$${SOAK:-1800} $(CARGO) test --locked $(FEATURES) --test real -- soak
 
 test-gitops: ## what the real Argo CD and kstatus make of our objects, with the life of a shop under Argo CD
 	settings=$$(tests/env/provision.sh kubernetes argocd kstatus) && export $$settings && \

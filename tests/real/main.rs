@@ -3,7 +3,8 @@
 //!
 //! One control plane and one controller serve all scenarios side by side, each in a namespace of its own; then come,
 //! one after the other, those that take controllers or Nova away; then, side by side again, those that kill or stop
-//! a controller of their own at one certain step. An argument plays what contains it.
+//! a controller of their own at one certain step; and last, for minutes, everything at once (`soak.rs`). An argument
+//! plays what contains it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
@@ -17,6 +18,8 @@ mod moments;
 mod parts;
 mod process;
 mod proxy;
+mod soak;
+mod weather;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -84,6 +87,13 @@ async fn play(chosen: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
             (*name, played.boxed())
         });
     failed.extend(side_by_side(moments).await);
+    if chosen("soak") {
+        let ok = report("soak", Instant::now(), async {
+            soak::play(&parts, &parts.bare_stage("soak")).await;
+        })
+        .await;
+        failed.extend((!ok).then_some("soak"));
+    }
     let ok = report("no_secret_in_any_log", Instant::now(), async {
         parts.judge_logs()
     })

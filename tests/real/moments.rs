@@ -202,24 +202,25 @@ async fn fulfilled(op: Op, s: &Stage, name: &str) {
 }
 
 /// Where a moment is played: the ways of its controllers to the cluster and to the cloud.
-struct Ways {
-    cluster: Proxy,
-    cloud: Proxy,
+pub struct Ways {
+    pub cluster: Proxy,
+    pub cloud: Proxy,
     /// Its replies name the address of the one above.
-    _keystone: Proxy,
+    pub keystone: Proxy,
 }
 
 impl Ways {
-    async fn open(parts: &Parts, s: &Stage) -> Self {
+    /// Opens them, and makes an account that leads along them.
+    pub async fn open(parts: &Parts, s: &Stage) -> Self {
         parts.lease_home(&s.namespace);
         let (keystone, nova) = parts.addresses();
         let cloud = Proxy::start(&nova, None, None).await;
         let ways = Self {
             cluster: parts.cluster_proxy().await,
-            _keystone: Proxy::start(&keystone, None, Some((nova, cloud.url.clone()))).await,
+            keystone: Proxy::start(&keystone, None, Some((nova, cloud.url.clone()))).await,
             cloud,
         };
-        let clouds = s.world.clouds_yaml().replace(&keystone, &ways._keystone.url);
+        let clouds = s.world.clouds_yaml().replace(&keystone, &ways.keystone.url);
         s.account("cloud", "demo", &clouds).await;
         ways
     }

@@ -168,6 +168,13 @@ impl Parts {
         self.scratch.path().join("kubeconfig")
     }
 
+    /// Kills one process of the cluster and starts it again.
+    pub async fn crash(&self, process: &'static str) {
+        let cluster = self.cluster;
+        let done = tokio::task::spawn_blocking(move || cluster.crash(process));
+        done.await.unwrap().unwrap();
+    }
+
     /// An administrator of the cluster.
     pub fn client(&self) -> Client {
         self.client.clone()

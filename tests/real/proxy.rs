@@ -9,12 +9,16 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use http::Method;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::weather::{Trouble, Weather};
 
 /// On which side of the cloud or the cluster a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +91,7 @@ struct Line {
     client: reqwest::Client,
     rewrite: Option<(String, String)>,
     gate: Mutex<Option<Gate>>,
+    weather: Mutex<Option<Weather>>,
     changes: Mutex<Vec<Seen>>,
 }
 
@@ -114,6 +119,7 @@ impl Proxy {
             client: client.build().unwrap(),
             rewrite,
             gate: Mutex::default(),
+            weather: Mutex::default(),
             changes: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -143,6 +149,11 @@ impl Proxy {
         }
     }
 
+    /// From now on requests meet this weather; none is fine.
+    pub fn weather(&self, weather: Option<Weather>) {
+        *locked(&self.line.weather) = weather;
+    }
+
     /// Every request that changed something, in the order in which they came.
     pub fn changes(&self) -> Vec<Seen> {
         locked(&self.line.changes).clone()
@@ -165,6 +176,14 @@ fn pass(State(line): State<Arc<Line>>, request: Request) -> BoxFuture<'static, R
 
 fn lost() -> Response {
     Response::builder().status(502).body(Body::empty()).unwrap()
+}
+
+/// The connection breaks before there is a reply that could be read.
+fn broken() -> Response {
+    let nothing = futures::stream::once(async {
+        Err::<bytes::Bytes, _>(std::io::Error::other("the connection breaks"))
+    });
+    Response::builder().body(Body::from_stream(nothing)).unwrap()
 }
 
 impl Line {
@@ -193,17 +212,31 @@ impl Line {
         if !goes_on(before).await {
             return lost();
         }
+        let trouble = self.trouble(&head.method);
+        match trouble {
+            Trouble::Late(time) => tokio::time::sleep(time).await,
+            Trouble::Lost => return broken(),
+            Trouble::BadGateway => return lost(),
+            Trouble::Revoked => return Response::builder().status(401).body(Body::empty()).unwrap(),
+            Trouble::None | Trouble::ReplyLost | Trouble::Twice | Trouble::Cut(_) => {}
+        }
         let mut headers = head.headers;
         for own in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
             headers.remove(own);
         }
         let to = head.uri.path_and_query().map_or("/", |p| p.as_str());
-        let sent = self
-            .client
-            .request(head.method, format!("{}{to}", self.upstream))
-            .headers(headers)
-            .body(body);
-        let Ok(reply) = sent.send().await else {
+        let send = || {
+            self.client
+                .request(head.method.clone(), format!("{}{to}", self.upstream))
+                .headers(headers.clone())
+                .body(body.clone())
+                .send()
+        };
+        let mut sent = send().await;
+        if trouble == Trouble::Twice && sent.is_ok() {
+            sent = send().await;
+        }
+        let Ok(reply) = sent else {
             return lost();
         };
         if let Some(place) = place {
@@ -212,7 +245,32 @@ impl Line {
         if !goes_on(after).await {
             return lost();
         }
-        self.rewritten(reply).await
+        match trouble {
+            Trouble::ReplyLost => broken(),
+            Trouble::Cut(bytes) => self.cut(reply, bytes).await,
+            _ => self.rewritten(reply).await,
+        }
+    }
+
+    fn trouble(&self, method: &Method) -> Trouble {
+        let repeatable = [Method::GET, Method::PUT, Method::DELETE].contains(method);
+        let mut weather = locked(&self.weather);
+        weather.as_mut().map_or(Trouble::None, |w| w.next(repeatable))
+    }
+
+    /// The reply, which ends too early: a document that is cut off, a watch that breaks.
+    async fn cut(&self, reply: reqwest::Response, bytes: usize) -> Response {
+        let whole = self.rewritten(reply).await;
+        let (head, body) = whole.into_parts();
+        let mut left = bytes;
+        let body = body.into_data_stream().map(move |part| match part {
+            Ok(part) if part.len() <= left => {
+                left -= part.len();
+                Ok(part)
+            }
+            _ => Err(std::io::Error::other("the connection breaks")),
+        });
+        Response::from_parts(head, Body::from_stream(body))
     }
 
     async fn rewritten(&self, reply: reqwest::Response) -> Response {

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod common;
 pub mod deeds;
+pub mod dice;
 pub mod groups;
 pub mod nova;
 pub mod outside;

@@ -51,9 +51,15 @@ impl Cluster {
         let run = std::env::temp_dir().join(format!("evenkeel-kube-{}{name}", std::process::id()));
         let cluster = Self { bin, run };
         cluster.stop_with_this_process()?;
+        cluster.launch()?;
+        Ok(cluster)
+    }
+
+    /// Starts what does not run.
+    fn launch(&self) -> Result<(), String> {
         let status = Command::new(script("start.sh"))
-            .args([&cluster.bin, &cluster.run])
-            .env("AUDIT_LOG", cluster.audit_log())
+            .args([&self.bin, &self.run])
+            .env("AUDIT_LOG", self.audit_log())
             .env(
                 "CONTROLLER_MANAGER_FLAGS",
                 "--controllers=deployment-controller,replicaset-controller",
@@ -64,7 +70,22 @@ impl Cluster {
         if !status.success() {
             return Err(format!("start.sh ended with {status}"));
         }
-        Ok(cluster)
+        Ok(())
+    }
+
+    /// Kills one of its processes (`etcd`, `apiserver`), as SIGKILL does, and starts it again with its data.
+    ///
+    /// # Errors
+    /// It did not come back.
+    pub fn crash(&self, process: &str) -> Result<(), String> {
+        let file = self.run.join("pids").join(process);
+        let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let pid = text.split_whitespace().next().unwrap_or_default();
+        let killed = Command::new("kill").args(["-KILL", "--", pid]).status();
+        if !killed.map_err(|e| e.to_string())?.success() {
+            return Err(format!("kill -KILL -- {pid}"));
+        }
+        self.launch()
     }
 
     fn with_definitions(self) -> Result<Self, String> {

@@ -13,29 +13,16 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::campaign::{caught, mixed, number, paused, play_all};
+use crate::campaign::{caught, number, paused, play_all};
 use crate::matrix::field::Field;
 use crate::matrix::{Fresh, PROVIDERS};
 use crate::scenarios::cluster::{power_of, ready};
+use crate::scenarios::dice::Dice;
 
 /// How many runs each cloud gets (`ARBITRARY_SEEDS`).
 const SEEDS: usize = 16;
 /// One reply of so many is forged.
 const ONE_OF: u64 = 4;
-
-/// Numbers that look random, and are the same for a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = mixed(self.0);
-        self.0 % sides.max(1)
-    }
-
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.roll(all.len() as u64) as usize]
-    }
-}
 
 /// How many values a document has, itself among them.
 fn size(value: &Value) -> u64 {

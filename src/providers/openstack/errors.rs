@@ -147,11 +147,7 @@ pub(super) fn refusal(reply: &Reply, asked: Asked, service: &str, hide: &[&str])
         code: Some(code),
         message,
         retry_after: reply.retry_after,
-<<<<<<< HEAD
-        maybe_applied: status >= 500 && asked.changes() && class != ErrorClass::Unsupported,
-=======
-        maybe_applied: !refused(reply.status) && asked.changes(),
->>>>>>> e8b5836 (What makes no sense is fuzzed: replies, objects, clouds.yaml, signatures; ids and words are cut to what a status holds; only a fault of the request is a refusal)
+        maybe_applied: !refused(reply.status) && asked.changes() && class != ErrorClass::Unsupported,
     }
 }
 

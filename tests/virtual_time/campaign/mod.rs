@@ -19,6 +19,7 @@ use run::{Manner, play};
 pub use run::{caught, paused};
 
 use crate::matrix::{Fresh, PROVIDERS};
+use crate::scenarios::dice::mixed;
 
 /// How many single faults are played for each provider unless all are asked for.
 const SINGLE: usize = 1_000;
@@ -124,14 +125,6 @@ fn none(failed: &[String]) {
 
 pub fn number(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
-}
-
-/// A number that looks random and is always the same.
-pub fn mixed(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[test]

@@ -1,0 +1,240 @@
+//! Chaos on real processes: two controllers with a lease, the real kube-apiserver and the real Nova, a bad network between
+//! them, processes that are killed, frozen and started again; users and strangers go on as if nothing were wrong. In the
+//! end the weather is fine, and the world is compared object by object. `SOAK` is its length in seconds, `SOAK_SEED` its
+//! seed: the same events in the same order, although not at the same moments.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel::api::Server;
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::moments::Ways;
+use crate::parts::Parts;
+use crate::process::Process;
+use crate::scenarios::dice::Dice;
+use crate::scenarios::stage::{Stage, id_of};
+use crate::weather::Weather;
+
+/// How long it lasts in the usual run, in seconds.
+const USUAL: u64 = 180;
+/// How many objects there are at most.
+const OBJECTS: u64 = 6;
+/// A controller that is frozen for so long has lost its lease (15 seconds).
+const FROZEN: Duration = Duration::from_secs(20);
+/// Nova is away for so long.
+const AWAY: Duration = Duration::from_secs(8);
+
+/// What happens to the processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Nothing,
+    ControllerKilled,
+    ControllerFrozen,
+    NovaAway,
+    ApiServerKilled,
+    EtcdKilled,
+}
+
+/// Each as often as it stands here.
+const EVENTS: &[Event] = &[
+    Event::Nothing,
+    Event::Nothing,
+    Event::ControllerKilled,
+    Event::ControllerKilled,
+    Event::ControllerFrozen,
+    Event::NovaAway,
+    Event::ApiServerKilled,
+    Event::EtcdKilled,
+];
+
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
+}
+
+struct Soak<'a> {
+    parts: &'a Parts,
+    s: &'a Stage,
+    ways: Ways,
+    controllers: Vec<Process>,
+    dice: Dice,
+    /// What is wished for, by the name of the object: a power state, or that it be gone.
+    wishes: BTreeMap<String, Option<&'static str>>,
+    events: BTreeMap<Event, u32>,
+    deeds: BTreeMap<&'static str, u32>,
+}
+
+/// Plays it.
+pub async fn play(parts: &Parts, s: &Stage) {
+    let (length, seed) = (Duration::from_secs(number("SOAK", USUAL)), number("SOAK_SEED", 1));
+    let ways = Ways::open(parts, s).await;
+    let controllers = vec![
+        parts.controller_of(s, &ways.cluster),
+        parts.controller_of(s, &ways.cluster),
+    ];
+    parts.holder(&s.namespace, |_| true).await;
+    let mut soak = Soak {
+        parts,
+        s,
+        ways,
+        controllers,
+        dice: Dice(seed),
+        wishes: BTreeMap::new(),
+        events: BTreeMap::new(),
+        deeds: BTreeMap::new(),
+    };
+    soak.weather(seed);
+    let end = Instant::now() + length;
+    while Instant::now() < end {
+        for _ in 0..3 {
+            soak.user().await;
+        }
+        soak.event().await;
+        soak.never_two().await;
+        // People and accidents take their time.
+        sleep(Duration::from_millis(1000 + soak.dice.roll(4000))).await;
+    }
+    soak.calm();
+    soak.compare().await;
+    println!("    seed {seed}, {length:?}: {:?}; {:?}", soak.deeds, soak.events);
+}
+
+impl Soak<'_> {
+    fn weather(&self, seed: u64) {
+        let ways = [
+            (&self.ways.cluster, false),
+            (&self.ways.cloud, true),
+            (&self.ways.keystone, false),
+        ];
+        for (n, (proxy, tokens)) in (1..).zip(ways) {
+            proxy.weather(Some(Weather::new(seed + n, tokens)));
+        }
+    }
+
+    fn calm(&self) {
+        for proxy in [&self.ways.cluster, &self.ways.cloud, &self.ways.keystone] {
+            proxy.weather(None);
+        }
+    }
+
+    fn count(&mut self, deed: &'static str) {
+        *self.deeds.entry(deed).or_default() += 1;
+    }
+
+    /// Somebody edits, deletes or makes an object, or lays hands on a server in the cloud.
+    async fn user(&mut self) {
+        let name = self.s.name(&format!("web-{}", self.dice.roll(OBJECTS)));
+        let power = *self.dice.of(&["Running", "Stopped"]);
+        let deed = self.dice.roll(8);
+        let there = self.s.api::<Server>().get_opt(&name).await.unwrap();
+        let Some(object) = there else {
+            self.s
+                .create(
+                    &name,
+                    json!({"powerState": power, "powerOff": {"timeout": "20s"}}),
+                )
+                .await;
+            self.wishes.insert(name, Some(power));
+            return self.count("created");
+        };
+        if object.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        match deed {
+            0 => {
+                self.s.delete(&name).await;
+                self.wishes.insert(name, None);
+                self.count("deleted");
+            }
+            1 => {
+                for server in self.s.nova.of_name(&name).await {
+                    let action = *self.dice.of(&["os-stop", "os-start"]);
+                    // It may be in a state that does not allow it.
+                    let status = self
+                        .s
+                        .nova
+                        .attempt(server["id"].as_str().unwrap(), &json!({ action: null }))
+                        .await;
+                    self.count(if status == 202 {
+                        "done by a stranger"
+                    } else {
+                        "refused to a stranger"
+                    });
+                }
+            }
+            _ => {
+                self.s.edit(&name, json!({ "powerState": power })).await;
+                self.wishes.insert(name, Some(power));
+                self.count("edited");
+            }
+        }
+    }
+
+    async fn event(&mut self) {
+        let event = *self.dice.of(EVENTS);
+        *self.events.entry(event).or_default() += 1;
+        let one = self.dice.roll(self.controllers.len() as u64) as usize;
+        match event {
+            Event::Nothing => {}
+            Event::ControllerKilled => {
+                self.controllers[one].kill();
+                self.controllers[one] = self.parts.controller_of(self.s, &self.ways.cluster);
+            }
+            Event::ControllerFrozen => {
+                self.controllers[one].signal("STOP");
+                sleep(FROZEN).await;
+                self.controllers[one].signal("CONT");
+            }
+            Event::NovaAway => {
+                self.s.world.outage(true).await;
+                sleep(AWAY).await;
+                self.s.world.outage(false).await;
+            }
+            Event::ApiServerKilled => self.crash("apiserver").await,
+            Event::EtcdKilled => self.crash("etcd").await,
+        }
+    }
+
+    async fn crash(&self, process: &'static str) {
+        self.parts.crash(process).await;
+        let serves = async {
+            while self.s.api::<Server>().list(&Default::default()).await.is_err() {
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let back = timeout(self.s.patience, serves).await;
+        back.unwrap_or_else(|_| panic!("no cluster after a crash of {process}"));
+    }
+
+    /// At no moment two servers of one object.
+    async fn never_two(&self) {
+        for object in self.s.api::<Server>().list(&Default::default()).await.unwrap() {
+            let uid = object.metadata.uid.as_deref().unwrap();
+            let servers = self.s.nova.of_uid(uid).await;
+            assert!(servers.len() <= 1, "{servers:#?}");
+        }
+    }
+
+    /// When all is well again each wish is fulfilled, and nothing else is there.
+    async fn compare(&self) {
+        for (name, wish) in &self.wishes {
+            match wish {
+                Some(power) => {
+                    let object = self.s.ready_in(name, power).await;
+                    let server = self.s.only(&object).await;
+                    assert_eq!(server["id"], id_of(&object), "{name}");
+                    let status = if *power == "Running" { "ACTIVE" } else { "SHUTOFF" };
+                    assert_eq!(server["status"], status, "{name}");
+                }
+                None => self.s.gone(name).await,
+            }
+            let count = self.s.nova.of_name(name).await.len();
+            assert_eq!(count, usize::from(wish.is_some()), "{name}");
+        }
+        for (name, _) in self.wishes.iter().filter(|(_, wish)| wish.is_some()) {
+            self.s.remove(name).await;
+            assert!(self.s.nova.of_name(name).await.is_empty(), "{name}");
+        }
+    }
+}
