@@ -77,6 +77,8 @@ pub struct OpenStackVolume {
     .message("an interface names either a network or a port"))]
 #[x_kube(validation = Rule::new("!has(self.fixedIP) || has(self.network)")
     .message("fixedIP goes with network; a port has its address already"))]
+#[x_kube(validation = Rule::new("!has(self.floatingIP) || has(self.network)")
+    .message("floatingIP goes with network; give a port its floating address in the cloud"))]
 pub struct OpenStackNetwork {
     /// A local name for this entry, 1 to 63 characters; the key of the list, which the cloud never sees.
     #[schemars(length(min = 1, max = 63))]
@@ -90,6 +92,13 @@ pub struct OpenStackNetwork {
     #[schemars(length(min = 2, max = 45))]
     #[x_kube(validation = Rule::new("isIP(self)").message("fixedIP must be an IPv4 or IPv6 address"))]
     pub fixed_ip: Option<String>,
+    /// A floating IPv4 address of the project, allocated there before; it leads to this entry's interface. Changed in
+    /// place, also when the server is made, through Neutron. One that another port has is not taken from it; it stays
+    /// allocated when it is taken out or the server goes.
+    #[serde(default, rename = "floatingIP", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 7, max = 15))]
+    #[x_kube(validation = Rule::new("isIP(self)").message("floatingIP must be an IPv4 address"))]
+    pub floating_ip: Option<String>,
     /// The id of an existing port, 1 to 64 characters. Either this or network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]

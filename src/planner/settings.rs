@@ -38,8 +38,12 @@ fn wanted(d: &Draft<'_>, facts: &AccountFacts) -> Vec<WantedAttribute> {
 
 /// Remembers that a server is made with these settings.
 pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
+    remember(d, facts, |w| !w.later);
+}
+
+fn remember(d: &mut Draft<'_>, facts: &AccountFacts, which: fn(&WantedAttribute) -> bool) {
     let mut wanted = wanted(d, facts);
-    wanted.retain(|w| !w.blank());
+    wanted.retain(|w| !w.blank() && which(w));
     if wanted.is_empty() {
         return none_wanted(d, facts);
     }
@@ -98,7 +102,7 @@ fn compare(
     }
     if d.status.applied.is_none() {
         // First seen, or taken over: recorded, not acted on.
-        made(d, facts);
+        remember(d, facts, |_| true);
         items::first_seen(d, facts, seen);
     }
     let retry = d.status.last_handled_retry != d.old.last_handled_retry;

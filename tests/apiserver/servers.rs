@@ -80,6 +80,8 @@ fn servers_at_create() {
             ("an interface without a name", networks(json!({"network": "n"})), "spec.openstack.networks[0].name"),
             ("a volume by its name", json!({"openstack": {"volumes": [{"name": "a", "volume": "data"}]}}), "spec.openstack.volumes[0].volume"),
             ("a volume", json!({"openstack": {"volumes": [{"name": "a", "volume": "0b7f9a5e-6a3c-4a53-9d8b-0c9d35e1a9d1"}]}}), ""),
+            ("a floating address on a port", networks(json!({"name": "a", "port": "p", "floatingIP": "203.0.113.7"})), "floatingIP goes with network"),
+            ("a floating address", networks(json!({"name": "a", "network": "n", "floatingIP": "203.0.113.7"})), ""),
             ("two of one name", json!({"openstack": {"networks": [{"name": "a", "network": "n"}, {"name": "a", "network": "m"}]}}), "Duplicate value"),
             // Formats.
             ("no time", json!({"restart": {"token": "1", "notBefore": "tomorrow"}}), "spec.restart.notBefore"),

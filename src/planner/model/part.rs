@@ -45,6 +45,8 @@ pub struct WantedAttribute {
     pub items: Option<Items>,
     /// States in which the cloud takes no change of it, although it takes others.
     pub not_in: &'static [ServerState],
+    /// Whether a server is made without it: it is carried out on the server once that is there.
+    pub later: bool,
 }
 
 /// The things of a set.
@@ -58,8 +60,8 @@ pub struct Items {
     pub ids: bool,
     /// Whether the cloud gives each thing an identity of its own, which no wish knows: a key is met by a thing that
     /// fits it. It is then shown by its identity, with its words, each on a line; a key is one of them, or two with a
-    /// space between, and ` #2`, ` #3` behind it for another one that is like it. A key that ends with a space and a
-    /// UUID names one thing, and its identity is not shown.
+    /// space between, and ` #2`, ` #3` behind it for another one that is like it. A key that is
+    /// `id ` and a UUID names one thing, and its identity is not shown.
     pub nameless: bool,
 }
 
@@ -78,7 +80,7 @@ impl Items {
     /// Whether the cloud shows the thing of this key under another one.
     pub fn hides(&self, key: &str) -> bool {
         if self.nameless {
-            return key.rsplit_once(' ').is_some_and(|(_, last)| is_uuid(last));
+            return key.strip_prefix("id ").is_some_and(is_uuid);
         }
         self.ids && is_uuid(key)
     }
@@ -120,6 +122,7 @@ impl WantedAttribute {
             fixed: false,
             items: None,
             not_in: &[],
+            later: false,
         }
     }
 

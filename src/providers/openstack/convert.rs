@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::errors::{bounded, fault_class};
 use super::states::{guest_running, raw, state_of};
-use super::{interfaces, settings, wire};
+use super::{floating, interfaces, settings, wire};
 use crate::api::server_status::AddressStatus;
 use crate::planner::model::{Fault, Marks, ObservedServer, ObservedSize};
 
@@ -70,6 +70,7 @@ pub(super) fn observed(server: wire::Server) -> ObservedServer {
     let raw = raw(&server);
     let (attributes, mut items) = (settings::texts(&server), settings::sets(&server));
     items.extend(interfaces::shown(&server));
+    items.extend([floating::shown(&server)]);
     let mut addresses: Vec<AddressStatus> = server
         .addresses
         .into_iter()

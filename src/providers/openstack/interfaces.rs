@@ -2,7 +2,7 @@
 //! the network's name and its addresses; Nova makes the ports, and deletes those that it made when they are detached.
 //! <https://docs.openstack.org/api-ref/compute/#port-interfaces-servers-os-interface>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use http::Method;
@@ -14,7 +14,7 @@ use super::catalog::Catalog;
 use super::errors::Asked;
 use super::session::{Request, Services};
 use super::settings::is_thing;
-use super::{accepted, checked, wire};
+use super::{accepted, checked, floating, wire};
 use crate::api::server::{OpenStackNetwork, OpenStackServer};
 use crate::planner::model::{
     Accepted, CloudError, ErrorClass, ItemChange, Items, ObservedServer, ServerState, WantedAttribute,
@@ -71,7 +71,7 @@ pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
 pub(super) fn shown(server: &wire::Server) -> Option<(String, BTreeMap<String, String>)> {
     let mut all: BTreeMap<String, String> = BTreeMap::new();
     for (network, addresses) in &server.addresses {
-        for address in addresses {
+        for address in addresses.iter().filter(|a| a.kind.as_deref() != Some("floating")) {
             let mac = address.mac.as_ref()?.to_lowercase();
             let words = all.entry(mac).or_insert_with(|| network.clone());
             *words = format!("{words}\n{}", plain(&address.addr));
@@ -80,14 +80,15 @@ pub(super) fn shown(server: &wire::Server) -> Option<(String, BTreeMap<String, S
     Some((NETWORKS.to_owned(), all))
 }
 
-/// Adds the ids of the networks. Where they cannot be read, nothing is said of interfaces.
+/// Adds the ids of the networks to the words of what is on them. Where they cannot be read, nothing is said of it.
 pub(super) async fn with_ids(services: &Services, catalog: &Catalog, servers: &mut [ObservedServer]) {
-    let names = servers
+    let sets = || [NETWORKS, floating::ADDRESSES].into_iter();
+    let name = |words: &str| words.split('\n').next().unwrap_or_default().to_owned();
+    let words = servers
         .iter()
-        .filter_map(|s| s.items.get(NETWORKS))
-        .flat_map(|all| all.values())
-        .filter_map(|words| words.split('\n').next());
-    let names: std::collections::BTreeSet<String> = names.map(str::to_owned).collect();
+        .flat_map(|s| sets().filter_map(|set| s.items.get(set)))
+        .flat_map(BTreeMap::values);
+    let names: BTreeSet<String> = words.map(|words| name(words)).collect();
     if names.is_empty() {
         return;
     }
@@ -96,25 +97,23 @@ pub(super) async fn with_ids(services: &Services, catalog: &Catalog, servers: &m
         .await;
     for server in servers {
         let Some(ids) = &ids else {
-            if server.items.get(NETWORKS).is_some_and(|all| !all.is_empty()) {
-                server.items.remove(NETWORKS);
-            }
+            server
+                .items
+                .retain(|set, all| !sets().any(|s| s == set) || all.is_empty());
             continue;
         };
-        for words in server
+        let all = server
             .items
-            .get_mut(NETWORKS)
-            .into_iter()
-            .flat_map(|all| all.values_mut())
-        {
-            let name = words.split('\n').next().unwrap_or_default();
-            let found = ids.get(name).into_iter().flatten();
+            .iter_mut()
+            .filter(|(set, _)| sets().any(|s| s == set.as_str()));
+        for words in all.flat_map(|(_, all)| all.values_mut()) {
+            let found = ids.get(&name(words)).into_iter().flatten();
             *words = found.fold(words.clone(), |words, id| format!("{words}\n{id}"));
         }
     }
 }
 
-async fn read(services: &Services, id: &str) -> Result<Vec<wire::Interface>, CloudError> {
+pub(super) async fn read(services: &Services, id: &str) -> Result<Vec<wire::Interface>, CloudError> {
     let request = Request {
         priority: Priority::High,
         ..Request::get(

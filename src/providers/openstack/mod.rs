@@ -11,6 +11,7 @@ mod create;
 mod deeds;
 mod discovery;
 mod errors;
+mod floating;
 mod groups;
 mod interfaces;
 mod paging;

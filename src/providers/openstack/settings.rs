@@ -14,7 +14,7 @@ use super::convert::OURS;
 use super::discovery::Need;
 use super::errors::Asked;
 use super::session::{Request, Services};
-use super::{accepted, checked, interfaces, volumes, wire};
+use super::{accepted, checked, floating, interfaces, volumes, wire};
 use crate::api::server::ServerSpec;
 use crate::planner::model::{Accepted, CloudError, ErrorClass, ItemChange, Items, WantedAttribute};
 
@@ -66,6 +66,7 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
             WantedAttribute::set(LABELS, labels),
             WantedAttribute::set(TAGS, tags),
             interfaces::wanted(own),
+            floating::wanted(own),
             volumes::wanted(own),
             WantedAttribute::set(GROUPS, groups),
             WantedAttribute::fixed(USER_DATA, user_data.unwrap_or_default()),
@@ -150,6 +151,7 @@ pub(super) async fn change(
 ) -> Result<Accepted, CloudError> {
     match change.name {
         interfaces::NETWORKS => return interfaces::change(services, catalog, id, change, send_before).await,
+        floating::ADDRESSES => return floating::change(services, catalog, id, change, send_before).await,
         volumes::VOLUMES => return volumes::change(services, id, change, send_before).await,
         _ => {}
     }

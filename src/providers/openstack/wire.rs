@@ -122,6 +122,22 @@ pub(super) struct FixedIp {
     pub(super) ip_address: String,
 }
 
+/// Neutron's `GET /floatingips`.
+#[derive(Debug, Deserialize)]
+pub(super) struct FloatingIpList {
+    pub(super) floatingips: Vec<FloatingIp>,
+}
+
+/// A floating address of the project.
+#[derive(Debug, Deserialize)]
+pub(super) struct FloatingIp {
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) floating_ip_address: String,
+    #[serde(default)]
+    pub(super) port_id: Option<String>,
+}
+
 /// `GET /servers/{id}/os-volume_attachments`.
 #[derive(Debug, Deserialize)]
 pub(super) struct VolumeList {

@@ -126,6 +126,11 @@ impl World {
 
     /// A port has left its server; one that Nova made is deleted.
     pub(super) fn free(&mut self, nic: Nic) {
+        for (_, _, port) in self.floating.iter_mut().flatten() {
+            if port.as_ref() == Some(&nic.port) {
+                *port = None;
+            }
+        }
         if !self.made_ports.remove(&nic.port) {
             self.free_ports.push(nic);
         }
@@ -213,6 +218,31 @@ impl OpenStackSim {
         let id = nic.port.clone();
         world.free_ports.push(nic);
         Some(id)
+    }
+
+    /// Somebody allocates a floating address; from then on there is an L3 service.
+    pub fn add_floating(&self, address: &str) {
+        let mut world = self.world();
+        let id = world.core.uuid();
+        let all = world.floating.get_or_insert_default();
+        all.push((id, address.to_owned(), None));
+    }
+
+    /// The port that has a floating address.
+    pub fn floating_port(&self, address: &str) -> Option<String> {
+        let world = self.world();
+        let mut all = world.floating.iter().flatten();
+        all.find(|(_, known, _)| known == address)?.2.clone()
+    }
+
+    /// Somebody puts a floating address on a port.
+    pub fn oob_floating(&self, address: &str, port: &str) {
+        let mut world = self.world();
+        for (_, known, at) in world.floating.iter_mut().flatten() {
+            if known == address {
+                *at = Some(port.to_owned());
+            }
+        }
     }
 
     /// Somebody makes a volume; its id.

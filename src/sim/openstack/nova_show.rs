@@ -94,6 +94,12 @@ impl World {
                     json!({"addr": nic.address, "version": 4, "OS-EXT-IPS:type": "fixed",
                                  "OS-EXT-IPS-MAC:mac_addr": nic.mac}),
                 );
+                let floating = self.floating.iter().flatten();
+                let floating = floating.filter(|(_, _, port)| port.as_ref() == Some(&nic.port));
+                list.extend(floating.map(|(_, address, _)| {
+                    json!({"addr": address, "version": 4, "OS-EXT-IPS:type": "floating",
+                           "OS-EXT-IPS-MAC:mac_addr": nic.mac})
+                }));
             }
         }
         let zone = s

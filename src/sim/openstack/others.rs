@@ -109,6 +109,26 @@ impl World {
                 let bodies: Vec<Value> = self.live().filter(mine).flat_map(ports).collect();
                 Ok(Reply::ok(json!({"ports": bodies})))
             }
+            ("GET", ["v2.0", "floatingips"]) if self.floating.is_some() => {
+                let all = self.floating.iter().flatten();
+                let wanted = ask.query("floating_ip_address");
+                let all = all.filter(|(_, address, _)| wanted.is_none_or(|w| w == address));
+                let all: Vec<Value> = all.map(floating_body).collect();
+                Ok(Reply::ok(json!({ "floatingips": all })))
+            }
+            ("PUT", ["v2.0", "floatingips", id]) if self.floating.is_some() => {
+                let port = ask.json()["floatingip"]["port_id"].as_str().map(str::to_owned);
+                let mut all = self.floating.iter_mut().flatten();
+                let text = || {
+                    missing(
+                        "FloatingIPNotFound",
+                        format!("Floating IP {id} could not be found"),
+                    )
+                };
+                let found = all.find(|(known, ..)| known == id).ok_or_else(text)?;
+                found.2 = port;
+                Ok(Reply::ok(json!({"floatingip": floating_body(found)})))
+            }
             ("POST", ["v2.0", "networks"]) => {
                 let name = ask.json()["network"]["name"]
                     .as_str()
@@ -177,6 +197,10 @@ fn ports(server: &Server) -> Vec<Value> {
                "status": "ACTIVE", "fixed_ips": [{"ip_address": nic.address}]})
     };
     server.nics.iter().map(body).collect()
+}
+
+fn floating_body((id, address, port): &(String, String, Option<String>)) -> Value {
+    json!({"id": id, "floating_ip_address": address, "port_id": port, "status": if port.is_some() { "ACTIVE" } else { "DOWN" }})
 }
 
 fn image_body(image: &Image) -> Value {

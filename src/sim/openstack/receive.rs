@@ -32,6 +32,7 @@ const WORDS: &[&str] = &[
     "images",
     "networks",
     "subnets",
+    "floatingips",
     "ports",
     "extensions",
     "os-extra_specs",

@@ -57,6 +57,8 @@ pub struct World {
     pub(super) free_ports: Vec<Nic>,
     /// Ports that Nova made, which go when they are detached.
     pub(super) made_ports: BTreeSet<String>,
+    /// Floating addresses: id, address, and the port that has it. None where there is no L3 service.
+    pub(super) floating: Option<Vec<(String, String, Option<String>)>>,
     /// The ids of Cinder's volumes.
     pub(super) cinder: BTreeSet<String>,
     /// Groups, in the order of their making.
@@ -86,6 +88,7 @@ impl World {
             servers: BTreeMap::new(),
             free_ports: Vec::new(),
             made_ports: BTreeSet::new(),
+            floating: None,
             cinder: BTreeSet::new(),
             groups: Vec::new(),
             agenda: BTreeMap::new(),

@@ -237,3 +237,60 @@ async fn volumes_come_and_go_and_outlive_the_server() {
     assert_eq!(sim.server(&id).unwrap().volumes, [all[3].clone()]);
     f.judge().await;
 }
+
+fn floating(address: Option<&str>) -> Value {
+    json!({"openstack": {"networks": [{"name": "n0", "network": "demo-net", "floatingIP": address}]}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn floating_addresses_come_and_go_and_are_taken_from_nobody() {
+    let (mut f, sim) = field().await;
+    for address in ["203.0.113.7", "203.0.113.8", "203.0.113.9"] {
+        sim.add_floating(address);
+    }
+    f.create("web", floating(Some("203.0.113.7"))).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    settled(&f).await;
+    let (port, _) = sim.server(&id).unwrap().networks.remove(0);
+    assert_eq!(sim.floating_port("203.0.113.7"), Some(port.clone()));
+    // Another one comes before the first one goes; the reply is lost and the process with it.
+    let lost = FaultRule::new(FaultEffect::LostReply);
+    sim.inject(lost.on("PUT /v2.0/floatingips/{id}").times(1));
+    sim.oob_floating("203.0.113.9", &port);
+    f.edit("web", floating(Some("203.0.113.8"))).await;
+    sleep(Duration::from_secs(2)).await;
+    f.kill().await;
+    f.run();
+    settled(&f).await;
+    let led = |address: &str| sim.floating_port(address);
+    assert_eq!(
+        (led("203.0.113.7"), led("203.0.113.8")),
+        (None, Some(port.clone()))
+    );
+    assert_eq!(led("203.0.113.9"), Some(port.clone()), "somebody else's stays");
+    // One that another port has is not taken from it.
+    sim.oob_floating("203.0.113.7", "somebody");
+    f.edit("web", floating(Some("203.0.113.7"))).await;
+    let said = f
+        .reason("web", ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    let words = &condition(&said, ConditionType::SettingsSynced).unwrap().message;
+    assert!(words.contains("in use by another port"), "{words}");
+    assert_eq!(led("203.0.113.7").as_deref(), Some("somebody"));
+    f.edit("web", floating(None)).await;
+    settled(&f).await;
+    assert_eq!((led("203.0.113.8"), led("203.0.113.9")), (None, Some(port)));
+    f.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_without_floating_addresses_is_said() {
+    let (f, _sim) = field().await;
+    f.create("web", floating(Some("203.0.113.7"))).await;
+    let said = f
+        .reason("web", ConditionType::SettingsSynced, "False", "SettingsRefused")
+        .await;
+    let words = &condition(&said, ConditionType::SettingsSynced).unwrap().message;
+    assert!(words.contains("no floating addresses"), "{words}");
+    f.judge().await;
+}
