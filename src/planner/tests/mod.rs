@@ -1,8 +1,8 @@
 //! The planner against a small neutral cloud, without any I/O.
 
-mod broken;
 #[cfg(feature = "sim")]
 mod arbitrary;
+mod broken;
 mod cases;
 mod check;
 mod claiming;
