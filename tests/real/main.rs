@@ -3,8 +3,8 @@
 //!
 //! One control plane and one controller serve all scenarios side by side, each in a namespace of its own; then come,
 //! one after the other, those that take controllers or Nova away; then, side by side again, those that kill or stop
-//! a controller of their own at one certain step; and last, for minutes, everything at once (`soak.rs`). An argument
-//! plays what contains it.
+//! a controller of their own at one certain step; and last, for as many seconds as `SOAK`
+//! says, everything at once (`soak.rs`). An argument plays what contains it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
@@ -87,7 +87,8 @@ async fn play(chosen: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
             (*name, played.boxed())
         });
     failed.extend(side_by_side(moments).await);
-    if chosen("soak") {
+    // Only where it is asked for: it takes its time.
+    if std::env::var_os("SOAK").is_some() && chosen("soak") {
         let ok = report("soak", Instant::now(), async {
             soak::play(&parts, &parts.bare_stage("soak")).await;
         })

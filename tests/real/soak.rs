@@ -17,8 +17,6 @@ use crate::scenarios::dice::Dice;
 use crate::scenarios::stage::{Stage, id_of};
 use crate::weather::Weather;
 
-/// How long it lasts in the usual run, in seconds.
-const USUAL: u64 = 180;
 /// How many objects there are at most.
 const OBJECTS: u64 = 6;
 /// A controller that is frozen for so long has lost its lease (15 seconds).
@@ -67,7 +65,7 @@ struct Soak<'a> {
 
 /// Plays it.
 pub async fn play(parts: &Parts, s: &Stage) {
-    let (length, seed) = (Duration::from_secs(number("SOAK", USUAL)), number("SOAK_SEED", 1));
+    let (length, seed) = (Duration::from_secs(number("SOAK", 180)), number("SOAK_SEED", 1));
     let ways = Ways::open(parts, s).await;
     let controllers = vec![
         parts.controller_of(s, &ways.cluster),
