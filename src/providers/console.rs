@@ -30,10 +30,7 @@ pub(super) fn access(url: SecretString, cloud: &str) -> Result<ReadOut, CloudErr
 /// What was read of a server. Nothing was changed.
 pub(super) fn done(id: &str, read: ReadOut) -> Done {
     Done {
-        accepted: Accepted {
-            id: Some(id.to_owned()),
-            ..Accepted::default()
-        },
+        accepted: Accepted::so_already(id),
         read: Some(read),
         ..Done::default()
     }

@@ -156,3 +156,13 @@ pub struct Accepted {
     /// The id of what it makes beside the server: an image.
     pub result: Option<String>,
 }
+
+impl Accepted {
+    /// The answer about a server where nothing had to be changed.
+    pub fn so_already(id: &str) -> Self {
+        Self {
+            id: Some(id.to_owned()),
+            ..Self::default()
+        }
+    }
+}

@@ -89,10 +89,7 @@ pub(super) async fn change(
     change: &ItemChange,
     send_before: Instant,
 ) -> Result<Accepted, CloudError> {
-    let mut last = Accepted {
-        id: Some(id.to_owned()),
-        ..Accepted::default()
-    };
+    let mut last = Accepted::so_already(id);
     let there = interfaces::read(services, id).await?;
     let has = |port: &Option<String>| {
         let port = port.as_deref().filter(|p| !p.is_empty());

@@ -13,7 +13,7 @@ use super::auth::ServiceKind;
 use super::catalog::Catalog;
 use super::errors::Asked;
 use super::session::{Request, Services};
-use super::settings::is_thing;
+use super::settings::{is_thing, wrong_thing};
 use super::{accepted, checked, floating, wire};
 use crate::api::server::{OpenStackNetwork, OpenStackServer};
 use crate::planner::model::{
@@ -159,10 +159,7 @@ pub(super) async fn change(
     change: &ItemChange,
     send_before: Instant,
 ) -> Result<Accepted, CloudError> {
-    let mut last = Accepted {
-        id: Some(checked(id)?.to_owned()),
-        ..Accepted::default()
-    };
+    let mut last = Accepted::so_already(checked(id)?);
     let there = read(services, id).await?;
     for (key, _) in &change.add {
         if let Some(body) = missing(services, catalog, key, change, &there).await? {
@@ -180,7 +177,7 @@ pub(super) async fn change(
                 Ok(reply) => last = accepted(id, &reply),
                 Err(error) => {
                     catalog.forget();
-                    return Err(named(error, id));
+                    return Err(wrong_thing(error, id));
                 }
             }
         }
@@ -204,17 +201,6 @@ pub(super) async fn change(
     Ok(last)
 }
 
-/// A thing that Nova does not find is a wrong wish; the server is there.
-fn named(error: CloudError, id: &str) -> CloudError {
-    if is_thing(&error, id) {
-        return CloudError {
-            class: ErrorClass::InvalidSpec,
-            ..error
-        };
-    }
-    error
-}
-
 /// The body of an attachment, unless it is there.
 async fn missing(
     services: &Services,
@@ -223,7 +209,7 @@ async fn missing(
     change: &ItemChange,
     there: &[wire::Interface],
 ) -> Result<Option<Value>, CloudError> {
-    if let Some(port) = key.strip_prefix(PORT).filter(|_| change_hides(key)) {
+    if let Some(port) = key.strip_prefix(PORT).filter(|port| is_uuid(port)) {
         let attached = there.iter().any(|i| i.port_id == port);
         return Ok((!attached).then(|| json!({ "port_id": port })));
     }
@@ -254,10 +240,6 @@ async fn missing(
         body["fixed_ips"] = json!([{ "ip_address": address }]);
     }
     Ok(Some(body))
-}
-
-fn change_hides(key: &str) -> bool {
-    key.strip_prefix(PORT).is_some_and(is_uuid)
 }
 
 /// The port that goes; none if it is gone.

@@ -287,10 +287,7 @@ impl OpenStack {
         if let (Some(uid), Some(marks)) = (uid, marks)
             && *uid != marks.uid
         {
-            return Ok(Accepted {
-                id: Some(id.to_owned()),
-                ..Accepted::default()
-            });
+            return Ok(Accepted::so_already(id));
         }
         let ours = uid.or(marks.map(|m| &m.uid)).map(|uid| tag(uid));
         let tags = server.tags.iter().filter(|t| Some(*t) == ours.as_ref());
@@ -309,10 +306,7 @@ impl OpenStack {
                     "nova /servers/{id}/metadata/{key}",
                 )
             }));
-        let mut last = Accepted {
-            id: Some(id.to_owned()),
-            ..Accepted::default()
-        };
+        let mut last = Accepted::so_already(id);
         for (path, route) in paths {
             match self
                 .services

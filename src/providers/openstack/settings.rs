@@ -155,10 +155,7 @@ pub(super) async fn change(
         volumes::VOLUMES => return volumes::change(services, id, change, send_before).await,
         _ => {}
     }
-    let mut last = Accepted {
-        id: Some(id.to_owned()),
-        ..Accepted::default()
-    };
+    let mut last = Accepted::so_already(id);
     for step in steps(checked(id)?, change)? {
         let request = Request {
             body: step.body,
@@ -168,13 +165,7 @@ pub(super) async fn change(
         match services.send(request).await {
             Ok(reply) => last = accepted(id, &reply),
             Err(error) if is_thing(&error, id) && step.goes => {}
-            Err(error) if is_thing(&error, id) => {
-                return Err(CloudError {
-                    class: ErrorClass::InvalidSpec,
-                    ..error
-                });
-            }
-            Err(error) => return Err(error),
+            Err(error) => return Err(wrong_thing(error, id)),
         }
     }
     Ok(last)
@@ -183,6 +174,17 @@ pub(super) async fn change(
 /// Nova says 404 of a server that is gone, and of a thing that a server lacks or that does not exist.
 pub(super) fn is_thing(error: &CloudError, id: &str) -> bool {
     error.class == ErrorClass::NotFound && !error.message.starts_with(&format!("Instance {id} "))
+}
+
+/// A thing that Nova does not find is a wrong wish; the server is there.
+pub(super) fn wrong_thing(error: CloudError, id: &str) -> CloudError {
+    if is_thing(&error, id) {
+        return CloudError {
+            class: ErrorClass::InvalidSpec,
+            ..error
+        };
+    }
+    error
 }
 
 fn steps(id: &str, change: &ItemChange) -> Result<Vec<Step>, CloudError> {

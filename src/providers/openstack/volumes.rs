@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::auth::ServiceKind;
 use super::session::{Request, Services};
-use super::settings::is_thing;
+use super::settings::{is_thing, wrong_thing};
 use super::{accepted, checked, wire};
 use crate::api::server::OpenStackServer;
-use crate::planner::model::{Accepted, CloudError, ErrorClass, ItemChange, Items, WantedAttribute};
+use crate::planner::model::{Accepted, CloudError, ItemChange, Items, WantedAttribute};
 use crate::providers::transport::budget::Priority;
 
 pub(super) const VOLUMES: &str = "volumes";
@@ -49,10 +49,7 @@ pub(super) async fn change(
     };
     let there: wire::VolumeList = services.read(request).await?;
     let has = |volume: &str| there.attachments.iter().any(|a| a.volume == volume);
-    let mut last = Accepted {
-        id: Some(id.to_owned()),
-        ..Accepted::default()
-    };
+    let mut last = Accepted::so_already(id);
     for (volume, _) in change.add.iter().filter(|(volume, _)| !has(volume)) {
         let request = Request {
             body: Some(json!({ "volumeAttachment": { "volumeId": volume } })),
@@ -60,13 +57,7 @@ pub(super) async fn change(
         };
         match services.send(request).await {
             Ok(reply) => last = accepted(id, &reply),
-            Err(error) if is_thing(&error, id) => {
-                return Err(CloudError {
-                    class: ErrorClass::InvalidSpec,
-                    ..error
-                });
-            }
-            Err(error) => return Err(error),
+            Err(error) => return Err(wrong_thing(error, id)),
         }
     }
     for volume in change.remove.iter().filter(|volume| has(volume)) {

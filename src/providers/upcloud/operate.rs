@@ -83,7 +83,7 @@ pub(super) async fn operate(
         (Kind::Unmark, Operate::Marks(_) | Operate::Plain) => {
             let there = labels_of(&fetch(service, id).await?)?;
             if !is_of(&there, how) {
-                return Ok(nothing_to_do(id));
+                return Ok(Accepted::so_already(id));
             }
             relabel(&path, &labels::without_marks(&there), send_before)
         }
@@ -102,7 +102,7 @@ pub(super) async fn operate(
         (Kind::UnmarkPart, Operate::PartMarks(PartKind::Disk, disk, marks)) => {
             return match storages::unmark(service, disk, marks, send_before).await? {
                 Some(reply) => Ok(accepted(id, &reply)),
-                None => Ok(nothing_to_do(id)),
+                None => Ok(Accepted::so_already(id)),
             };
         }
         (kind, how) => {
@@ -113,14 +113,6 @@ pub(super) async fn operate(
         }
     };
     Ok(accepted(id, &service.done(request).await?))
-}
-
-/// As it is already.
-fn nothing_to_do(id: &str) -> Accepted {
-    Accepted {
-        id: Some(id.to_owned()),
-        ..Accepted::default()
-    }
 }
 
 fn accepted(id: &str, reply: &Reply) -> Accepted {
