@@ -23,7 +23,7 @@ pub(in crate::planner) fn wrong_abandon(d: &Draft<'_>) -> String {
             conditions::bounded(named, 128)
         ),
         (Some(named), None) if d.status.create_attempt.is_some() && named != d.uid() => format!(
-            "; the annotation {} names {:?}, but a server may still come of the open attempt to create one: to let the object              go all the same it has to name the uid of the object, {}",
+            "; the annotation {} names {:?}, but a server may still come of the open attempt to create one: to let the object go all the same it has to name the uid of the object, {}",
             keys::ABANDON,
             conditions::bounded(named, 128),
             d.uid()
