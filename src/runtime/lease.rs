@@ -121,6 +121,8 @@ struct Candidate {
     known: Option<Lease>,
     /// When it was seen to change.
     changed_at: Instant,
+    /// A write was sent and not answered yet.
+    writing: bool,
 }
 
 /// Tries to have the lease, keeps it, and gives it back when told to stop.
@@ -138,6 +140,7 @@ pub async fn elect(
         claim,
         known: None,
         changed_at: Instant::now(),
+        writing: false,
     };
     loop {
         let began = Instant::now();
@@ -239,15 +242,14 @@ impl Candidate {
             .known
             .as_ref()
             .map_or_else(ObjectMeta::default, |l| l.metadata.clone());
-        match timeout_at(
-            limit,
-            self.record.write(Lease {
-                metadata,
-                spec: Some(spec),
-            }),
-        )
-        .await
-        {
+        let lease = Lease {
+            metadata,
+            spec: Some(spec),
+        };
+        self.writing = true;
+        let answer = timeout_at(limit, self.record.write(lease)).await;
+        self.writing = false;
+        match answer {
             Ok(Ok(written)) if began + RENEW_DEADLINE > Instant::now() => {
                 self.known = Some(written);
                 self.changed_at = Instant::now();
@@ -298,23 +300,46 @@ impl Candidate {
         self.claim.set(None);
     }
 
+    /// Gives it back if it is ours: what was being written when we were told to go may have been granted unheard.
     async fn release(&mut self) {
-        if self.claim.until().is_none() {
+        if self.claim.until().is_none() && !self.writing {
             return;
         }
         self.claim.set(None);
-        let Some(mut lease) = self.known.take() else {
-            return;
-        };
-        if let Some(spec) = &mut lease.spec {
+        match timeout_at(Instant::now() + RELEASE, self.give_back()).await {
+            Ok(Ok(true)) => tracing::info!("the lease is given back"),
+            Ok(Ok(false)) => tracing::info!("the lease is not ours to give back"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
+            }
+            Err(_) => tracing::warn!("the lease could not be given back in time; it runs out by itself"),
+        }
+    }
+
+    /// Whether it was ours.
+    async fn give_back(&mut self) -> Result<bool, kube::Error> {
+        if self.writing {
+            self.known = self.record.read().await?;
+        }
+        loop {
+            let Some(mut lease) = self.known.take() else {
+                return Ok(false);
+            };
+            let Some(spec) = lease.spec.as_mut().filter(|s| self.names_us(s)) else {
+                return Ok(false);
+            };
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);
             spec.renew_time = Some(MicroTime(self.clock.now()));
+            match self.record.write(lease).await {
+                Err(kube::Error::Api(s)) if s.is_conflict() => self.known = self.record.read().await?,
+                answer => return answer.map(|_| true),
+            }
         }
-        match timeout_at(Instant::now() + RELEASE, self.record.write(lease)).await {
-            Ok(Ok(_)) => tracing::info!("the lease is given back"),
-            _ => tracing::warn!("the lease could not be given back; it runs out by itself"),
-        }
+    }
+
+    fn names_us(&self, spec: &LeaseSpec) -> bool {
+        spec.holder_identity.as_deref() == Some(self.identity.as_str())
     }
 }
 

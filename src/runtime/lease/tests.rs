@@ -169,3 +169,56 @@ async fn a_holder_that_goes_gives_it_back() {
         (Some("b"), Some(1))
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn told_to_go_while_a_renewal_is_under_way_it_gives_it_back_all_the_same() {
+    let cluster = Arc::new(Cluster::default());
+    let (a, b) = (process(&cluster, "a"), process(&cluster, "b"));
+    held(&a, true).await;
+    let version = || lock(&cluster.0).1;
+    let before = version();
+    a.line.lose_replies.store(true, Ordering::SeqCst);
+    while version() == before {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    a.line.lose_replies.store(false, Ordering::SeqCst);
+    a.stop.cancel();
+    a.task.await.unwrap();
+    let left = Instant::now();
+    let had = held(&b, true).await;
+    assert!(had - left <= RETRY + Duration::from_secs(1), "{:?}", had - left);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_has_meanwhile_is_not_given_back() {
+    let cluster = Arc::new(Cluster::default());
+    let a = process(&cluster, "a");
+    held(&a, true).await;
+    {
+        let mut state = lock(&cluster.0);
+        state.1 += 1;
+        let next = state.1.to_string();
+        let lease = state.0.as_mut().unwrap();
+        lease.metadata.resource_version = Some(next);
+        lease.spec.as_mut().unwrap().holder_identity = Some("c".into());
+    }
+    a.stop.cancel();
+    a.task.await.unwrap();
+    let lease = lock(&cluster.0).0.clone().unwrap().spec.unwrap();
+    assert_eq!(lease.holder_identity.as_deref(), Some("c"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_go_while_it_is_being_had_it_gives_it_back_all_the_same() {
+    let cluster = Arc::new(Cluster::default());
+    let a = process(&cluster, "a");
+    a.line.lose_replies.store(true, Ordering::SeqCst);
+    while lock(&cluster.0).1 == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    a.line.lose_replies.store(false, Ordering::SeqCst);
+    a.stop.cancel();
+    a.task.await.unwrap();
+    let lease = lock(&cluster.0).0.clone().unwrap().spec.unwrap();
+    assert_eq!(lease.holder_identity.as_deref(), Some(""));
+}
