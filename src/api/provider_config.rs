@@ -222,7 +222,7 @@ pub struct AccountStatus {
 }
 
 /// What the cloud can do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CapabilitiesStatus {
     /// The power states that can be wished for in spec.powerState of a Server.
@@ -236,6 +236,11 @@ pub struct CapabilitiesStatus {
     /// Whether a stopped server is still billed: Full, Partial, Unknown.
     #[schemars(length(max = 16))]
     pub stopped_cost: String,
+    /// What a server that stands still goes on costing, by its state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["state".into()]))]
+    pub idle_costs: Vec<IdleCostStatus>,
     /// Whether a changed image can be installed on an existing server (spec.rebuild of a Server).
     #[serde(default)]
     pub rebuild: bool,
@@ -243,6 +248,21 @@ pub struct CapabilitiesStatus {
     /// possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupCapabilitiesStatus>,
+}
+
+/// What a server that stands still in one state goes on costing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IdleCostStatus {
+    /// The state, in the words of status.power.observed of a Server.
+    #[schemars(length(max = 32))]
+    pub state: String,
+    /// How much of the price is still to be paid: Full, Partial, Unknown.
+    #[schemars(length(max = 16))]
+    pub cost: String,
+    /// For what.
+    #[schemars(length(max = 256))]
+    pub holds: String,
 }
 
 /// What the cloud can do with groups.

@@ -277,6 +277,10 @@ pub struct Rebuild {
     /// and brought back to its power state afterwards.
     #[serde(default)]
     pub when: RebuildWhen,
+    /// Whether an image is also installed on a server whose root disk is a volume, by when or by a ServerAction: THE VOLUME
+    /// IS ERASED. Without it such a server is left as it is (Unsupported). OpenStack can do it from Nova's 2.93 on.
+    #[serde(default)]
+    pub include_root_volume: bool,
 }
 
 /// One restart for each new token.

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 
 use super::accounts::ConfigState;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
-use crate::api::provider_config::{AccountStatus, CapabilitiesStatus, GroupCapabilitiesStatus, ServerCounts};
+use crate::api::provider_config::{
+    AccountStatus, CapabilitiesStatus, GroupCapabilitiesStatus, IdleCostStatus, ServerCounts,
+};
 use crate::api::server_group::PlacementPolicy;
 use crate::api::server_status::OperationKind;
 use crate::api::{ProviderConfig, ProviderConfigStatus, Reason};
 use crate::observer::{Outage, View};
-use crate::planner::model::{Capabilities, GroupCapabilities, Listing};
+use crate::planner::model::{Capabilities, GroupCapabilities, IdleCost, Listing};
 
 /// The status to write, if it differs.
 pub(crate) fn status(
@@ -166,9 +168,18 @@ fn capabilities(of: &Capabilities) -> CapabilitiesStatus {
         power_states: of.power_states.iter().map(ToString::to_string).collect(),
         stop_kinds: of.stop_kinds.iter().map(ToString::to_string).collect(),
         live_resize: of.live_resize,
-        stopped_cost: of.stopped_cost.to_owned(),
+        stopped_cost: of.stopped_cost().to_string(),
+        idle_costs: of.idle_costs.iter().map(idle_cost).collect(),
         rebuild: of.has(OperationKind::Rebuild),
         groups: of.groups.map(groups),
+    }
+}
+
+fn idle_cost(of: &IdleCost) -> IdleCostStatus {
+    IdleCostStatus {
+        state: of.state.to_string(),
+        cost: of.cost.to_string(),
+        holds: of.holds.to_owned(),
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     resize_stops_by_itself: true,
     resize_confirm: true,
     marks_mutable: true,
-    stopped_cost: "Unknown",
+    idle_costs: &[],
     preconditions: &[],
     create_settle_seconds: 60,
     attributes: Capabilities::no_attributes,

@@ -22,7 +22,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &Obs
     if resize::ours(d) {
         return resize::broken(d, facts, id, seen, &fault);
     }
-    if let Some(verdict) = rebuild::again(d, facts, id, seen, class, &fault) {
+    if let Some(verdict) = rebuild::again(d, facts, seen, class, &fault) {
         return verdict;
     }
     if seen.failed_step == Some(FailedStep::Settings) {

@@ -89,7 +89,11 @@ pub(super) fn settle(
         d.status.respected_wish = None;
         return Ok(Verdict::Ready(
             Reason::AsDeclared,
-            format!("server is {name} as declared{}", rescue::holds(d)),
+            format!(
+                "server is {name} as declared{}{}",
+                rescue::holds(d),
+                costs(facts.capabilities, target)
+            ),
         ));
     }
     let Some(kind) = transitions::first_step(facts.capabilities, seen.state, target) else {
@@ -133,6 +137,12 @@ pub(super) fn settle(
         synced(d, ConditionStatus::False, reason, &text);
     }
     Err(verdict)
+}
+
+/// What a server that stands still goes on costing, in words that follow a sentence.
+fn costs(can: &Capabilities, state: ServerState) -> String {
+    can.idle_cost(state)
+        .map_or_else(String::new, |c| format!("; {}", c.holds))
 }
 
 /// Says of power what is plain although something else comes first.

@@ -49,6 +49,28 @@ fn over_what_is_lost(d: &Draft<'_>) -> Option<(Image, String)> {
     })
 }
 
+/// What is said where the volume may not be erased.
+const ON_A_VOLUME: &str = "the root disk is a volume; spec.rebuild.includeRootVolume: true has it erased too";
+
+/// Whether the root disk of a server is a volume: it was made from no image.
+fn on_a_volume(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    seen.image_id.is_none() && d.status.image.as_ref().is_none_or(|i| i.id.is_none())
+}
+
+/// Whether a root disk that is a volume may be erased.
+fn includes_volumes(d: &Draft<'_>) -> bool {
+    d.spec.rebuild.as_ref().is_some_and(|r| r.include_root_volume)
+}
+
+/// How an image is installed.
+pub(super) fn how(d: &Draft<'_>, seen: &ObservedServer, image: Image) -> Operate {
+    if on_a_volume(d, seen) && includes_volumes(d) {
+        Operate::Reimage(image)
+    } else {
+        Operate::Image(image)
+    }
+}
+
 /// Whether an image is to be installed, as far as the policies go.
 pub(super) fn wanted(d: &Draft<'_>) -> bool {
     asked_for(d).is_some()
@@ -89,8 +111,8 @@ pub(super) fn adjust(
         let verdict = unsupported("this cloud installs none on a server that exists");
         return later(d, verdict);
     }
-    if seen.image_id.is_none() && known.id.is_none() {
-        let verdict = unsupported("the server has no image; its root disk is a volume");
+    if on_a_volume(d, seen) && !includes_volumes(d) {
+        let verdict = unsupported(ON_A_VOLUME);
         return later(d, verdict);
     }
     if rescue::wanted(d).is_some() {
@@ -126,7 +148,7 @@ pub(super) fn adjust(
         stop::first(d, facts, id, d.spec.power_off.mode, Purpose::Rebuild)?;
         return Err(power::doing(KIND));
     }
-    send(d, facts, id, image, &text);
+    send(d, facts, seen, image, &text);
     Err(power::doing(KIND))
 }
 
@@ -148,15 +170,10 @@ fn later(d: &mut Draft<'_>, verdict: Verdict) -> Result<(), Verdict> {
     Ok(())
 }
 
-fn send(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, image: Image, text: &str) {
+fn send(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, image: Image, text: &str) {
     let seconds = i64::from(facts.capabilities.deadline(KIND));
-    d.operate(
-        id,
-        KIND,
-        Operate::Image(image),
-        seconds,
-        Some(bounded(text, LENGTH)),
-    );
+    let how = how(d, seen, image);
+    d.operate(&seen.id, KIND, how, seconds, Some(bounded(text, LENGTH)));
 }
 
 /// Nothing is under way any more: what came of the installation.
@@ -263,7 +280,6 @@ pub(super) fn failed(
 pub(super) fn again(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
-    id: &str,
     seen: &ObservedServer,
     class: ErrorClass,
     fault: &str,
@@ -298,7 +314,7 @@ pub(super) fn again(
         }
         Some(other) => return Some(other),
     }
-    send(d, facts, id, image, &text);
+    send(d, facts, seen, image, &text);
     // The wait before the next try.
     d.failed(class, None, fault, None);
     let words = format!("{fault} {}", d.next_try());

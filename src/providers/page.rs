@@ -84,6 +84,216 @@ const WORDS: &[Words] = &[
     ),
 ];
 
+/// A step that a wish of the spec leads to, the seed's section on it, and what has to be true first, in our words.
+type Wish = (OperationKind, &'static str, &'static str);
+
+/// The sections are those of Nova's page "Servers, run an action" unless they say otherwise.
+const WISHES: &[Wish] = &[
+    (
+        OperationKind::Start,
+        "Start Server",
+        "it is stopped; not locked by somebody else",
+    ),
+    (
+        OperationKind::Stop,
+        "Stop Server",
+        "it runs, or is in an error; not locked by somebody else",
+    ),
+    (
+        OperationKind::Restart,
+        "Reboot Server",
+        "Soft: it runs. Hard: also stopped, paused, suspended or in an error. Not locked by somebody else",
+    ),
+    (
+        OperationKind::Pause,
+        "Pause Server",
+        "none given; Nova takes it of one that runs",
+    ),
+    (
+        OperationKind::Unpause,
+        "Unpause Server",
+        "none given; it is paused",
+    ),
+    (
+        OperationKind::Suspend,
+        "Suspend Server",
+        "none given; Nova takes it of one that runs",
+    ),
+    (
+        OperationKind::Resume,
+        "Resume Suspended Server",
+        "none given; it is suspended",
+    ),
+    (
+        OperationKind::Shelve,
+        "\"Servers - run an administrative action\", Shelve Server",
+        "it runs, is stopped, paused or suspended; not locked by somebody else",
+    ),
+    (
+        OperationKind::Unshelve,
+        "\"Servers - run an administrative action\", Unshelve Server",
+        "it is shelved, off its host or still on it",
+    ),
+    (
+        OperationKind::Rescue,
+        "Rescue Server",
+        "none given; Nova takes it of one that runs, is stopped or in an error; a root disk that is a volume from 2.87 on",
+    ),
+    (
+        OperationKind::Unrescue,
+        "Unrescue Server",
+        "it exists, and is in rescue mode",
+    ),
+    (
+        OperationKind::Lock,
+        "Lock Server",
+        "none; not sent while a task is set",
+    ),
+    (
+        OperationKind::Unlock,
+        "Unlock Server",
+        "none; only of a lock of ours, and not sent while a task is set",
+    ),
+    (
+        OperationKind::Resize,
+        "Resize Server",
+        "it runs or is stopped; not locked by somebody else",
+    ),
+    (
+        OperationKind::ConfirmResize,
+        "Confirm Resized Server",
+        "it waits for the confirmation of a resize of ours; not locked by somebody else",
+    ),
+    (
+        OperationKind::RevertResize,
+        "Revert Resized Server",
+        "the same, and `OS-EXT-STS:vm_state` is `resized`",
+    ),
+    (
+        OperationKind::Rebuild,
+        "Rebuild Server",
+        "it runs, is stopped or in an error; a root disk that is a volume only with `rebuild.includeRootVolume` (2.93)",
+    ),
+    (
+        OperationKind::Modify,
+        "\"Servers\", Update Server; Add and Remove Security Group; metadata, tags",
+        "none given for groups; Nova changes metadata and tags of one that runs, is stopped, paused or suspended",
+    ),
+    (
+        OperationKind::Restore,
+        "the overview (\"before deferred cleanup\"); Restore Soft-Deleted Instance",
+        "it was deleted, and the cloud still keeps it",
+    ),
+    (
+        OperationKind::Delete,
+        "\"Servers\", Delete Server; the overview (force-delete)",
+        "none; not locked by somebody else",
+    ),
+];
+
+/// Of a cloud, where it accepts a step; what is passing is left out, since nothing is sent then but a deletion.
+fn accepted(can: &Capabilities, kind: OperationKind) -> String {
+    let row = can.preconditions.iter().find(|row| row.0 == kind);
+    let lasting = |s: &&ServerState| !s.is_transitional() && **s != ServerState::Unknown;
+    let states = row.map_or(&[][..], |row| row.1).iter().filter(lasting);
+    let mut words: Vec<&str> = states.map(|s| s.as_str()).collect();
+    if kind == OperationKind::Restart && !can.hard_restart.is_empty() {
+        let hard: Vec<&str> = can.hard_restart.iter().map(|s| s.as_str()).collect();
+        return format!("Running; Hard: {}", hard.join(", "));
+    }
+    words.sort_unstable();
+    if words.is_empty() {
+        "-".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+fn wishes(page: &mut String) {
+    page.push_str(
+        "\n## Where the clouds accept the steps of a wish\n\nWhat a wish of the spec leads to, where Nova's page \"Servers, run an action\" \
+         speaks of it, and what it wants to be true first, in our words. A step is sent in the states of its row and in no other, and never while \
+         the cloud is busy with the server (but for a deletion). Deeds: [actions.md](actions.md#where-the-clouds-accept-them).\n\n\
+         | step | section | what has to be true | OpenStack | UpCloud | CloudDC |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (kind, section, words) in WISHES {
+        let clouds: Vec<String> = COLUMNS.iter().map(|(_, can)| accepted(can, *kind)).collect();
+        writeln!(page, "| {kind} | {section} | {words} | {} |", clouds.join(" | ")).unwrap();
+    }
+    page.push_str(
+        "\n## What a server that stands still goes on costing\n\nNo cloud tells prices here: what it keeps for the server is what is known. The same words \
+         are in the message of `Ready`, and in `status.capabilities` of the ProviderConfig.\n\n| cloud | state | of the price | for what |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for ((cloud, ..), (_, can)) in WORDS.iter().zip(COLUMNS) {
+        for c in can.idle_costs {
+            writeln!(page, "| {cloud} | {} | {} | {} |", c.state, c.cost, c.holds).unwrap();
+        }
+    }
+}
+
+/// The seed's own words (seed 002, "Preconditions"): the statuses that it names for an action.
+const SEED: &[(OperationKind, &[ServerState])] = {
+    use ServerState::*;
+    &[
+        (OperationKind::Start, &[Stopped]),
+        (OperationKind::Stop, &[Running, Error]),
+        (OperationKind::Resize, &[Running, Stopped]),
+        (OperationKind::ConfirmResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::RevertResize, &[AwaitingResizeConfirmation]),
+        (OperationKind::Rebuild, &[Running, Stopped, Error]),
+        (OperationKind::Unrescue, &[Rescued]),
+        (OperationKind::CreateImage, &[Running, Stopped, Suspended, Paused]),
+    ]
+};
+
+/// Every action in every state, for those whose precondition the seed gives.
+#[test]
+fn what_nova_is_asked_is_asked_exactly_where_the_seed_allows_it() {
+    let can = &super::openstack::CAPABILITIES;
+    for (kind, allowed) in SEED {
+        for state in ServerState::ALL {
+            assert_eq!(
+                can.allows(*kind, *state),
+                allowed.contains(state),
+                "{kind} in {state}"
+            );
+        }
+    }
+    // The reboot has two: HARD_REBOOT and REBOOT are left to end first.
+    use ServerState::*;
+    for state in ServerState::ALL {
+        let soft = deeds::accepted_in(can, OperationKind::Restart, false).contains(state);
+        assert_eq!(soft, *state == Running, "a soft reboot in {state}");
+        let hard = deeds::accepted_in(can, OperationKind::Restart, true).contains(state);
+        assert_eq!(
+            hard,
+            [Running, Error, Paused, Stopped, Suspended].contains(state),
+            "a hard reboot in {state}"
+        );
+    }
+}
+
+#[test]
+fn every_step_of_a_wish_is_on_the_page() {
+    let deed = |kind: &OperationKind| Deed::ALL.iter().any(|d| deeds::call(*d) == Some(*kind));
+    let own = [
+        OperationKind::Mark,
+        OperationKind::Unmark,
+        OperationKind::DeleteFailed,
+    ];
+    for kind in OperationKind::ALL
+        .iter()
+        .filter(|k| super::openstack::CAPABILITIES.has(**k))
+    {
+        let shown = WISHES.iter().filter(|w| w.0 == *kind).count();
+        assert!(
+            shown == 1 || (shown == 0 && (deed(kind) || own.contains(kind))),
+            "{kind}: {shown}"
+        );
+    }
+}
+
 fn states_page() -> String {
     let mut page = String::from(
         "# States\n\nMade from the tables of the providers and from the planner by their tests (`make generate`); do not edit.\n\n\
@@ -102,6 +312,7 @@ fn states_page() -> String {
     for row in causes() {
         writeln!(page, "| {} |", row.join(" | ")).unwrap();
     }
+    wishes(&mut page);
     for (cloud, source, words) in WORDS {
         writeln!(
             page,

@@ -49,7 +49,7 @@ pub(crate) static CONFIRMS: Capabilities = Capabilities {
     resize_stops_by_itself: true,
     resize_confirm: true,
     marks_mutable: true,
-    stopped_cost: "Unknown",
+    idle_costs: &[],
     preconditions: &[
         (Start, &[Stopped]),
         (Stop, &[Running]),
@@ -100,7 +100,7 @@ const LIKE: Capabilities = Capabilities {
     resize_stops_by_itself: false,
     resize_confirm: false,
     marks_mutable: true,
-    stopped_cost: "Partial",
+    idle_costs: &[],
     preconditions: &[],
     create_settle_seconds: 30,
     attributes: Capabilities::no_attributes,

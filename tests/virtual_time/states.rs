@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::faults::effects;
 use crate::kills::{MANY, PLACES, arm};
-use crate::scenarios::stage::{Stage, power_of, ready, words};
+use crate::scenarios::stage::{Order, Stage, power_of, ready, words};
 use crate::steps::NAME;
 use crate::world::Virtual;
 
@@ -243,5 +243,69 @@ async fn what_somebody_else_deleted_and_the_cloud_keeps_is_shown_and_looked_at_s
     s.edit(NAME, json!({"onMissing": "Recreate"})).await;
     s.ready_in(NAME, "Running").await;
     assert_ne!(world.sim.live_servers()[0].id, id);
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_the_disk_is_too_small_for_is_said_and_nothing_is_lost() {
+    let (world, s) = Virtual::new().await;
+    let large = json!({"image": {"name": "cirros-large"}});
+    s.create("new", large.clone()).await;
+    let refused = s
+        .reason("new", ConditionType::Stalled, "True", "InvalidSpec")
+        .await;
+    let said = words(&refused, ConditionType::Stalled);
+    assert!(said.contains("Flavor's disk is smaller"), "{said}");
+    assert!(world.sim.live_servers().is_empty());
+    s.edit("new", json!({"size": {"name": "m1.large"}})).await;
+    s.ready("new").await;
+    // Of a server that is there the old disk stays as it is.
+    s.create(NAME, json!({"rebuild": {"when": "OnImageChange"}}))
+        .await;
+    s.ready(NAME).await;
+    s.edit(NAME, large).await;
+    let refused = s
+        .reason(NAME, ConditionType::Stalled, "True", "RebuildFailed")
+        .await;
+    assert!(words(&refused, ConditionType::Stalled).contains("Flavor's disk is smaller"));
+    assert_eq!(power_of(&refused), "Running");
+    let asked = world.sim.server(NAME).unwrap().asked;
+    assert_eq!(asked, ["create"]);
+    s.edit(NAME, json!({"image": {"name": "cirros"}})).await;
+    s.ready(NAME).await;
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_that_broke_is_made_again_on_a_word() {
+    let (world, s) = Virtual::new().await;
+    s.create(NAME, json!({"rebuild": {"when": "OnImageChange"}}))
+        .await;
+    s.ready(NAME).await;
+    s.world.hypervisor(&[Order {
+        call: "spawn",
+        server: NAME.to_owned(),
+        delay: None,
+        fault: Some(("abort", "the disk is full")),
+    }]);
+    s.edit(NAME, json!({"image": {"name": "cirros-new"}})).await;
+    let failed = s
+        .reason(NAME, ConditionType::Stalled, "True", "RebuildFailed")
+        .await;
+    let said = words(&failed, ConditionType::Stalled);
+    assert!(
+        said.contains("the disk is full") && said.contains("evenkeel.dev/retry"),
+        "{said}"
+    );
+    assert_eq!(power_of(&failed), "Error");
+    s.world.hypervisor(&[]);
+    let retry = json!({"metadata": {"annotations": {"evenkeel.dev/retry": "1"}}});
+    s.patch::<Server>(NAME, retry).await;
+    s.ready_in(NAME, "Running").await;
+    let server = world.sim.server(NAME).unwrap();
+    assert_eq!(server.asked, ["create", "rebuild", "rebuild"]);
+    assert_eq!(Some(server.image), world.sim.image_id("cirros-new"));
+    // What the server was made with is still there.
+    assert!(server.uid.is_some() && server.hostname == NAME);
     world.judge().await;
 }

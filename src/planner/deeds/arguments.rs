@@ -5,7 +5,7 @@ use crate::api::server::RebuildWhen;
 use crate::api::server_action::{Deed, ServerAction};
 use crate::planner::draft::Draft;
 use crate::planner::model::{Capabilities, ObservedServer, Operate, Reading};
-use crate::planner::power;
+use crate::planner::{power, rebuild};
 
 /// The arguments. `Err`: why the deed cannot be done, now or later.
 pub(super) fn of(
@@ -53,7 +53,7 @@ pub(super) fn of(
                 let text = "the server has no image; its root disk is a volume".to_owned();
                 return Err((Reason::NotAllowed, text));
             }
-            Ok(Operate::Image(image.clone()))
+            Ok(rebuild::how(d, seen, image.clone()))
         }
         Deed::ConsoleOutput | Deed::RemoteConsole => Ok(Operate::Read(Box::new(Reading {
             spec: action.spec.clone(),

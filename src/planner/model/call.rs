@@ -95,6 +95,8 @@ pub enum Operate {
     Size(crate::api::server::Size),
     /// An image to install.
     Image(crate::api::server::Image),
+    /// An image to install on a root disk that is a volume.
+    Reimage(crate::api::server::Image),
     /// A rescue, with this image or with the cloud's own choice.
     Rescue(Option<crate::api::server::Image>),
     /// A lock, with the words that it carries.
@@ -134,7 +136,7 @@ impl std::fmt::Display for Operate {
             Self::Stop(kind, _) => kind.fmt(f),
             Self::Restart { mode, .. } => mode.fmt(f),
             Self::Size(size) => f.write_str(&size.text()),
-            Self::Image(image) => f.write_str(&image.text()),
+            Self::Image(image) | Self::Reimage(image) => f.write_str(&image.text()),
             Self::Rescue(_) => f.write_str("rescue"),
             Self::Lock(_) => f.write_str("a lock"),
             Self::Marks(_) => f.write_str("marks"),

@@ -20,6 +20,29 @@ choice! {
     }
 }
 
+choice! {
+    /// How much of the price of a server that runs is still to be paid.
+    Cost {
+        /// All of it.
+        Full,
+        /// A part of it.
+        Partial,
+        /// What the operator of the cloud decided: it cannot be asked.
+        Unknown,
+    }
+}
+
+/// What a server in a state in which its guest does not run goes on costing.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleCost {
+    /// The state.
+    pub state: ServerState,
+    /// How much.
+    pub cost: Cost,
+    /// For what, in words that follow a sentence.
+    pub holds: &'static str,
+}
+
 /// What a cloud can do. Data, read beside the vendor's page.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
@@ -46,8 +69,8 @@ pub struct Capabilities {
     pub resize_confirm: bool,
     /// Whether marks can be changed after creation.
     pub marks_mutable: bool,
-    /// Whether a stopped server is still billed: `Full`, `Partial`, `Unknown`.
-    pub stopped_cost: &'static str,
+    /// What a server that stands still goes on costing, by its state.
+    pub idle_costs: &'static [IdleCost],
     /// Which call is accepted in which state. A call that has no row is never sent.
     pub preconditions: &'static [(OperationKind, &'static [ServerState])],
     /// How long a create call may still take effect after it was sent, in seconds.
@@ -72,6 +95,17 @@ impl Capabilities {
     /// For [`Self::hints`] of a cloud that places servers by itself.
     pub const fn no_hints(_: OperationKind, _: &ServerSpec) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    /// What a server in a state goes on costing, where it is known that it stands still in it.
+    pub fn idle_cost(&self, state: ServerState) -> Option<&'static IdleCost> {
+        self.idle_costs.iter().find(|c| c.state == state)
+    }
+
+    /// What a stopped server goes on costing.
+    pub fn stopped_cost(&self) -> Cost {
+        self.idle_cost(ServerState::Stopped)
+            .map_or(Cost::Unknown, |c| c.cost)
     }
 
     /// Whether the cloud accepts a call in a state.

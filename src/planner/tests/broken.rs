@@ -163,8 +163,9 @@ fn after_a_confirmation_a_guest_that_runs_is_left_running() {
 
 /// Each cause with the policy that decides, the calls that follow, the reason, and what that says: for the page of states.
 pub(crate) fn causes() -> Vec<[String; 5]> {
-    let row = |cause: &str, policy: &str, w: &World, before: usize| {
+    let row = |cause: &str, policy: &str, w: &mut World, before: usize| {
         let (ready, words) = super::policy_table::said(w);
+        w.run(120);
         let calls = w.calls[before..].join(", ");
         let calls = if calls.is_empty() { "-".to_owned() } else { calls };
         [cause.to_owned(), policy.to_owned(), calls, ready, words]
@@ -177,9 +178,9 @@ pub(crate) fn causes() -> Vec<[String; 5]> {
             w.ready() != "outdated" && w.message().contains("No valid host")
         });
         all.push(row(
-            "our own creation; it never ran",
+            "our own creation, so that it never ran",
             &format!("`onCreateError: {policy}`"),
-            &w,
+            &mut w,
             1,
         ));
     }
@@ -189,8 +190,13 @@ pub(crate) fn causes() -> Vec<[String; 5]> {
         w.edit(json!({"size": {"name": "large"}}));
         w.until(60, "seen", |w| w.state() == S::Error);
         w.the().seen.guest_running = Some(false);
-        w.run(1);
-        all.push(row("a resize", &format!("`resize.onFailure: {policy}`"), &w, 1));
+        w.until(60, "judged", |w| w.ready() != "False/Resizing");
+        all.push(row(
+            "a resize",
+            &format!("`resize.onFailure: {policy}`"),
+            &mut w,
+            1,
+        ));
     }
     let mut w = World::settled(json!({"resize": {"when": "StopIfNeeded"}}));
     w.fates.push(("ConfirmResize", Fate::Break));
@@ -199,11 +205,11 @@ pub(crate) fn causes() -> Vec<[String; 5]> {
     all.push(row(
         "the confirmation of a resize, and the guest runs",
         "-",
-        &w,
+        &mut w,
         2,
     ));
-    let w = uninstalled(json!({}));
-    all.push(row("a rebuild", "`rebuild.when: OnImageChange`", &w, 1));
+    let mut w = uninstalled(json!({}));
+    all.push(row("a rebuild", "`rebuild.when: OnImageChange`", &mut w, 1));
     for (cause, running) in [
         ("anything else, and the guest runs", Some(true)),
         ("anything else", None),
@@ -211,7 +217,7 @@ pub(crate) fn causes() -> Vec<[String; 5]> {
         for policy in ["Hold", "HardReboot"] {
             let mut w = broken(json!({"onError": policy}), running);
             w.run(2);
-            all.push(row(cause, &format!("`onError: {policy}`"), &w, 0));
+            all.push(row(cause, &format!("`onError: {policy}`"), &mut w, 0));
         }
     }
     all

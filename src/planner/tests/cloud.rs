@@ -94,7 +94,7 @@ pub(super) const NOVA_LIKE: Capabilities = Capabilities {
     resize_stops_by_itself: true,
     resize_confirm: true,
     marks_mutable: true,
-    stopped_cost: "Unknown",
+    idle_costs: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running, Error]),

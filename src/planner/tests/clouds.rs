@@ -24,7 +24,7 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
     resize_stops_by_itself: false,
     resize_confirm: false,
     marks_mutable: true,
-    stopped_cost: "Partial",
+    idle_costs: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),
@@ -59,7 +59,7 @@ pub(super) static METAL: Capabilities = Capabilities {
     resize_stops_by_itself: false,
     resize_confirm: false,
     marks_mutable: false,
-    stopped_cost: "Full",
+    idle_costs: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),
@@ -185,6 +185,7 @@ impl Knobs {
             Operate::Stop(kind, seconds) => format!("{kind} {seconds}"),
             Operate::Size(size) => size.text(),
             Operate::Image(image) => image.text(),
+            Operate::Reimage(image) => format!("{} on a volume", image.text()),
             Operate::Attributes(all) => {
                 let all: Vec<_> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 all.join(" ")

@@ -4,7 +4,7 @@
 use super::settings;
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::OperationKind;
-use crate::planner::model::{Capabilities, ServerState, StopKind};
+use crate::planner::model::{Capabilities, Cost, IdleCost, ServerState, StopKind};
 use ServerState::*;
 
 /// Deleting a running instance is in the diagram of 2025 and no longer in that of 2026; from `pending` it ends a creation
@@ -28,7 +28,12 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // Metadata is written by the create call and never again.
     marks_mutable: false,
     // The machine is the customer's whether it is on or off.
-    stopped_cost: "Full",
+    // A machine is rented whole, on or off.
+    idle_costs: &[IdleCost {
+        state: ServerState::Stopped,
+        cost: Cost::Full,
+        holds: "the machine is billed as before",
+    }],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),

@@ -2,7 +2,7 @@
 
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_status::OperationKind;
-use crate::planner::model::{Capabilities, ServerState, StopKind};
+use crate::planner::model::{Capabilities, Cost, IdleCost, ServerState, StopKind};
 use ServerState::*;
 
 /// Nova changes metadata and tags only in these states, and answers 409 in all others
@@ -64,6 +64,30 @@ const READABLE: &[ServerState] = &[
     Error,
 ];
 
+/// Nova has no prices. What it keeps for a server it says (API guide, "Server concepts"; `shelved_offload_time`).
+const IDLE_COSTS: &[IdleCost] = &[
+    IdleCost {
+        state: Stopped,
+        cost: Cost::Unknown,
+        holds: "cores, memory, disks and addresses stay taken; most operators bill them as before",
+    },
+    IdleCost {
+        state: Paused,
+        cost: Cost::Unknown,
+        holds: "cores, memory, disks and addresses stay taken; most operators bill them as before",
+    },
+    IdleCost {
+        state: Suspended,
+        cost: Cost::Unknown,
+        holds: "its place on the host, disks and addresses stay taken; most operators bill them as before",
+    },
+    IdleCost {
+        state: Shelved,
+        cost: Cost::Partial,
+        holds: "an image of its disk, volumes and addresses stay; cores and memory are free once it is off its host",
+    },
+];
+
 /// What Nova can do.
 pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[
@@ -85,7 +109,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_stops_by_itself: true,
     resize_confirm: true,
     marks_mutable: true,
-    stopped_cost: "Unknown",
+    idle_costs: IDLE_COSTS,
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running, Error]),

@@ -49,6 +49,27 @@ struct Event {
     details: Option<String>,
 }
 
+/// Actions without arguments.
+const PLAIN: &[(OperationKind, &str)] = &[
+    (OperationKind::Start, "os-start"),
+    (OperationKind::ConfirmResize, "confirmResize"),
+    (OperationKind::RevertResize, "revertResize"),
+    (OperationKind::Pause, "pause"),
+    (OperationKind::Unpause, "unpause"),
+    (OperationKind::Suspend, "suspend"),
+    (OperationKind::Resume, "resume"),
+    (OperationKind::Shelve, "shelve"),
+    (OperationKind::Unshelve, "unshelve"),
+    (OperationKind::Unrescue, "unrescue"),
+    (OperationKind::Unlock, "unlock"),
+    (OperationKind::Restore, "restore"),
+];
+
+/// The word of an action that has no arguments.
+pub(super) fn word(kind: OperationKind) -> Option<&'static str> {
+    PLAIN.iter().find(|row| row.0 == kind).map(|row| row.1)
+}
+
 /// The body of an action.
 fn body(kind: OperationKind, spec: &ServerActionSpec, password: Option<&SecretString>) -> Option<Value> {
     Some(match kind {

@@ -25,6 +25,8 @@ pub(super) enum Need {
     Hostname,
     /// Rescuing one, also one whose root disk is a volume.
     Rescue,
+    /// Installing an image on a root disk that is a volume.
+    Reimage,
     /// Locking one with a reason.
     Lock,
     /// Reading and making groups of servers.
@@ -55,6 +57,13 @@ const TABLE: &[(Need, Microversion, Microversion, &str)] = &[
         Microversion(2, 69),
         Microversion(2, 87),
         "spec.rescue",
+    ),
+    // Below 2.93 Nova refuses another image, and with the same one the volume keeps what is on it.
+    (
+        Need::Reimage,
+        Microversion(2, 93),
+        Microversion(2, 93),
+        "spec.rebuild.includeRootVolume",
     ),
     // The reason says whose lock it is.
     (

@@ -183,8 +183,10 @@ impl OpenStack {
         } else {
             Asked::Change
         };
+        if let (Some(word), Operate::Plain) = (deeds::word(kind), how) {
+            return self.act(id, json!({ word: null }), asked, send_before).await;
+        }
         let action = match (kind, how) {
-            (OperationKind::Start, Operate::Plain) => json!({ "os-start": null }),
             (OperationKind::Stop, Operate::Plain | Operate::Stop(StopKind::CloudEscalates, _)) => {
                 json!({ "os-stop": null })
             }
@@ -197,19 +199,15 @@ impl OpenStack {
                 json!({ "resize": { "flavorRef": flavor } })
             }
             // What is not named (key, user data, metadata, name) stays as it is.
-            (OperationKind::Rebuild, Operate::Image(image)) => {
+            (OperationKind::Rebuild, Operate::Image(image) | Operate::Reimage(image)) => {
                 let image = create::image_of(&self.services, &self.catalog, image).await?;
-                json!({ "rebuild": { "imageRef": image } })
+                let action = json!({ "rebuild": { "imageRef": image } });
+                let need = match how {
+                    Operate::Reimage(_) => Need::Reimage,
+                    _ => Need::Servers,
+                };
+                return self.act_with(id, action, asked, need, send_before).await;
             }
-            (OperationKind::ConfirmResize, Operate::Plain) => json!({ "confirmResize": null }),
-            (OperationKind::RevertResize, Operate::Plain) => json!({ "revertResize": null }),
-            (OperationKind::Pause, Operate::Plain) => json!({ "pause": null }),
-            (OperationKind::Unpause, Operate::Plain) => json!({ "unpause": null }),
-            (OperationKind::Suspend, Operate::Plain) => json!({ "suspend": null }),
-            (OperationKind::Resume, Operate::Plain) => json!({ "resume": null }),
-            (OperationKind::Shelve, Operate::Plain) => json!({ "shelve": null }),
-            (OperationKind::Unshelve, Operate::Plain) => json!({ "unshelve": null }),
-            (OperationKind::Unrescue, Operate::Plain) => json!({ "unrescue": null }),
             (OperationKind::Rescue, Operate::Rescue(image)) => {
                 let action = match image {
                     Some(image) => {
@@ -224,14 +222,12 @@ impl OpenStack {
                 let action = json!({ "lock": { "locked_reason": words } });
                 return self.act_with(id, action, asked, Need::Lock, send_before).await;
             }
-            (OperationKind::Unlock, Operate::Plain) => json!({ "unlock": null }),
             (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {
                 let path = format!("/servers/{}", checked(id)?);
                 let request = Request::change(Method::DELETE, path, "nova /servers/{id}", send_before);
                 return Ok(accepted(id, &self.services.send(request).await?));
             }
             (OperationKind::Delete, Operate::Force) => json!({ "forceDelete": null }),
-            (OperationKind::Restore, Operate::Plain) => json!({ "restore": null }),
             (OperationKind::Mark, Operate::Marks(marks)) => return self.mark(id, marks, send_before).await,
             (OperationKind::Unmark, Operate::Marks(marks)) => {
                 return self.unmark(id, Some(marks), send_before).await;

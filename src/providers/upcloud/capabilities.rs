@@ -4,7 +4,7 @@ use super::attributes;
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_group::PlacementPolicy;
 use crate::api::server_status::OperationKind;
-use crate::planner::model::{Capabilities, GroupCapabilities, ServerState, StopKind};
+use crate::planner::model::{Capabilities, Cost, GroupCapabilities, IdleCost, ServerState, StopKind};
 use ServerState::*;
 
 /// A server is changed only here: anything else is answered 409 `SERVER_STATE_ILLEGAL`.
@@ -42,7 +42,12 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: true,
     // Disks and addresses in any case, and most plans in full.
-    stopped_cost: "Partial",
+    // <https://upcloud.com/pricing>: cores and memory are billed while it runs.
+    idle_costs: &[IdleCost {
+        state: ServerState::Stopped,
+        cost: Cost::Partial,
+        holds: "storages and addresses are billed; cores and memory are not",
+    }],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),

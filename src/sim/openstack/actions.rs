@@ -131,7 +131,7 @@ impl World {
             _ => None,
         };
         let image = match row.key {
-            "rebuild" => Some(self.check_rebuild(args)?),
+            "rebuild" => Some(self.check_rebuild(id, args, version)?),
             _ => None,
         };
         self.record(id, row.name, who, request);
@@ -211,12 +211,23 @@ impl World {
     }
 
     /// The image that a rebuild names.
-    fn check_rebuild(&self, args: &Value) -> Result<String, Reply> {
+    fn check_rebuild(&self, id: &str, args: &Value, version: Microversion) -> Result<String, Reply> {
         let image = args.get("imageRef").and_then(Value::as_str).unwrap_or_default();
-        if self.images.iter().any(|i| i.id == image) {
+        if !self.images.iter().any(|i| i.id == image) {
+            return Err(nova_error(400, "Cannot find image for rebuild"));
+        }
+        if let Some(server) = self.servers.get(id).filter(|s| !s.image.is_empty()) {
+            self.check_fits(image, &server.flavor)?;
             return Ok(image.to_owned());
         }
-        Err(nova_error(400, "Cannot find image for rebuild"))
+        if version.minor < 93 {
+            let text = format!(
+                "Image {image} is unacceptable: Unable to rebuild with a different image for a volume-backed server."
+            );
+            return Err(nova_error(400, text));
+        }
+        // It still shows no image.
+        Ok(String::new())
     }
 
     /// Writes down who asked for what.
@@ -287,6 +298,7 @@ impl World {
             name,
             status: "saving",
             project,
+            min_disk: 0,
             backup: args
                 .get("backup_type")
                 .and_then(Value::as_str)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::actions::flavor_ref;
 use super::nova::Call;
 use super::nova_change::no_security_group;
-use super::server::{Action, Server, Vm};
+use super::server::{Action, Flavor, Server, Vm};
 use super::wire::nova_error;
 use super::world::World;
 use crate::sim::cloud::{Answer, Reply};
@@ -94,6 +94,26 @@ pub(super) fn is_tag(tag: &str) -> bool {
 }
 
 impl World {
+    /// Whether the root disk of a flavor is large enough for an image (`nova/exception.py` `FlavorDiskSmallerThanMinDisk`).
+    pub(super) fn check_fits(&self, image: &str, flavor: &Flavor) -> Result<(), Reply> {
+        const GIB: i64 = 1 << 30;
+        let needs = self
+            .images
+            .iter()
+            .find(|i| i.id == image)
+            .map_or(0, |i| i.min_disk);
+        if flavor.disk == 0 || flavor.disk >= needs {
+            return Ok(());
+        }
+        let text = format!(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is {} bytes, \
+             minimum size is {} bytes.",
+            flavor.disk * GIB,
+            needs * GIB
+        );
+        Err(nova_error(400, text))
+    }
+
     pub(super) fn create(&mut self, call: &Call<'_>) -> Answer {
         let body = call.ask.json();
         let hints = &body["os:scheduler_hints"];
@@ -121,6 +141,7 @@ impl World {
         if !image.is_empty() && !self.images.iter().any(|i| i.id == image) {
             return Err(nova_error(400, "Can not find requested image"));
         }
+        self.check_fits(&image, &flavor)?;
         if image.is_empty() && !wanted.contains_key("block_device_mapping_v2") {
             return Err(nova_error(400, "Invalid imageRef provided."));
         }

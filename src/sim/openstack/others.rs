@@ -207,7 +207,7 @@ fn image_body(image: &Image) -> Value {
     json!({
         "id": image.id, "name": image.name, "status": image.status, "owner": image.project, "tags": [],
         "visibility": if image.project.is_none() { "public" } else { "private" },
-        "size": 65536, "min_disk": 0, "min_ram": 0, "disk_format": "raw", "container_format": "bare",
+        "size": 65536, "min_disk": image.min_disk, "min_ram": 0, "disk_format": "raw", "container_format": "bare",
         "protected": false, "self": format!("/v2/images/{}", image.id), "schema": "/v2/schemas/image",
     })
 }

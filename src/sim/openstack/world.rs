@@ -19,6 +19,8 @@ pub(super) struct Image {
     pub(super) name: String,
     pub(super) status: &'static str,
     pub(super) project: Option<String>,
+    /// The smallest root disk that it fits on, in GiB.
+    pub(super) min_disk: i64,
     /// Of a backup: the server, and the type.
     pub(super) backup: Option<(String, String)>,
 }
@@ -95,15 +97,8 @@ impl World {
             config,
         };
         world.seed_accounts();
-        for name in ["cirros", "cirros-new"] {
-            let id = world.core.uuid();
-            world.images.push(Image {
-                id,
-                name: name.into(),
-                status: "active",
-                project: None,
-                backup: None,
-            });
+        for (name, min_disk) in [("cirros", 0), ("cirros-new", 0)] {
+            world.add_image(name, min_disk);
         }
         for (name, project, prefix) in [("demo-net", "demo", "10.0"), ("alt-net", "alt", "10.1")] {
             let id = world.core.uuid();
@@ -119,7 +114,20 @@ impl World {
             let id = world.core.uuid();
             world.security_groups.push((id, name.into()));
         }
+        world.add_image("cirros-large", 60);
         world
+    }
+
+    fn add_image(&mut self, name: &str, min_disk: i64) {
+        let id = self.core.uuid();
+        self.images.push(Image {
+            id,
+            name: name.into(),
+            status: "active",
+            project: None,
+            min_disk,
+            backup: None,
+        });
     }
 
     /// The name of a security group by its name or id.

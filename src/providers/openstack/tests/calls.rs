@@ -239,6 +239,12 @@ async fn every_action_has_its_body() {
             ACTION,
             json!({"rebuild": {"imageRef": "img-7"}}),
         ),
+        (
+            Rebuild,
+            Operate::Reimage(serde_json::from_value(json!({"id": "img-7"})).unwrap()),
+            ACTION,
+            json!({"rebuild": {"imageRef": "img-7"}}),
+        ),
         (Delete, Operate::Plain, "DELETE /v2.1/servers/s-1", Value::Null),
         (Delete, Operate::Force, ACTION, json!({"forceDelete": null})),
         (

@@ -260,3 +260,26 @@ async fn what_does_not_exist() {
         .await;
     assert_eq!(status, 403, "{body}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_image_on_a_root_disk_that_is_a_volume_wants_2_93() {
+    let mut client = Client::new().await;
+    let volume = json!([{"boot_index": 0, "uuid": client.sim.add_volume(), "source_type": "volume", "destination_type": "volume"}]);
+    let mut body = client.server_body("a", json!({}));
+    body["server"]["imageRef"] = json!("");
+    body["server"]["block_device_mapping_v2"] = volume;
+    let (status, body) = client.compute("POST", "/servers", &body).await;
+    assert_eq!(status, 202, "{body}");
+    let id = body["server"]["id"].as_str().unwrap().to_owned();
+    client.settle().await;
+    let rebuild = json!({"rebuild": {"imageRef": client.sim.image_id("cirros-new")}});
+    client.version = "2.92";
+    let (status, body) = client.act(&id, rebuild.clone()).await;
+    assert_eq!(status, 400, "{body}");
+    assert!(message(&body).contains("volume-backed"), "{body}");
+    client.version = "2.93";
+    assert_eq!(client.act(&id, rebuild).await.0, 202);
+    client.settle().await;
+    let server = client.sim.server(&id).unwrap();
+    assert_eq!((server.image.as_str(), server.status.as_str()), ("", "ACTIVE"));
+}
