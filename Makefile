@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint audit test test-fast model campaign soak test-gitops provision demo image bench bench-side-by-side clean-env
+.PHONY: help build generate lint audit test test-fast model campaign soak test-gitops provision demo image bench bench-quick bench-side-by-side clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -60,8 +60,12 @@ image: ## the image as an OCI layout tar, without a container engine, verified a
 	  "linux/$$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')=$$(release/binary.sh)"
 	release/image.py verify target/evenkeel-image.tar $$([ "$$(id -u)" != 0 ] || echo --run)
 
-bench: ## figures: time to ready, calls, writes, size, memory
-	tests/bench.sh
+bench: ## the table of docs/performance.md, P1 to P12, and target/performance.json (a quarter of an hour)
+	tests/bench/run.sh
+
+bench-quick: ## counts that depend on no machine: requests, writes, allocations
+	$(CARGO) test --locked $(FEATURES) --test counts
+	$(CARGO) test --locked $(FEATURES) --test virtual_time -- costs::
 
 bench-side-by-side: ## the same work on the real kube-apiserver and the real Nova, for any controller (PROFILE=FOLDER)
 	BINARY=$$($(CARGO) build --release --locked --message-format json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1) \

@@ -22,6 +22,7 @@ step "build" "$cargo" test --locked --features sim --no-run
 check "unit" --lib --bins
 check "architecture, definitions, docs" --test architecture --test crds --test monitoring --test docs --test tls
 check "scenarios in virtual time" --test virtual_time
+check "counts of the hot paths" --test counts
 check "model checking" --test model
 if [ "$tier" = all ]; then
   settings=$(tests/env/provision.sh)

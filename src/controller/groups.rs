@@ -52,9 +52,8 @@ pub(super) fn any_deleted(shell: &Shell, config: &ObjectKey) -> bool {
 
 /// The Servers that belong to a group, by name.
 pub(super) fn members(shell: &Shell, group: &ObjectKey) -> Vec<(ObjectKey, Arc<Server>)> {
-    let mut all = shell.servers.in_namespace(&group.namespace);
-    all.retain(|(_, server)| belongs(server, &group.name));
-    all
+    let of_group = |server: &Server| belongs(server, &group.name);
+    shell.servers.in_namespace_where(&group.namespace, of_group)
 }
 
 /// Something about a group is new for its members.

@@ -40,7 +40,11 @@ pub(super) enum Written<K> {
 }
 
 /// Whether a status says anything else than the recorded one.
-pub(super) fn differs<S: Serialize>(recorded: Option<&S>, planned: &S) -> bool {
+pub(super) fn differs<S: Serialize + PartialEq>(recorded: Option<&S>, planned: &S) -> bool {
+    // Most plans say what is recorded. What differs only in a form that is not written is no difference either.
+    if recorded == Some(planned) {
+        return false;
+    }
     let recorded = recorded.map(serde_json::to_value).transpose().ok().flatten();
     recorded != serde_json::to_value(planned).ok()
 }

@@ -49,8 +49,11 @@ impl Absence {
     ) {
         let listed = |id: &str| next.servers.contains_key(id);
         self.known.retain(|id| expected.contains(id.as_str()));
-        let found = expected.iter().filter(|id| listed(id));
-        self.known.extend(found.map(|id| (*id).to_owned()));
+        for id in expected.iter().filter(|id| listed(id)) {
+            if !self.known.contains(*id) {
+                self.known.insert((*id).to_owned());
+            }
+        }
         self.believed.retain(|id| self.known.contains(id) && !listed(id));
         self.missing
             .retain(|id, _| self.known.contains(id) && !listed(id));
@@ -179,10 +182,12 @@ mod tests {
             "19 of 100"
         );
         assert!(judged(&mut absence, &all, &[(2, 20..100)]), "20 of 100");
-        let (mut going, mut absence) = (listing(0..20), Absence::default());
-        for server in going.servers.values_mut() {
-            std::sync::Arc::make_mut(server).state = ServerState::Deleting;
-        }
+        let mut absence = Absence::default();
+        let mut going: Vec<_> = ids(0..20).iter().map(|id| server(id, "ACTIVE")).collect();
+        going
+            .iter_mut()
+            .for_each(|server| server.state = ServerState::Deleting);
+        let going = Listing::new(Timestamp::UNIX_EPOCH, 1, going);
         let expected = all[..20].iter().map(String::as_str).collect();
         absence.judge(None, &going, at(0), &expected);
         absence.judge(Some(&going), &listing(6..20), at(1), &expected);

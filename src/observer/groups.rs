@@ -1,5 +1,7 @@
 //! Groups are listed with the servers, and only where somebody asks for them.
 
+use std::sync::Arc;
+
 use crate::planner::model::{CloudError, ErrorClass, Listing, ObservedGroup, ObservedServer};
 use crate::providers::Provider;
 
@@ -18,7 +20,7 @@ const APART: &[ErrorClass] = &[
 pub(super) async fn list(
     provider: &dyn Provider,
     with_groups: bool,
-) -> Result<(Vec<ObservedServer>, Groups), CloudError> {
+) -> Result<(Vec<Arc<ObservedServer>>, Groups), CloudError> {
     let servers = provider.list().await?;
     if !with_groups || provider.capabilities().groups.is_none() {
         return Ok((servers, None));
@@ -35,15 +37,13 @@ pub(super) async fn list(
 }
 
 /// The list with its groups.
-pub(super) fn joined(listing: Listing, groups: Groups) -> Listing {
+pub(super) fn joined(mut listing: Listing, groups: Groups) -> Listing {
     match groups {
-        None => listing,
-        Some(Ok(groups)) => listing.with_groups(groups),
-        Some(Err(words)) => Listing {
-            groups_refused: Some(words),
-            ..listing
-        },
+        None => {}
+        Some(Ok(groups)) => return listing.with_groups(groups),
+        Some(Err(words)) => listing.groups_refused = Some(words),
     }
+    listing
 }
 
 /// Every group that is in one list and not in the other, or not the same: both versions.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -91,9 +92,9 @@ pub struct Interest {
 /// The interests of all objects of an account, by uid.
 #[derive(Debug, Default)]
 pub(crate) struct Interests {
-    by_uid: BTreeMap<String, Interest>,
-    by_id: HashMap<String, BTreeSet<String>>,
-    by_object: HashMap<String, String>,
+    by_uid: BTreeMap<Arc<str>, Interest>,
+    by_id: HashMap<String, Vec<Arc<str>>>,
+    by_object: HashMap<String, Arc<str>>,
     busy: BTreeSet<String>,
     grouping: BTreeSet<String>,
     wanting: BTreeMap<String, Timestamp>,
@@ -101,12 +102,21 @@ pub(crate) struct Interests {
 
 impl Interests {
     pub(crate) fn set(&mut self, uid: &str, interest: Interest) {
+        // A turn that learned nothing says the same again.
+        if self.by_uid.get(uid).is_some_and(|known| *known == interest) {
+            return;
+        }
         self.remove(uid);
+        let shared: Arc<str> = uid.into();
         for id in &interest.ids {
-            self.by_id.entry(id.clone()).or_default().insert(uid.to_owned());
+            self.by_id
+                .entry(id.clone())
+                .or_default()
+                .push(Arc::clone(&shared));
         }
         if interest.key.object == ObjectKind::Server {
-            self.by_object.insert(interest.key.to_string(), uid.to_owned());
+            self.by_object
+                .insert(interest.key.to_string(), Arc::clone(&shared));
         }
         if interest.groups {
             self.grouping.insert(uid.to_owned());
@@ -117,7 +127,7 @@ impl Interests {
         if let Some(after) = interest.list_after {
             self.wanting.insert(uid.to_owned(), after);
         }
-        self.by_uid.insert(uid.to_owned(), interest);
+        self.by_uid.insert(shared, interest);
     }
 
     pub(crate) fn remove(&mut self, uid: &str) {
@@ -126,14 +136,14 @@ impl Interests {
         };
         for id in &old.ids {
             if let Some(uids) = self.by_id.get_mut(id) {
-                uids.remove(uid);
+                uids.retain(|u| **u != *uid);
                 if uids.is_empty() {
                     self.by_id.remove(id);
                 }
             }
         }
         let object = old.key.to_string();
-        if self.by_object.get(&object).is_some_and(|u| u == uid) {
+        if self.by_object.get(&object).is_some_and(|u| **u == *uid) {
             self.by_object.remove(&object);
         }
         self.busy.remove(uid);
@@ -145,11 +155,12 @@ impl Interests {
     pub(crate) fn of_server(&self, installation: &str, server: &ObservedServer) -> Vec<&ObjectKey> {
         let marks = server.marks.as_ref().filter(|m| m.installation == installation);
         let by_id = self.by_id.get(&server.id).into_iter().flatten();
-        let by_mark = marks.map(|m| &m.uid);
+        let by_mark = marks.map(|m| m.uid.as_str());
         let by_name = marks.and_then(|m| self.by_object.get(&m.object));
         by_id
+            .map(|uid| &**uid)
             .chain(by_mark)
-            .chain(by_name)
+            .chain(by_name.map(|uid| &**uid))
             .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
             .collect()
     }
@@ -159,7 +170,8 @@ impl Interests {
         let ids = std::iter::once(&group.id).chain(group.members.iter().map(|m| &m.id));
         let by_id = ids.filter_map(|id| self.by_id.get(id)).flatten();
         by_id
-            .chain(group.marks.as_ref().map(|m| &m.uid))
+            .map(|uid| &**uid)
+            .chain(group.marks.as_ref().map(|m| m.uid.as_str()))
             .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
             .collect()
     }
@@ -197,7 +209,7 @@ impl Interests {
     pub(crate) fn busy(&self) -> impl Iterator<Item = &ObjectKey> {
         self.busy
             .iter()
-            .filter_map(|uid| Some(&self.by_uid.get(uid)?.key))
+            .filter_map(|uid| Some(&self.by_uid.get(uid.as_str())?.key))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &ObjectKey> {
@@ -225,7 +237,7 @@ impl Interests {
         let mut keys = Vec::with_capacity(done.len());
         for uid in done {
             self.wanting.remove(&uid);
-            if let Some(interest) = self.by_uid.get_mut(&uid) {
+            if let Some(interest) = self.by_uid.get_mut(uid.as_str()) {
                 interest.list_after = None;
                 keys.push(interest.key.clone());
             }

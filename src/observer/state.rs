@@ -20,6 +20,8 @@ use crate::providers::Provider;
 const MIN_GAP: Duration = Duration::from_millis(200);
 /// The longest wait after a failed list.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// The same after a passing fault: one list probes for the whole account, and a cloud that is back is noticed soon.
+const PROBE: Duration = Duration::from_secs(4);
 /// The wait after refused credentials, unless they change.
 const UNAUTHORIZED: Duration = Duration::from_secs(60);
 
@@ -120,13 +122,13 @@ impl State {
         &mut self,
         asked_at: Timestamp,
         now: Timestamp,
-        servers: Vec<ObservedServer>,
+        servers: Vec<Arc<ObservedServer>>,
         groups: Groups,
         installation: &str,
     ) -> BTreeSet<ObjectKey> {
         let next = match &self.listing {
             Some(previous) => previous.next(asked_at, servers),
-            None => Listing::new(asked_at, 1, servers),
+            None => Listing::default().next(asked_at, servers),
         };
         let next = groups::joined(next, groups);
         let suspicious = self.absence.suspicious();
@@ -170,7 +172,12 @@ impl State {
     /// Counts a failure: when to try again.
     pub(super) fn failed(&mut self, at: Instant, error: &CloudError) {
         self.failures = self.failures.saturating_add(1);
-        let doubled = Duration::from_secs(1 << (self.failures - 1).min(5)).min(MAX_BACKOFF);
+        let longest = if error.class == ErrorClass::Transient {
+            PROBE
+        } else {
+            MAX_BACKOFF
+        };
+        let doubled = Duration::from_secs(1 << (self.failures - 1).min(5)).min(longest);
         let mut wait = self.jitter.around(doubled, 10).min(MAX_BACKOFF);
         if matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Forbidden) {
             self.turn = self.turn.wrapping_add(1);

@@ -71,8 +71,8 @@ impl Memory {
             )
         };
         let answer = answer.and_then(|server| {
-            let server = Arc::unwrap_or_clone(server).fit().filter(|s| s.id == id);
-            server.map(Arc::new).ok_or_else(other)
+            let server = ObservedServer::fit(server).filter(|s| s.id == id);
+            server.ok_or_else(other)
         });
         let mut look = Look {
             id,

@@ -9,6 +9,7 @@ mod part;
 mod trace;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::api::choice::choice;
 use crate::api::server::PowerWish;
@@ -178,8 +179,9 @@ pub struct ObservedServer {
     pub detailed: bool,
     /// Settings that can be changed in place, in the cloud's words.
     pub attributes: BTreeMap<String, String>,
-    /// Settings that are sets: by name of the setting, everything that is in it, whoever brought it in, by key.
-    pub items: BTreeMap<String, BTreeMap<String, String>>,
+    /// Settings that are sets: by name of the setting, everything that is in it, whoever brought it in, by key. Servers
+    /// that are alike in it may share it.
+    pub items: Arc<BTreeMap<String, BTreeMap<String, String>>>,
     /// Its disks, backups and addresses, where they have ids of their own. Sorted.
     pub parts: Vec<Part>,
     /// The cloud's id of its group, where a server says so itself.

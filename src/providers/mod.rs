@@ -10,6 +10,8 @@ pub mod registry;
 pub mod transport;
 pub mod upcloud;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use secrecy::SecretString;
@@ -100,8 +102,9 @@ pub trait Provider: Send + Sync {
     /// Logs in and says whose account it is. Cheap when already logged in.
     fn account(&self) -> BoxFuture<'_, Result<Account, CloudError>>;
 
-    /// Every server of the account. Complete, or an error: a failed page is never an empty list.
-    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>>;
+    /// Every server of the account. Complete, or an error: a failed page is never an empty list. What did not change may
+    /// be the very same allocation as in the list before.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Arc<ObservedServer>>, CloudError>>;
 
     /// One server by id; class `NotFound` when the cloud says that it does not exist.
     fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ObservedServer, CloudError>>;

@@ -154,10 +154,8 @@ pub async fn elect(
         if stop.run_until_cancelled(turn).await.is_none() {
             break;
         }
-        let mut next = began + RETRY;
-        if let Some(until) = candidate.claim.until() {
-            next = next.min(until);
-        }
+        let next = began + RETRY;
+        let next = candidate.turning_point().map_or(next, |at| next.min(at));
         if stop
             .run_until_cancelled(sleep_until(next.max(Instant::now())))
             .await
@@ -178,6 +176,17 @@ pub async fn elect(
 }
 
 impl Candidate {
+    /// When something ends by itself: our claim, or the holder's time to show a sign of life.
+    fn turning_point(&self) -> Option<Instant> {
+        let silence = || {
+            let spec = self.known.as_ref()?.spec.as_ref()?;
+            let end = self.changed_at + patience(spec);
+            // One that is over was tried already, in vain.
+            (end > Instant::now()).then_some(end)
+        };
+        self.claim.until().or_else(silence)
+    }
+
     async fn acquire(&mut self) {
         let began = Instant::now();
         let read = match timeout_at(began + RENEW_DEADLINE, self.record.read()).await {
@@ -195,9 +204,7 @@ impl Candidate {
             .and_then(|l| l.spec.clone())
             .unwrap_or_default();
         let holder = spec.holder_identity.clone().unwrap_or_default();
-        let seconds = u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
-        let patience = Duration::from_secs(seconds).max(RETRY);
-        if !holder.is_empty() && self.changed_at.elapsed() < patience {
+        if !holder.is_empty() && self.changed_at.elapsed() < patience(&spec) {
             return;
         }
         let now = Some(MicroTime(self.clock.now()));
@@ -341,6 +348,12 @@ impl Candidate {
     fn names_us(&self, spec: &LeaseSpec) -> bool {
         spec.holder_identity.as_deref() == Some(self.identity.as_str())
     }
+}
+
+/// How long others wait for a holder that is silent.
+fn patience(spec: &LeaseSpec) -> Duration {
+    let seconds = u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
+    Duration::from_secs(seconds).max(RETRY)
 }
 
 fn version(lease: Option<&Lease>) -> Option<&str> {

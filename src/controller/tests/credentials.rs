@@ -38,7 +38,7 @@ impl Provider for Teller {
         self.inner.account()
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>> {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Arc<ObservedServer>>, CloudError>> {
         self.inner.list()
     }
 

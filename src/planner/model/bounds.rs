@@ -1,6 +1,8 @@
 //! What a cloud tells, cut to what a status can hold: one reply that makes no sense must not keep an object from being
 //! written ever after.
 
+use std::sync::Arc;
+
 use super::{Accepted, CloudError, ErrorClass, ObservedServer, Part};
 use crate::api::conditions::bounded;
 
@@ -37,11 +39,39 @@ fn cut_some(text: &mut Option<String>, most: usize) {
 }
 
 impl ObservedServer {
-    /// The server as it can be written down. `None`: it has no id that could be one.
-    pub fn fit(mut self) -> Option<Self> {
-        if !is_id(&self.id) {
+    /// The server as it can be written down. `None`: it has no id that could be one. Nearly every server is itself.
+    pub fn fit(server: Arc<Self>) -> Option<Arc<Self>> {
+        if !is_id(&server.id) {
             return None;
         }
+        if server.fits() {
+            return Some(server);
+        }
+        let mut server = Arc::unwrap_or_clone(server);
+        server.trim();
+        Some(Arc::new(server))
+    }
+
+    /// Whether `trim` would leave it as it is. Bytes are no fewer than characters.
+    fn fits(&self) -> bool {
+        let some = |text: &Option<String>, most| text.as_ref().is_none_or(|t| t.len() <= most);
+        self.name.len() <= NAME
+            && self.provider_id.len() <= RAW
+            && self.raw.len() <= RAW
+            && some(&self.size.name, NAME)
+            && some(&self.size.id, NAME)
+            && some(&self.image_id, ID)
+            && some(&self.zone, NAME)
+            && some(&self.host, ID)
+            && self
+                .addresses
+                .iter()
+                .all(|a| a.kind.len() <= KIND && a.address.len() <= ADDRESS && some(&a.network, NAME))
+            && self.parts.iter().all(|p| p.fits() && p.name.len() <= PART_NAME)
+            && self.group_id.as_deref().is_none_or(is_id)
+    }
+
+    fn trim(&mut self) {
         cut(&mut self.name, NAME);
         cut(&mut self.provider_id, RAW);
         cut(&mut self.raw, RAW);
@@ -59,8 +89,7 @@ impl ObservedServer {
         for part in &mut self.parts {
             cut(&mut part.name, PART_NAME);
         }
-        self.group_id = self.group_id.filter(|id| is_id(id));
-        Some(self)
+        self.group_id = self.group_id.take().filter(|id| is_id(id));
     }
 }
 
@@ -93,8 +122,6 @@ impl Accepted {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use jiff::Timestamp;
 
     use super::*;
@@ -153,7 +180,7 @@ mod tests {
         assert!(!before.unreadable);
         for listing in [
             Listing::new(Timestamp::UNIX_EPOCH, 1, vec![good.clone(), bad.clone()]),
-            before.next(Timestamp::UNIX_EPOCH, vec![good, bad]),
+            before.next(Timestamp::UNIX_EPOCH, vec![Arc::new(good), Arc::new(bad)]),
         ] {
             assert_eq!((listing.unreadable, listing.servers.len()), (true, 1));
         }

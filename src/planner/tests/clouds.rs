@@ -160,7 +160,7 @@ impl Knobs {
             attributes: Default::default(),
             addresses: Vec::new(),
             parts: Vec::new(),
-            items: std::collections::BTreeMap::new(),
+            items: Arc::default(),
             image_id: None,
             ..seen.clone()
         }
@@ -207,7 +207,9 @@ impl Knobs {
 
 pub(super) fn modify(seen: &mut ObservedServer, how: &Operate) {
     if let Operate::Items(change) = how {
-        let set = seen.items.entry(change.name.to_owned()).or_default();
+        let set = Arc::make_mut(&mut seen.items)
+            .entry(change.name.to_owned())
+            .or_default();
         if change.name == "nics" {
             // The cloud gives each an identity, and shows no port by its id.
             for (key, _) in change.add.iter().filter(|(key, _)| !key.starts_with("id ")) {

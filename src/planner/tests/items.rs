@@ -1,7 +1,7 @@
 //! Settings that are sets to which others add as well, and settings that count only when a server is made.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 
@@ -65,9 +65,7 @@ fn world(spec: serde_json::Value) -> World {
 }
 
 fn has(w: &mut World, name: &str, more: BTreeMap<String, String>) {
-    w.the()
-        .seen
-        .items
+    Arc::make_mut(&mut w.the().seen.items)
         .entry(name.to_owned())
         .or_default()
         .extend(more);
@@ -149,7 +147,10 @@ fn what_is_first_seen_is_recorded_and_only_what_is_there_is_ours() {
 #[test]
 fn a_change_from_outside_is_only_shown() {
     let mut w = world(json!({"labels": {"a": "1"}, "sshKeys": ["web"]}));
-    w.the().seen.items.get_mut("groups").unwrap().remove("web");
+    Arc::make_mut(&mut w.the().seen.items)
+        .get_mut("groups")
+        .unwrap()
+        .remove("web");
     w.run(60);
     assert_eq!(w.condition(C::DriftDetected), "True/SettingsDrift");
     assert_eq!((w.ready().as_str(), w.calls.len()), ("True/AsDeclared", 0));
@@ -231,7 +232,10 @@ fn a_thing_that_is_named_by_its_id_is_shown_by_its_name() {
     w.until(60, "sent", |w| !w.calls.is_empty());
     // The cloud shows its name.
     w.until(60, "in", |w| shows(w, "groups", ID));
-    w.the().seen.items.get_mut("groups").unwrap().remove(ID);
+    Arc::make_mut(&mut w.the().seen.items)
+        .get_mut("groups")
+        .unwrap()
+        .remove(ID);
     has(
         &mut w,
         "groups",

@@ -1,7 +1,7 @@
 //! Sets whose things have an identity that no wish knows: interfaces by their MAC address.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn world(made_with: &[&str]) -> World {
         .enumerate()
         .map(|(n, key)| (format!("first-{n}"), words(key)));
     let shown: BTreeMap<String, String> = shown.collect();
-    w.the().seen.items.insert("nics".to_owned(), shown);
+    Arc::make_mut(&mut w.the().seen.items).insert("nics".to_owned(), shown);
     w.run(30);
     forget(&mut w);
     w
@@ -54,7 +54,9 @@ fn words(key: &str) -> String {
 }
 
 fn theirs(w: &mut World, id: &str, net: &str) {
-    let all = w.the().seen.items.entry("nics".to_owned()).or_default();
+    let all = Arc::make_mut(&mut w.the().seen.items)
+        .entry("nics".to_owned())
+        .or_default();
     all.insert(id.to_owned(), words(net));
 }
 
@@ -156,7 +158,10 @@ fn a_step_of_which_nothing_is_known_brings_in_one_and_waits_before_it_is_made_ag
 #[test]
 fn what_was_taken_off_by_hand_is_shown_and_another_in_its_place_is_not_ours() {
     let mut w = world(&["a"]);
-    w.the().seen.items.get_mut("nics").unwrap().clear();
+    Arc::make_mut(&mut w.the().seen.items)
+        .get_mut("nics")
+        .unwrap()
+        .clear();
     w.run(60);
     assert_eq!(w.condition(C::DriftDetected), "True/SettingsDrift");
     assert_eq!((w.ready().as_str(), w.calls.len()), ("True/AsDeclared", 0));
@@ -201,13 +206,13 @@ fn what_is_not_shown_is_believed_when_the_cloud_took_it() {
 #[test]
 fn where_nothing_is_known_or_the_state_forbids_it_nothing_is_done() {
     let mut w = world(&["a"]);
-    let all = w.the().seen.items.remove("nics").unwrap();
+    let all = Arc::make_mut(&mut w.the().seen.items).remove("nics").unwrap();
     w.run(10);
     wish(&mut w, &["b"]);
     w.run(120);
     assert_eq!(w.condition(C::SettingsSynced), "False/NotApplied");
     assert_eq!(w.calls.len(), 0);
-    w.the().seen.items.insert("nics".to_owned(), all);
+    Arc::make_mut(&mut w.the().seen.items).insert("nics".to_owned(), all);
     synced(&mut w);
     assert_eq!(w.knobs.hows, ["nics:+b=", "nics:-first-0"]);
     w.edit(json!({"powerState": "Unmanaged"}));

@@ -206,7 +206,7 @@ impl World {
             detailed: true,
             attributes: std::collections::BTreeMap::new(),
             parts: Vec::new(),
-            items: std::collections::BTreeMap::new(),
+            items: Arc::default(),
             group_id: None,
             id: id.into(),
             name: "web".into(),

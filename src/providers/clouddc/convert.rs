@@ -1,6 +1,7 @@
 //! CloudDC's instance in the planner's words, and our marks in its metadata.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::errors::{bounded, fault_class};
 use super::settings;
@@ -133,7 +134,7 @@ pub(super) fn observed(
         detailed: true,
         attributes,
         parts: Vec::new(),
-        items: std::collections::BTreeMap::new(),
+        items: Arc::default(),
         group_id: None,
         unreadable: false,
         provider_id: format!("huaweicloud://{}", instance.id),

@@ -21,7 +21,7 @@ mod wire;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -364,7 +364,7 @@ impl Provider for CloudDc {
         })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>> {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Arc<ObservedServer>>, CloudError>> {
         Box::pin(async move {
             let asked = Instant::now();
             let instances = paging::all_instances(&self.session).await?;
@@ -374,7 +374,7 @@ impl Provider for CloudDc {
                 let server = instance.server_id.as_ref().and_then(|id| servers.get(id));
                 self.translate(instance, server)
             });
-            Ok(seen.collect())
+            Ok(seen.map(Arc::new).collect())
         })
     }
 

@@ -1,6 +1,7 @@
 //! Nova's server in the planner's words, and our marks in Nova's metadata.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::errors::{bounded, fault_class};
 use super::states::{guest_running, raw, state_of};
@@ -68,9 +69,11 @@ fn present(text: Option<String>) -> Option<String> {
 pub(super) fn observed(server: wire::Server) -> ObservedServer {
     let (state, busy) = state_of(&server.status, server.task_state.as_deref());
     let raw = raw(&server);
-    let (attributes, mut items) = (settings::texts(&server), settings::sets(&server));
+    let attributes = settings::texts(&server);
+    let mut items = settings::sets(&server);
     items.extend(interfaces::shown(&server));
     items.extend([floating::shown(&server)]);
+    let items = Arc::new(items);
     let mut addresses: Vec<AddressStatus> = server
         .addresses
         .into_iter()

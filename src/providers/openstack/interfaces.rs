@@ -2,8 +2,9 @@
 //! the network's name and its addresses; Nova makes the ports, and deletes those that it made when they are detached.
 //! <https://docs.openstack.org/api-ref/compute/#port-interfaces-servers-os-interface>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -80,37 +81,50 @@ pub(super) fn shown(server: &wire::Server) -> Option<(String, BTreeMap<String, S
     Some((NETWORKS.to_owned(), all))
 }
 
-/// Adds the ids of the networks to the words of what is on them. Where they cannot be read, nothing is said of it.
-pub(super) async fn with_ids(services: &Services, catalog: &Catalog, servers: &mut [ObservedServer]) {
-    let sets = || [NETWORKS, floating::ADDRESSES].into_iter();
-    let name = |words: &str| words.split('\n').next().unwrap_or_default().to_owned();
-    let words = servers
+/// The sets in which networks are named.
+const NAMED: [&str; 2] = [NETWORKS, floating::ADDRESSES];
+
+/// The names of the networks that servers have interfaces or floating addresses in.
+pub(super) fn networks<'a>(servers: impl Iterator<Item = &'a ObservedServer>) -> BTreeSet<String> {
+    servers
+        .flat_map(|s| NAMED.iter().filter_map(|set| s.items.get(*set)))
+        .flat_map(BTreeMap::values)
+        .map(|words| network(words).to_owned())
+        .collect()
+}
+
+/// Adds the ids of the networks to a server that was just read. Where they cannot be read nothing is said of its interfaces.
+/// Whether all that belongs there is there.
+pub(super) fn with_ids(server: &mut Arc<ObservedServer>, ids: Option<&HashMap<String, Vec<String>>>) -> bool {
+    let named = |set: &str| NAMED.contains(&set);
+    if !server
+        .items
         .iter()
-        .flat_map(|s| sets().filter_map(|set| s.items.get(set)))
-        .flat_map(BTreeMap::values);
-    let names: BTreeSet<String> = words.map(|words| name(words)).collect();
-    if names.is_empty() {
-        return;
+        .any(|(set, all)| named(set) && !all.is_empty())
+    {
+        return true;
     }
-    let ids = catalog
-        .network_ids(services, names.iter().map(String::as_str))
-        .await;
-    for server in servers {
-        let Some(ids) = &ids else {
-            server
-                .items
-                .retain(|set, all| !sets().any(|s| s == set) || all.is_empty());
-            continue;
-        };
-        let all = server
-            .items
-            .iter_mut()
-            .filter(|(set, _)| sets().any(|s| s == set.as_str()));
-        for words in all.flat_map(|(_, all)| all.values_mut()) {
-            let found = ids.get(&name(words)).into_iter().flatten();
-            *words = found.fold(words.clone(), |words, id| format!("{words}\n{id}"));
-        }
+    let items = Arc::make_mut(&mut Arc::make_mut(server).items);
+    let Some(ids) = ids else {
+        items.retain(|set, all| !named(set) || all.is_empty());
+        return false;
+    };
+    let mut whole = true;
+    let all = items.iter_mut().filter(|(set, _)| named(set));
+    for words in all.flat_map(|(_, all)| all.values_mut()) {
+        let found = ids.get(network(words));
+        whole &= found.is_some();
+        *words = found
+            .into_iter()
+            .flatten()
+            .fold(words.clone(), |words, id| format!("{words}\n{id}"));
     }
+    whole
+}
+
+/// The network of an interface or address: the first of its words.
+fn network(words: &str) -> &str {
+    words.split('\n').next().unwrap_or_default()
 }
 
 pub(super) async fn read(services: &Services, id: &str) -> Result<Vec<wire::Interface>, CloudError> {

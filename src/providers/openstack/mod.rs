@@ -16,6 +16,7 @@ mod groups;
 mod interfaces;
 mod paging;
 mod register;
+mod seen;
 mod session;
 mod settings;
 pub(in crate::providers) mod states;
@@ -24,6 +25,8 @@ mod wire;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::Method;
@@ -39,6 +42,7 @@ use self::catalog::Catalog;
 use self::convert::{KEYS, UID, metadata_of, observed, tag};
 use self::discovery::Need;
 use self::errors::{Asked, unreadable};
+use self::seen::Seen;
 use self::session::{Request, Services};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
@@ -54,6 +58,7 @@ use crate::planner::model::{
 pub struct OpenStack {
     services: Services,
     catalog: Catalog,
+    seen: Seen,
 }
 
 impl OpenStack {
@@ -74,6 +79,7 @@ impl OpenStack {
         Ok(Self {
             services: Services::new(http, keystone),
             catalog: Catalog::default(),
+            seen: Seen::default(),
         })
     }
 
@@ -94,18 +100,6 @@ impl OpenStack {
             )
         };
         Ok(self.services.read::<wire::ServerDoc>(request).await?.server)
-    }
-
-    /// In the planner's words, with the ids of flavors, which Nova leaves out.
-    async fn translate(&self, servers: Vec<wire::Server>) -> Result<Vec<ObservedServer>, CloudError> {
-        let mut all: Vec<ObservedServer> = servers.into_iter().map(observed).collect();
-        let names = all.iter().filter_map(|s| s.size.name.as_deref());
-        let ids = self.catalog.flavor_ids(&self.services, names).await?;
-        for server in &mut all {
-            server.size.id = server.size.name.as_ref().and_then(|n| ids.get(n).cloned());
-        }
-        interfaces::with_ids(&self.services, &self.catalog, &mut all).await;
-        Ok(all)
     }
 
     async fn create(
@@ -336,18 +330,20 @@ impl Provider for OpenStack {
         })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>> {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Arc<ObservedServer>>, CloudError>> {
         Box::pin(async move {
-            let servers = paging::all_servers(&self.services).await?;
-            self.translate(servers).await
+            let mut servers = paging::all_servers(&self.services, &self.seen).await?;
+            seen::complete(&self.services, &self.catalog, &mut servers).await?;
+            self.seen.keep(&servers);
+            Ok(servers.into_iter().map(|read| read.server).collect())
         })
     }
 
     fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ObservedServer, CloudError>> {
         Box::pin(async move {
-            let server = self.fetch(id).await?;
-            let gone = || CloudError::new(ErrorClass::NotFound, format!("server {id} could not be found"));
-            self.translate(vec![server]).await?.pop().ok_or_else(gone)
+            let mut server = seen::Read::alone(observed(self.fetch(id).await?));
+            seen::complete(&self.services, &self.catalog, std::slice::from_mut(&mut server)).await?;
+            Ok(Arc::unwrap_or_clone(server.server))
         })
     }
 

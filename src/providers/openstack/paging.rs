@@ -1,13 +1,15 @@
 //! Pages. Only the marker of a link is used: the host in it may be one that no credential goes to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use reqwest::Url;
 
 use super::auth::ServiceKind;
 use super::catalog::query;
+use super::errors::{Asked, unreadable};
+use super::seen::{Read, Seen};
 use super::session::{Request, Services};
-use super::wire::{Link, Server, ServerPage};
+use super::wire::{Link, ServerPage};
 use crate::planner::model::{CloudError, ErrorClass};
 use crate::providers::answers::Pages;
 
@@ -34,9 +36,9 @@ fn broken(what: &str) -> CloudError {
     CloudError::new(ErrorClass::Transient, format!("Nova's list {what}"))
 }
 
-/// Every server of the project, or an error. The size of a page is left to the cloud.
-pub(super) async fn all_servers(services: &Services) -> Result<Vec<Server>, CloudError> {
-    let mut all = BTreeMap::new();
+/// Every server of the project by id, or an error. The size of a page is left to the cloud.
+pub(super) async fn all_servers(services: &Services, known: &Seen) -> Result<Vec<Read>, CloudError> {
+    let mut all: Vec<Read> = Vec::new();
     let (mut seen, mut pages) = (HashSet::new(), Pages::default());
     let mut marker: Option<String> = None;
     loop {
@@ -45,16 +47,17 @@ pub(super) async fn all_servers(services: &Services) -> Result<Vec<Server>, Clou
             Some(marker) => query("/servers/detail", &[("marker", marker)]),
         };
         let request = Request::get(ServiceKind::Compute, path, "nova /servers/detail");
-        let page: ServerPage = services.page(request, &mut pages).await?;
+        let reply = services.send(request).await?;
+        pages.add(&reply)?;
+        let unreadable = |e| unreadable(ServiceKind::Compute.name(), "answer", Asked::Read, &e);
+        let page: ServerPage<'_> = serde_json::from_slice(&reply.body).map_err(unreadable)?;
         let empty = page.servers.is_empty();
-        for server in page.servers {
-            if server.id.is_empty() {
-                return Err(broken("holds a server without an id"));
-            }
-            all.insert(server.id.clone(), server);
+        all.extend(known.read(&page.servers).map_err(unreadable)?);
+        if all.iter().any(|read| read.server.id.is_empty()) {
+            return Err(broken("holds a server without an id"));
         }
         marker = match next_marker(&page.servers_links)? {
-            None => return Ok(all.into_values().collect()),
+            None => return Ok(by_id(all)),
             // The page behind a full one may be empty, but then nothing comes after it.
             Some(_) if empty => return Err(broken("goes on after an empty page")),
             next => next,
@@ -63,4 +66,17 @@ pub(super) async fn all_servers(services: &Services) -> Result<Vec<Server>, Clou
             return Err(broken("goes round in a circle"));
         }
     }
+}
+
+/// Each server once: as the last page has it that shows it.
+fn by_id(mut all: Vec<Read>) -> Vec<Read> {
+    all.sort_by(|a, b| a.server.id.cmp(&b.server.id));
+    all.dedup_by(|later, earlier| {
+        let same = later.server.id == earlier.server.id;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+    all
 }

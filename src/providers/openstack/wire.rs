@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::providers::answers::nullable;
 
@@ -15,8 +16,10 @@ pub(super) struct ServerDoc {
 
 /// `GET /servers/detail`: one page.
 #[derive(Debug, Deserialize)]
-pub(super) struct ServerPage {
-    pub(super) servers: Vec<Server>,
+pub(super) struct ServerPage<'a> {
+    /// The text of each.
+    #[serde(borrow)]
+    pub(super) servers: Vec<&'a RawValue>,
     #[serde(default, deserialize_with = "nullable")]
     pub(super) servers_links: Vec<Link>,
 }

@@ -1,5 +1,7 @@
 //! UpCloud's server in the planner's words.
 
+use std::sync::Arc;
+
 use super::labels::{self, Labels};
 use super::states::state_of;
 use super::wire::{IpAddress, Server};
@@ -37,7 +39,7 @@ pub(super) fn observed(server: Server) -> ObservedServer {
     ObservedServer {
         provider_id: provider_id(&server.uuid),
         attributes: attributes::observed(&server),
-        items: std::collections::BTreeMap::new(),
+        items: Arc::default(),
         addresses: addresses(&server),
         name: server.title.unwrap_or_default(),
         raw: server.state.unwrap_or_default(),

@@ -21,6 +21,7 @@ mod wire;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::Method;
@@ -185,8 +186,16 @@ impl Provider for UpCloud {
         Box::pin(self.who())
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<ObservedServer>, CloudError>> {
-        Box::pin(async move { Ok(self.all().await?.into_iter().map(observed).collect()) })
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Arc<ObservedServer>>, CloudError>> {
+        Box::pin(async move {
+            Ok(self
+                .all()
+                .await?
+                .into_iter()
+                .map(observed)
+                .map(Arc::new)
+                .collect())
+        })
     }
 
     fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ObservedServer, CloudError>> {

@@ -117,7 +117,8 @@ async fn a_holder_that_is_cut_off_stops_before_another_begins() {
     let had = held(&b, true).await;
     assert!(lost - cut <= RENEW_DEADLINE, "{:?}", lost - cut);
     assert!(had - lost >= Duration::from_secs(3), "{:?}", had - lost);
-    assert!(had - cut <= DURATION + RETRY + RETRY, "{:?}", had - cut);
+    // The end of the lease is met as it comes, not at the next try after it.
+    assert!(had - cut < DURATION, "{:?}", had - cut);
     a.line.cut.store(false, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(b.claim.holds() && !a.claim.holds());

@@ -12,6 +12,7 @@
 
 mod error;
 mod faults;
+mod http_server;
 mod merge;
 mod resources;
 pub(crate) mod schema;

@@ -183,10 +183,8 @@ impl World {
 
     /// The id of the one live server with this id or name.
     pub(super) fn find(&self, key: &str) -> Option<String> {
-        let found = self
-            .live()
-            .find(|s| s.id == key)
-            .or_else(|| self.live().find(|s| s.name == key));
+        let by_id = self.servers.get(key).filter(|s| s.gone_at.is_none());
+        let found = by_id.or_else(|| self.live().find(|s| s.name == key));
         found.map(|s| s.id.clone())
     }
 }

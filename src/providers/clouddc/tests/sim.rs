@@ -76,7 +76,12 @@ impl Stage {
     }
 
     async fn listed(&self) -> Option<ObservedServer> {
-        self.provider.list().await.unwrap().pop()
+        self.provider
+            .list()
+            .await
+            .unwrap()
+            .pop()
+            .map(Arc::unwrap_or_clone)
     }
 
     /// What a list shows within so many seconds, in order. A look at the same words says the same each time.
