@@ -43,8 +43,8 @@ campaign: ## random wishes, faults and crashes against the planner, other ones e
 	  ARBITRARY_SEEDS=$${SHAPES:-300} \
 	  $(CARGO) test --locked $(FEATURES) --test virtual_time -- campaign:: arbitrary:: --nocapture --test-threads 1
 
-soak: ## half an hour of chaos on real processes: bad network, kills, freezes, crashes of the cluster, Nova away (SOAK=1800 SOAK_SEED=1)
-	settings=$$(tests/env/provision.sh kubernetes openstack) && export $$settings && \
+soak: ## half an hour of chaos on real processes: bad network, kills, freezes, wrong clocks, crashes of the cluster, Nova away (SOAK=1800 SOAK_SEED=1)
+	settings=$$(tests/env/provision.sh kubernetes openstack faketime) && export $$settings && \
 	  SOAK=$${SOAK:-1800} $(CARGO) test --locked $(FEATURES) --test real -- soak
 
 test-gitops: ## what the real Argo CD and kstatus make of our objects, with the life of a shop under Argo CD

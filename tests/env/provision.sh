@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Provisions the real parts that the tests run on, all at once, and says how
 # long each took:  provision.sh [kubernetes] [openstack] [openstackclient]
-#   [upcloudclient] [huaweiclient] [promtool] [helm] [argocd] [kstatus]   (default: all).
+#   [upcloudclient] [huaweiclient] [promtool] [helm] [argocd] [kstatus] [faketime]   (default: all).
 # stdout carries settings for a shell to eval:
 #   EVENKEEL_KUBE_BIN=...       directory of etcd, kube-apiserver, kube-controller-manager, kubectl
 #   OS_CLIENT_CONFIG_FILE=...   clouds.yaml of the running OpenStack
@@ -12,21 +12,22 @@
 #   EVENKEEL_ARGOCD_BIN=...     directory of Argo CD's application controller and repository server
 #   EVENKEEL_KSTATUS=...        the program that says what Flux makes of a status
 #   EVENKEEL_PROMTOOL=...           promtool, which tests the alerts
+#   EVENKEEL_FAKETIME=...       libfaketime, which sets the clock of one process
 # Status 3: a part cannot be had on this machine (which one, and what it would
 # need, is said); the settings of the other are printed nevertheless.
 set -euo pipefail
 ME=provision; HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/lib.sh"
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-all=(kubernetes openstack openstackclient upcloudclient huaweiclient promtool helm argocd kstatus)
+all=(kubernetes openstack openstackclient upcloudclient huaweiclient promtool helm argocd kstatus faketime)
 [ $# -gt 0 ] || set -- "${all[@]}"
 declare -A job=()
 declare -A command=([kubernetes]=kubernetes/provision.sh [openstack]=openstack/up.sh [openstackclient]=openstackclient.sh
   [upcloudclient]='pythonclient.sh upcloud' [huaweiclient]='pythonclient.sh huawei' [promtool]=promtool.sh [helm]=helm.sh
-  [argocd]=argocd/provision.sh [kstatus]=kstatus/provision.sh)
+  [argocd]=argocd/provision.sh [kstatus]=kstatus/provision.sh [faketime]=faketime.sh)
 declare -A setting=([kubernetes]=EVENKEEL_KUBE_BIN [openstack]=OS_CLIENT_CONFIG_FILE [openstackclient]=EVENKEEL_OPENSTACK_CLIENT
   [upcloudclient]=EVENKEEL_UPCLOUD_CLIENT [huaweiclient]=EVENKEEL_HUAWEI_CLIENT [promtool]=EVENKEEL_PROMTOOL
-  [helm]=EVENKEEL_HELM [argocd]=EVENKEEL_ARGOCD_BIN [kstatus]=EVENKEEL_KSTATUS)
+  [helm]=EVENKEEL_HELM [argocd]=EVENKEEL_ARGOCD_BIN [kstatus]=EVENKEEL_KSTATUS [faketime]=EVENKEEL_FAKETIME)
 for part in "$@"; do
   [ -n "${command[$part]:-}" ] || { echo "usage: provision.sh ${all[*]/#/[}" | sed 's/\[\([a-z]*\)/[\1]/g' >&2; exit 2; }
 done

@@ -19,6 +19,7 @@ mod parts;
 mod process;
 mod proxy;
 mod soak;
+mod wall;
 mod weather;
 
 use std::sync::Arc;
@@ -94,6 +95,10 @@ async fn play(chosen: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
         })
         .await;
         failed.extend((!ok).then_some("soak"));
+        // A soak that failed may have left one stopped.
+        for service in soak::SERVICES {
+            parts.service(service, true).await;
+        }
     }
     let ok = report("no_secret_in_any_log", Instant::now(), async {
         parts.judge_logs()

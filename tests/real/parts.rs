@@ -22,6 +22,7 @@ use crate::proxy::Proxy;
 use crate::scenarios::nova::Nova;
 use crate::scenarios::stage::{Order, Stage, World};
 use crate::support::kube::{Cluster, cluster};
+use crate::wall::Wall;
 
 /// How long something may take, with ten scenarios on two cores.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -253,6 +254,16 @@ impl Parts {
 
     /// Starts a controller for one stage alone, which has its lease there and sees the cluster through a proxy.
     pub fn controller_of(&self, s: &Stage, cluster: &Proxy) -> Process {
+        self.controller_at(s, cluster, None)
+    }
+
+    /// A wall clock for controllers that are started with it.
+    pub fn wall(&self) -> Wall {
+        Wall::right(self.scratch.path())
+    }
+
+    /// The same with a wall clock of its own.
+    pub fn controller_at(&self, s: &Stage, cluster: &Proxy, wall: Option<&Wall>) -> Process {
         let mut config = self.config();
         config["clusters"][0]["cluster"] = json!({"server": cluster.url});
         let file = self.scratch.path().join(format!("{}.kubeconfig", s.namespace));
@@ -260,6 +271,7 @@ impl Parts {
         self.controller(
             &file,
             &["--namespace", &s.namespace, "--lease-namespace", &s.namespace],
+            wall,
         )
     }
 
@@ -281,10 +293,13 @@ impl Parts {
         self.controllers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn controller(&self, kubeconfig: &Path, more: &[&str]) -> Process {
+    fn controller(&self, kubeconfig: &Path, more: &[&str], wall: Option<&Wall>) -> Process {
         let n = self.started.fetch_add(1, Ordering::SeqCst) + 1;
         let log = self.scratch.path().join(format!("controller-{n}.log"));
-        Process::start(kubeconfig, &log, more)
+        match wall {
+            Some(wall) => Process::start_in(kubeconfig, &log, more, &wall.environment()),
+            None => Process::start(kubeconfig, &log, more),
+        }
     }
 
     /// Starts one more controller.
@@ -294,7 +309,7 @@ impl Parts {
 
     /// Starts one more controller, with more arguments.
     pub fn start_controller_with(&self, more: &[&str]) {
-        let process = self.controller(&self.kubeconfig(), more);
+        let process = self.controller(&self.kubeconfig(), more, None);
         self.controllers().push(process);
     }
 
@@ -322,9 +337,14 @@ impl Parts {
         first.kill();
     }
 
+    /// Stops one service of the cloud, or starts it again.
+    pub async fn service(&self, name: &str, runs: bool) {
+        script(&self.clouds, if runs { "up.sh" } else { "down.sh" }, name).await;
+    }
+
     /// One controller that runs, and all of the cloud.
     pub async fn restore(&self) {
-        script(&self.clouds, "up.sh", "nova-api").await;
+        self.service("nova-api", true).await;
         while self.controllers().len() > 1 {
             self.kill_controller();
         }
@@ -353,7 +373,7 @@ impl Parts {
             }
             let fault = text
                 .lines()
-                .find(|l| l.contains("panicked") || l.contains(" ERROR "));
+                .find(|l| l.contains("panicked") || (l.contains(" ERROR ") && l.contains("evenkeel::")));
             assert!(fault.is_none(), "{}: {fault:?}", log.display());
         }
     }

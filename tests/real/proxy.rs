@@ -9,15 +9,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
 use http::Method;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::scenarios::dice::Dice;
 use crate::weather::{Trouble, Weather};
 
 /// On which side of the cloud or the cluster a request is held.
@@ -212,13 +214,14 @@ impl Line {
         if !goes_on(before).await {
             return lost();
         }
-        let trouble = self.trouble(&head.method);
-        match trouble {
-            Trouble::Late(time) => tokio::time::sleep(time).await,
+        let trouble = self.trouble(&head);
+        match &trouble {
+            Trouble::Late(time) => tokio::time::sleep(*time).await,
             Trouble::Lost => return broken(),
             Trouble::BadGateway => return lost(),
             Trouble::Revoked => return Response::builder().status(401).body(Body::empty()).unwrap(),
-            Trouble::None | Trouble::ReplyLost | Trouble::Twice | Trouble::Cut(_) => {}
+            Trouble::None | Trouble::ReplyLost | Trouble::Twice | Trouble::Cut(_) | Trouble::Corrupted(_) => {
+            }
         }
         let mut headers = head.headers;
         for own in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
@@ -233,7 +236,7 @@ impl Line {
                 .send()
         };
         let mut sent = send().await;
-        if trouble == Trouble::Twice && sent.is_ok() {
+        if matches!(trouble, Trouble::Twice) && sent.is_ok() {
             sent = send().await;
         }
         let Ok(reply) = sent else {
@@ -248,12 +251,13 @@ impl Line {
         match trouble {
             Trouble::ReplyLost => broken(),
             Trouble::Cut(bytes) => self.cut(reply, bytes).await,
+            Trouble::Corrupted(dice) => self.corrupted(reply, dice).await,
             _ => self.rewritten(reply).await,
         }
     }
 
-    fn trouble(&self, method: &Method) -> Trouble {
-        let repeatable = [Method::GET, Method::PUT, Method::DELETE].contains(method);
+    fn trouble(&self, head: &Parts) -> Trouble {
+        let repeatable = !(head.method == Method::POST && head.uri.path().ends_with("/servers"));
         let mut weather = locked(&self.weather);
         weather.as_mut().map_or(Trouble::None, |w| w.next(repeatable))
     }
@@ -269,6 +273,24 @@ impl Line {
                 Ok(part)
             }
             _ => Err(std::io::Error::other("the connection breaks")),
+        });
+        Response::from_parts(head, Body::from_stream(body))
+    }
+
+    /// The reply with wrong bytes in it: a few in a document, ever more in a watch.
+    async fn corrupted(&self, reply: reqwest::Response, mut dice: Dice) -> Response {
+        let whole = self.rewritten(reply).await;
+        let (head, body) = whole.into_parts();
+        let mut next = dice.roll(100) as usize;
+        let body = body.into_data_stream().map_ok(move |part| {
+            let mut bytes = part.to_vec();
+            while let Some(byte) = bytes.get_mut(next) {
+                // No letter of ASCII is left, so that nothing that reads well says what is not so.
+                *byte = 0x80 | dice.roll(0x80) as u8;
+                next += 1 + dice.roll(2000) as usize;
+            }
+            next -= bytes.len();
+            bytes::Bytes::from(bytes)
         });
         Response::from_parts(head, Body::from_stream(body))
     }

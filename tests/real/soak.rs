@@ -1,7 +1,7 @@
 //! Chaos on real processes: two controllers with a lease, the real kube-apiserver and the real Nova, a bad network between
-//! them, processes that are killed, frozen and started again; users and strangers go on as if nothing were wrong. In the
-//! end the weather is fine, and the world is compared object by object. `SOAK` is its length in seconds, `SOAK_SEED` its
-//! seed: the same events in the same order, although not at the same moments.
+//! them, processes that are killed, frozen and started again, wall clocks that are an hour wrong; users and strangers go on
+//! as if nothing were wrong. In the end the weather is fine, and the world is compared object by object. `SOAK` is its
+//! length in seconds, `SOAK_SEED` its seed: the same events in the same order, although not at the same moments.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,14 +15,19 @@ use crate::parts::Parts;
 use crate::process::Process;
 use crate::scenarios::dice::Dice;
 use crate::scenarios::stage::{Stage, id_of};
+use crate::wall::Wall;
 use crate::weather::Weather;
 
 /// How many objects there are at most.
 const OBJECTS: u64 = 6;
 /// A controller that is frozen for so long has lost its lease (15 seconds).
 const FROZEN: Duration = Duration::from_secs(20);
-/// Nova is away for so long.
+/// A service of Nova is away for so long.
 const AWAY: Duration = Duration::from_secs(8);
+/// The services that go away: what is asked of the first is refused, of the others, late.
+pub const SERVICES: [&str; 3] = ["nova-api", "nova-conductor", "nova-scheduler"];
+/// So far is the wall clock stepped, in seconds.
+const HOUR: i64 = 3600;
 
 /// What happens to the processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,21 +35,30 @@ enum Event {
     Nothing,
     ControllerKilled,
     ControllerFrozen,
-    NovaAway,
+    ServiceAway(&'static str),
     ApiServerKilled,
     EtcdKilled,
+    /// The wall clock of the controllers is right, or so many seconds ahead.
+    Clock(i64),
 }
 
-/// Each as often as it stands here.
-const EVENTS: &[Event] = &[
+/// All of these happen, each as often as it stands here, in an order that is drawn; then all of them again. Who was
+/// started before a step does not hear of it: so there are clocks that differ by an hour or two.
+const EVENTS: [Event; 14] = [
     Event::Nothing,
     Event::Nothing,
+    Event::ControllerKilled,
     Event::ControllerKilled,
     Event::ControllerKilled,
     Event::ControllerFrozen,
-    Event::NovaAway,
+    Event::ServiceAway(SERVICES[0]),
+    Event::ServiceAway(SERVICES[1]),
+    Event::ServiceAway(SERVICES[2]),
     Event::ApiServerKilled,
     Event::EtcdKilled,
+    Event::Clock(HOUR),
+    Event::Clock(-HOUR),
+    Event::Clock(0),
 ];
 
 fn number(variable: &str, usual: u64) -> u64 {
@@ -55,8 +69,11 @@ struct Soak<'a> {
     parts: &'a Parts,
     s: &'a Stage,
     ways: Ways,
+    wall: Wall,
     controllers: Vec<Process>,
     dice: Dice,
+    /// What is to happen until all events are drawn anew.
+    ahead: Vec<Event>,
     /// What is wished for, by the name of the object: a power state, or that it be gone.
     wishes: BTreeMap<String, Option<&'static str>>,
     events: BTreeMap<Event, u32>,
@@ -67,24 +84,26 @@ struct Soak<'a> {
 pub async fn play(parts: &Parts, s: &Stage) {
     let (length, seed) = (Duration::from_secs(number("SOAK", 180)), number("SOAK_SEED", 1));
     let ways = Ways::open(parts, s).await;
-    let controllers = vec![
-        parts.controller_of(s, &ways.cluster),
-        parts.controller_of(s, &ways.cluster),
-    ];
+    let wall = parts.wall();
+    let controller = || parts.controller_at(s, &ways.cluster, Some(&wall));
+    let controllers = vec![controller(), controller()];
     parts.holder(&s.namespace, |_| true).await;
     let mut soak = Soak {
         parts,
         s,
         ways,
+        wall,
         controllers,
         dice: Dice(seed),
+        ahead: Vec::new(),
         wishes: BTreeMap::new(),
         events: BTreeMap::new(),
         deeds: BTreeMap::new(),
     };
     soak.weather(seed);
     let end = Instant::now() + length;
-    while Instant::now() < end {
+    // Each event has happened once, however slow the machine.
+    while Instant::now() < end || soak.events.values().sum::<u32>() < EVENTS.len() as u32 {
         for _ in 0..3 {
             soak.user().await;
         }
@@ -170,28 +189,54 @@ impl Soak<'_> {
     }
 
     async fn event(&mut self) {
-        let event = *self.dice.of(EVENTS);
+        if self.ahead.is_empty() {
+            let mut left = EVENTS.to_vec();
+            while !left.is_empty() {
+                self.ahead
+                    .push(left.remove(self.dice.roll(left.len() as u64) as usize));
+            }
+        }
+        let event = self.ahead.pop().unwrap_or(Event::Nothing);
         *self.events.entry(event).or_default() += 1;
         let one = self.dice.roll(self.controllers.len() as u64) as usize;
         match event {
             Event::Nothing => {}
             Event::ControllerKilled => {
                 self.controllers[one].kill();
-                self.controllers[one] = self.parts.controller_of(self.s, &self.ways.cluster);
+                let again = self
+                    .parts
+                    .controller_at(self.s, &self.ways.cluster, Some(&self.wall));
+                self.controllers[one] = again;
             }
             Event::ControllerFrozen => {
                 self.controllers[one].signal("STOP");
                 sleep(FROZEN).await;
                 self.controllers[one].signal("CONT");
             }
-            Event::NovaAway => {
-                self.s.world.outage(true).await;
+            Event::ServiceAway(service) => {
+                self.parts.service(service, false).await;
                 sleep(AWAY).await;
-                self.s.world.outage(false).await;
+                self.parts.service(service, true).await;
             }
             Event::ApiServerKilled => self.crash("apiserver").await,
             Event::EtcdKilled => self.crash("etcd").await,
+            Event::Clock(ahead) => {
+                self.wall.step(ahead);
+                self.told(ahead).await;
+            }
         }
+    }
+
+    /// Waits until a controller's log tells the time that the wall clock was set to.
+    async fn told(&self, ahead: i64) {
+        let tells = |p: &Process| p.ahead().is_some_and(|a| (a.as_secs() - ahead).abs() < HOUR / 2);
+        let told = async {
+            while !self.controllers.iter().any(tells) {
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let told = timeout(self.s.patience, told).await;
+        told.unwrap_or_else(|_| panic!("no controller's clock is {ahead} s ahead"));
     }
 
     async fn crash(&self, process: &'static str) {

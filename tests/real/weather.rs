@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::scenarios::dice::Dice;
 
 /// What becomes of one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Trouble {
     /// It goes its way.
     None,
@@ -17,10 +17,12 @@ pub enum Trouble {
     BadGateway,
     /// It is carried out, and the connection breaks before the reply is there.
     ReplyLost,
-    /// It is carried out twice, as a gateway that repeats does; only where that is allowed (never a POST).
+    /// It is carried out twice, as a gateway that repeats does; all but what makes a server.
     Twice,
     /// The reply ends after so many bytes.
     Cut(usize),
+    /// Bytes of the reply are others than those that were sent, as these dice say: what was text is text no more.
+    Corrupted(Dice),
     /// The token is no longer known.
     Revoked,
 }
@@ -42,7 +44,7 @@ impl Weather {
         }
     }
 
-    /// What the next request meets: trouble is about one in seven.
+    /// What the next request meets: trouble is about one in six.
     pub fn next(&mut self, repeatable: bool) -> Trouble {
         match self.dice.roll(100) {
             0..3 => Trouble::Late(Duration::from_millis(self.dice.roll(3000))),
@@ -51,7 +53,8 @@ impl Weather {
             8..11 => Trouble::ReplyLost,
             11..13 if repeatable => Trouble::Twice,
             13..14 => Trouble::Cut(self.dice.roll(400) as usize),
-            14 if self.tokens => Trouble::Revoked,
+            14..16 => Trouble::Corrupted(Dice(self.dice.roll(u64::MAX))),
+            16 if self.tokens => Trouble::Revoked,
             _ => Trouble::None,
         }
     }
