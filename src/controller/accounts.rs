@@ -336,6 +336,7 @@ impl Accounts {
                         listing,
                         outage: view.outage.map(|o| (o.since, o.reason, o.message)),
                         mass_absence: view.mass_absence,
+                        quota: None,
                         creates_free: false,
                         disruptions_free: false,
                     },
@@ -364,9 +365,8 @@ impl Accounts {
 
     /// An object is gone, or has no account any more.
     pub(crate) fn forget(&self, uid: &str) {
-        for shared in lock(&self.inner).accounts.values() {
-            shared.observer.forget(uid);
-        }
+        let inner = lock(&self.inner);
+        inner.accounts.values().for_each(|s| s.observer.forget(uid));
     }
 }
 

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use super::objects::Reply;
 use super::queue::Urgency;
-use super::{Shell, credentials, readings};
+use super::{Shell, credentials, quota, readings};
 use crate::api::server::SecretKeyRef;
 use crate::api::{Reason, keys};
 use crate::observer::ObjectKey;
@@ -136,6 +136,9 @@ pub(crate) fn call(shell: &Arc<Shell>, asker: Asker, key: String, call: CloudCal
         });
         note(&task, &asker, operation(&call), began, result.as_ref().err());
         let at = task.ctx.clock.now();
+        if matches!(call, CloudCall::Create(_)) {
+            quota::answered(&task, &asker, result.as_ref().err(), at);
+        }
         let (outcome, told) = match result {
             Ok((accepted, told)) => (Outcome::Accepted(at, accepted), told),
             Err(error) => (Outcome::Refused(at, error), Told::Nothing),

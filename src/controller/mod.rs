@@ -15,6 +15,7 @@ mod limits;
 mod objects;
 pub mod ownership;
 mod queue;
+mod quota;
 mod readings;
 mod reconcile;
 mod reconcile_group;
@@ -52,6 +53,7 @@ use events::Events;
 use limits::Limits;
 use objects::Objects;
 use queue::{Queue, Urgency};
+use quota::Quotas;
 pub(crate) use reconcile::Error;
 use store::Store;
 use watching::scopes;
@@ -75,6 +77,7 @@ pub(crate) struct Shell {
     accounts: Accounts,
     budgets: Arc<Budgets>,
     limits: Mutex<Limits>,
+    quotas: Mutex<Quotas>,
     events: Events,
     calls: TaskTracker,
     looks: TaskTracker,
@@ -192,6 +195,7 @@ impl Shell {
             accounts: Accounts::new(observe, ctx.seed),
             budgets: Arc::default(),
             limits: Mutex::default(),
+            quotas: Mutex::default(),
             events,
             calls: TaskTracker::new(),
             looks: TaskTracker::new(),
@@ -271,6 +275,7 @@ impl Shell {
         self.queue.clear();
         self.objects.clear();
         *lock(&self.limits) = Limits::default();
+        *lock(&self.quotas) = Quotas::default();
     }
 
     async fn work(self: Arc<Self>) {
@@ -369,6 +374,7 @@ impl Shell {
     fn forget(&self, key: &ObjectKey, uid: &str, config: Option<&ObjectKey>) {
         self.objects.forget(uid);
         self.accounts.forget(uid);
+        lock(&self.quotas).forget(uid);
         let woken = lock(&self.limits).forget(config, uid, key);
         for waiting in woken {
             self.queue.wake(&waiting, Urgency::Background);

@@ -10,12 +10,13 @@ use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
 use super::explain::Planned;
 use super::write::{self, Written, differs};
-use super::{Shell, accounts, actions, groups, tally};
+use super::{Shell, accounts, actions, groups, quota, tally};
 use crate::api::server_status::OperationKind;
 use crate::api::{Server, ServerStatus, keys};
 use crate::observer::sync::lock;
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::claims::Claim;
+use crate::planner::model::CloudCall;
 use crate::planner::{self, AccountView, Input, Plan, Step, Takes};
 
 /// One request to the Kubernetes API may take so long.
@@ -197,6 +198,7 @@ fn decide(
         } = usable.settings;
         free = limits.free(config, uid, creates, disruptions);
         (usable.facts.creates_free, usable.facts.disruptions_free) = free;
+        usable.facts.quota = lock(&shell.quotas).shut(&usable.account, &quota::asked(uid, server), now);
     }
     let sight = groups::Sight::of(shell, key, uid, server, &limits);
     let down = || sight.as_ref().is_none_or(groups::Sight::disruptions_free);
@@ -227,6 +229,17 @@ fn decide(
         create: !free.0 && unborn && !plan.takes.create,
         disruption: !free.1 && unsettled && !plan.takes.disruption,
     };
+    if let Snapshot::Usable(usable) = snapshot {
+        let asks = matches!(
+            &plan.step,
+            Step::Call {
+                call: CloudCall::Create(_),
+                ..
+            }
+        );
+        let object = quota::asked(uid, server);
+        lock(&shell.quotas).record(&usable.account, object, key, asks, plan.awaits_quota, now);
+    }
     let mut waiting = limits.record(config, uid, key, plan.takes, missed);
     waiting.extend(groups::record(&mut limits, sight, uid, key, &plan));
     for waiting in waiting {
@@ -324,7 +337,7 @@ async fn finish(
                 Written::Gone => Ok(gone(shell, key, uid, config)),
             }
         }
-        (Step::RemoveFinalizer, _) => {
+        (Step::RemoveFinalizer, usable) => {
             let finalizers = server.metadata.finalizers.iter().flatten();
             let rest: Vec<String> = finalizers.filter(|f| *f != keys::FINALIZER).cloned().collect();
             let last = rest.is_empty() && server.metadata.deletion_timestamp.is_some();
@@ -333,6 +346,9 @@ async fn finish(
                     shell.servers.put(*written);
                     if last {
                         tally::gone(&shell.ctx.metrics, server);
+                        if let Some(usable) = usable {
+                            quota::freed(shell, &usable.account);
+                        }
                         Ok(gone(shell, key, uid, config))
                     } else {
                         end("step")

@@ -9,7 +9,7 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, later};
 use super::memory::{AttemptWatch, Outcome};
 use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
-use super::{AccountFacts, Step, account, credentials, group, power, present, settings};
+use super::{AccountFacts, Step, account, credentials, group, power, present, quota, settings};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
 use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
@@ -212,6 +212,9 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     if facts.listing.asked_at.is_none_or(|t| t <= since) || stale(d, facts) {
         d.list_after = Some(if stale(d, facts) { d.now() } else { since });
         return quietly(d);
+    }
+    if let Some(verdict) = quota::turn(d, facts.quota.as_ref()) {
+        return verdict;
     }
     if !facts.creates_free {
         d.again(d.after(1));

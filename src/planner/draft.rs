@@ -62,6 +62,7 @@ pub(super) struct Draft<'a> {
     pub(super) list_after: Option<Timestamp>,
     pub(super) busy: bool,
     pub(super) takes: Takes,
+    pub(super) awaits_quota: bool,
     /// What was changed from outside, in the order of finding.
     pub(super) drifts: Vec<(Reason, String)>,
     /// Whether everything was compared, so that no finding means no drift.
@@ -91,6 +92,7 @@ impl<'a> Draft<'a> {
             list_after: None,
             busy: false,
             takes: Takes::default(),
+            awaits_quota: false,
             drifts: Vec::new(),
             compared: false,
             size_verdict: None,

@@ -111,6 +111,7 @@ impl Draft<'_> {
             list_after: self.list_after,
             busy: self.busy,
             takes: self.takes,
+            awaits_quota: self.awaits_quota,
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod model;
 mod operation;
 mod power;
 mod present;
+pub mod quota;
 mod rebuild;
 mod refusal;
 mod rescue;
@@ -113,6 +114,8 @@ pub struct AccountFacts {
     pub outage: Option<(Timestamp, Reason, String)>,
     /// So many servers vanished at once that none of the absences is believed.
     pub mass_absence: bool,
+    /// Why it is not this object's turn to ask whether the account's quota is still used up.
+    pub quota: Option<quota::QuotaShut>,
     /// Whether `maxCreatesInFlight` leaves room for one more.
     pub creates_free: bool,
     /// Whether `maxConcurrentDisruptions` leaves room for one more.
@@ -145,6 +148,8 @@ pub struct Plan {
     pub busy: bool,
     /// What this object takes of the account's limits while it is so.
     pub takes: Takes,
+    /// It would ask for a server, and waits for its turn: the account's quota is used up.
+    pub awaits_quota: bool,
 }
 
 /// One step outside. At most one call that changes something.

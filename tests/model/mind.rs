@@ -342,6 +342,7 @@ impl Mind {
             mass_absence: false,
             creates_free: true,
             disruptions_free: true,
+            quota: None,
         });
         let actions = if asked {
             vec![Arc::clone(&self.action)]

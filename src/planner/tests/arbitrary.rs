@@ -224,6 +224,7 @@ fn facts(state: ServerState, word: Option<&str>) -> AccountFacts {
         outage: None,
         mass_absence: false,
         creates_free: true,
+        quota: None,
         disruptions_free: true,
     }
 }

@@ -284,6 +284,7 @@ impl World {
             outage: None,
             mass_absence: false,
             creates_free: true,
+            quota: None,
             disruptions_free: true,
         };
         let members: Vec<Arc<Server>> = self.members.iter().cloned().map(Arc::new).collect();

@@ -285,6 +285,7 @@ impl World {
                 .map(|t| (t, crate::api::Reason::Unreachable, "no route".to_owned())),
             mass_absence: self.mass_absence,
             creates_free: true,
+            quota: None,
             disruptions_free: !self.knobs.full,
         };
         let process = format!("process-{}", self.process);

@@ -125,6 +125,7 @@ impl Settled {
                 outage: None,
                 mass_absence: false,
                 creates_free: true,
+                quota: None,
                 disruptions_free: true,
             },
             now,
