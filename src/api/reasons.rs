@@ -70,7 +70,8 @@ reasons! {
     Leaving: "Servers are being taken out of the group." => "",
     WaitingForTurn: "As many servers of the account are taken down as may be at once; this one waits for its turn." =>
         "Wait, or raise spec.maxConcurrentDisruptions of the ProviderConfig.",
-    WaitingForCloud: "The cloud is busy with this server." => "",
+    WaitingForCloud: "The cloud is busy with this server." =>
+        "Wait: the cloud ends it, or who began it there. What takes too long is told as OperationTimeout.",
     Acting: "The deed of a ServerAction is under way." => "",
     WaitingForServer: "The deed waits for its Server: to exist, to have a server in the cloud, or to be at rest." =>
         "Look at the Server; what is not begun by the deadline is given up.",
@@ -98,10 +99,10 @@ reasons! {
     NotApplied: "A changed setting counts only when a server is made; this one keeps what it was made with." =>
         "Set it back, or make a new server; nothing is made again by itself.",
     PowerDrift: "The power state was changed from outside." =>
-        "Set spec.powerState to what is wanted, or spec.driftPolicy to Enforce or EnforceAll.",
+        "End it in the cloud, set spec.powerState to what is wanted, or have it put back: spec.driftPolicy Enforce does so with what runs or is stopped, EnforceAll with every state.",
     LockDrift: "Our lock was taken off from outside." => "Lock it in the cloud, drop spec.locked, or set spec.driftPolicy to Enforce.",
     ImageDrift: "spec.image was changed after the server was made." =>
-        "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK.",
+        "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK, and on OpenStack the ephemeral and swap disks of the size.",
     InRescue: "This is held for as long as spec.rescue is given." => "Drop spec.rescue.",
     RescueFailed: "The server could not be put into rescue mode." =>
         "Read the message; correct spec.rescue.image, drop spec.rescue, or set the annotation evenkeel.dev/retry to a new value.",

@@ -173,7 +173,8 @@ pub struct ServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_password_secret_ref: Option<SecretKeyRef>,
     /// The name of a Secret of this namespace that is made, owned by this object, for the user name and password
-    /// that the cloud tells once when it creates a server. Immutable.
+    /// that the cloud tells once when it creates a server, and where it makes a new one (OpenStack) when it installs it
+    /// anew or rescues it. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
@@ -281,6 +282,10 @@ pub struct Rebuild {
     /// IS ERASED. Without it such a server is left as it is (Unsupported). OpenStack can do it from Nova's 2.93 on.
     #[serde(default)]
     pub include_root_volume: bool,
+    /// Whether the ephemeral disk of the size is kept, by when or by a ServerAction. OpenStack's bare metal (Ironic) can do
+    /// that; other hypervisors of Nova put the server into an error instead, and CloudDC is not asked.
+    #[serde(default)]
+    pub preserve_ephemeral: bool,
 }
 
 /// One restart for each new token.
@@ -288,7 +293,8 @@ pub struct Rebuild {
 #[serde(rename_all = "camelCase")]
 pub struct Restart {
     /// Any text of 1 to 128 characters; a token that differs from status.restart.token restarts the server once. A token that is
-    /// first seen on an existing server is recorded, not acted on.
+    /// first seen on an existing server is recorded, not acted on. In rescue mode, and while somebody else keeps the server
+    /// paused, suspended, shelved or rescued, it waits; of a server that is not to run it is passed over, with a warning.
     #[schemars(length(min = 1, max = 128))]
     pub token: String,
     /// How the guest is restarted.

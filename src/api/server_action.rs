@@ -149,10 +149,12 @@ pub struct ServerActionSpec {
     /// Makes a backup image, and deletes the oldest ones beyond its rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_backup: Option<CreateBackup>,
-    /// Installs the server anew from an image. THE ROOT DISK IS ERASED.
+    /// Installs the server anew from an image. THE ROOT DISK IS ERASED, on OpenStack also the ephemeral and swap disks of the
+    /// size; attached volumes stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildFrom>,
-    /// Installs the server anew from the image of its spec. THE ROOT DISK IS ERASED.
+    /// Installs the server anew from the image of its spec. THE ROOT DISK IS ERASED, on OpenStack also the ephemeral and
+    /// swap disks of the size; attached volumes stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reinstall: Option<NoArguments>,
     /// Sets the administrator's password.

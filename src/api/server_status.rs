@@ -136,6 +136,12 @@ pub struct PowerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub desired: Option<String>,
+    /// The state, neither Running nor Stopped, that this object brought about itself, or that was there when its wish
+    /// changed: it is led out of it for another wish. Any other such state came from outside, and driftPolicy says
+    /// what it gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub ours: Option<String>,
     /// The layer that decided: Spec, Default, Group, Rescue, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]

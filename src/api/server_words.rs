@@ -93,7 +93,7 @@ choice! {
 choice! {
     /// What follows a resize that failed.
     ResizeOnFailure = Revert {
-        /// Back to the size and power before it.
+        /// Back to the size and power before it, by one try: a hard reboot, or a stop of what is to stand still.
         Revert,
         /// Left as it is, for a person to look at.
         Hold,
@@ -105,7 +105,8 @@ choice! {
     RebuildWhen = Never {
         /// Never: that spec.image differs is only shown.
         Never,
-        /// As soon as the text of spec.image is another one. THE ROOT DISK IS ERASED.
+        /// As soon as the text of spec.image is another one. THE ROOT DISK IS ERASED, on OpenStack also the
+        /// ephemeral and swap disks of the size; attached volumes stay.
         OnImageChange,
     }
 }
@@ -125,7 +126,8 @@ choice! {
     OnError = Hold {
         /// Left as it is, for a person to look at.
         Hold,
-        /// One hard reboot.
+        /// One hard reboot; one stop where it is to be Stopped, and rescue mode once where spec.rescue is given, if the cloud
+        /// does that in an error.
         HardReboot,
     }
 }

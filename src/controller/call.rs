@@ -208,13 +208,27 @@ async fn send(
     if let (Some(reading), Some(read)) = (reading, &done.read) {
         done.accepted.result = Some(readings::keep(shell, asker, reading, read).await?);
     }
-    if let (CloudCall::Create(request), Some(told)) = (call, &done.credentials)
-        && let Some(name) = &request.spec.credentials_secret_name
+    if let Some(told) = &done.credentials
+        && let Some(name) = kept_in(shell, asker, call)
     {
-        let told = credentials::keep(shell, asker, name, told).await;
+        let told = credentials::keep(shell, asker, &name, told).await;
         return Ok((done.accepted, told));
     }
     Ok((done.accepted, Told::Nothing))
+}
+
+/// The Secret that what a cloud tells once goes into, if one is named.
+fn kept_in(shell: &Shell, asker: &Asker, call: &CloudCall) -> Option<String> {
+    match call {
+        CloudCall::Create(request) => request.spec.credentials_secret_name.clone(),
+        CloudCall::Operate { .. } => shell
+            .servers
+            .get(&asker.key)?
+            .spec
+            .credentials_secret_name
+            .clone(),
+        CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => None,
+    }
 }
 
 /// Where the administrator's password is that goes along with a call.

@@ -2,9 +2,9 @@
 
 use super::delete::parts;
 use super::draft::{Draft, Verdict, words};
-use super::model::{ErrorClass, FailedStep, ObservedServer, Operate};
+use super::model::{Capabilities, ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::present::not_now;
-use super::{AccountFacts, account, create, details, power, rebuild, resize, retry, settings};
+use super::{AccountFacts, account, create, details, power, rebuild, rescue, resize, retry, settings, stop};
 use crate::api::Reason;
 use crate::api::server::{ManagementPolicy, OnCreateError, OnError, PowerOffMode};
 use crate::api::server_status::OperationKind;
@@ -37,7 +37,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &Obs
     let failure = d.status.failure.as_ref();
     let tried = failure.is_some_and(|f| f.code.as_deref() == Some(TRIED));
     if d.spec.on_error == OnError::HardReboot && !tried {
-        return reboot(d, facts, id, seen, class, &fault);
+        return once(d, facts, id, seen, class, &fault);
     }
     held(d, id, seen, &fault)
 }
@@ -48,8 +48,9 @@ pub(super) fn held(d: &Draft<'_>, id: &str, seen: &ObservedServer, fault: &str) 
     let after = rebuild::lost(d)
         .map(|text| format!(" after the installation of image {text}, which erased its root disk"))
         .unwrap_or_default();
+    let waits = rebuild::waits(d, seen).map_or_else(String::new, |words| format!(". {words}"));
     let text = format!(
-        "server {id} is in an error state{after}: {fault}. {}",
+        "server {id} is in an error state{after}: {fault}. {}{waits}",
         reason.advice()
     );
     Verdict::Stalled(reason, text)
@@ -68,7 +69,7 @@ pub(super) fn reason(seen: &ObservedServer) -> Reason {
 fn never_ran(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     let power = d.status.power.as_ref();
     let was_seen_whole = power.is_some_and(|p| p.first_settled_time.is_some());
-    let made = d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
+    let made = d.import().is_none() && d.status.create_attempts.unwrap_or(0) > 0;
     !seen.launched && !was_seen_whole && made && d.spec.management_policy == ManagementPolicy::Full
 }
 
@@ -122,8 +123,64 @@ fn creation(
     verdict
 }
 
+/// What leads a server out of its error to where it is to be: what is to stand still is not booted for that.
+pub(super) fn way_out(
+    d: &Draft<'_>,
+    can: &Capabilities,
+    seen: &ObservedServer,
+    to: Option<ServerState>,
+) -> OperationKind {
+    let kind = match to {
+        Some(ServerState::Stopped) => OperationKind::Stop,
+        Some(ServerState::Rescued) if !rescue::given_up(d) => OperationKind::Rescue,
+        _ => OperationKind::Restart,
+    };
+    if can.allows(kind, seen.state) {
+        kind
+    } else {
+        OperationKind::Restart
+    }
+}
+
+/// What is told of it.
+pub(super) const fn way_out_in_words(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Stop => "it is stopped once, which is where it is to be",
+        OperationKind::Rescue => "rescue mode, which is declared, is tried once",
+        _ => "one hard reboot is tried",
+    }
+}
+
+/// Records the way out, and takes it. `Err`: why it cannot be taken.
+pub(super) fn lead_out(
+    d: &mut Draft<'_>,
+    can: &Capabilities,
+    id: &str,
+    kind: OperationKind,
+    argument: Option<String>,
+) -> Result<(), Verdict> {
+    let seconds = i64::from(can.deadline(kind));
+    match kind {
+        OperationKind::Stop => {
+            let power_off = d.spec.power_off.clone();
+            if !stop::send(d, can, id, power_off.mode, power_off.timeout.as_secs(), argument) {
+                return Err(stop::unsupported(power_off.mode, can));
+            }
+        }
+        OperationKind::Rescue => {
+            let how = rescue::enter(d);
+            d.operate(id, kind, how, seconds, argument);
+        }
+        _ => {
+            let how = power::restart(d, can, PowerOffMode::Hard, 0);
+            d.operate(id, kind, how, seconds, argument);
+        }
+    }
+    Ok(())
+}
+
 /// `onError: HardReboot`: once.
-fn reboot(
+fn once(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
     id: &str,
@@ -131,18 +188,19 @@ fn reboot(
     class: ErrorClass,
     fault: &str,
 ) -> Verdict {
-    let kind = OperationKind::Restart;
+    let can = facts.capabilities;
+    let kind = way_out(d, can, seen, power::target(d));
     if let Some(reason) = d.gagged(facts) {
         return account::held(d, reason, fault);
     }
     if let Some(verdict) = not_now(d, facts, seen, kind, fault) {
         return verdict;
     }
+    if let Err(verdict) = lead_out(d, can, id, kind, None) {
+        return verdict;
+    }
     d.failed(class, Some(TRIED), fault, None);
-    let note = format!("server {id}: {fault}; one hard reboot is tried");
-    d.event(true, Reason::ServerError, "Restart", note);
-    let seconds = i64::from(facts.capabilities.deadline(kind));
-    let how = power::restart(d, facts.capabilities, PowerOffMode::Hard, 0);
-    d.operate(id, kind, how, seconds, None);
+    let note = format!("server {id}: {fault}; {}", way_out_in_words(kind));
+    d.event(true, Reason::ServerError, kind.as_str(), note);
     power::doing(kind)
 }

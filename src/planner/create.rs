@@ -82,7 +82,7 @@ pub(super) fn record(d: &mut Draft<'_>, id: &str) {
     d.status.id = Some(id.to_owned());
     d.status.create_attempt = None;
     // The attempt wrote down what it was made from; the wish may be another by now.
-    if d.spec.import.is_some() || d.status.create_attempts.is_none() {
+    if d.import().is_some() || d.status.create_attempts.is_none() {
         record_wish(d);
     }
 }

@@ -1,8 +1,8 @@
-//! What a cloud tells once, as it creates a server: whether it is in the Secret of the spec, for as long as that
+//! What a cloud tells once, as it creates a server, installs it anew or rescues it: whether it is in the Secret of the spec, for as long as that
 //! server is there.
 
 use super::create;
-use super::draft::Draft;
+use super::draft::{Draft, key_of};
 use super::memory::{Outcome, Told};
 
 use crate::api::Reason;
@@ -37,11 +37,22 @@ fn heard(d: &Draft<'_>, id: &str) -> Heard {
     }
 }
 
+/// What became of what a later step told: some clouds make a new password with an installation or a rescue.
+fn told_by_a_step(d: &Draft<'_>) -> Option<Told> {
+    let op = d.status.operation.as_ref()?;
+    let sent = d.memory.sent.as_ref().filter(|s| s.key == key_of(op))?;
+    Some(sent.told.clone()).filter(|told| *told != Told::Nothing)
+}
+
 /// Takes in what became of them, when the reply to the creation is there.
 pub(super) fn absorb(d: &mut Draft<'_>) {
     let (Some(id), Some(_)) = (d.status.id.clone(), secret(d)) else {
         return;
     };
+    if let Some(told) = told_by_a_step(d) {
+        write(d, &id, told);
+        return;
+    }
     match heard(d, &id) {
         Heard::NotYet => {}
         Heard::Reply(told) => write(d, &id, told),
@@ -89,7 +100,7 @@ fn write(d: &mut Draft<'_>, id: &str, told: Told) {
     let name = secret(d).unwrap_or_default();
     match told {
         Told::Kept => {
-            let note = format!("user name and password of server {id} are in the Secret {name}");
+            let note = format!("what opens server {id} is in the Secret {name}");
             say(d, ConditionStatus::True, Reason::CredentialsSaved, note);
         }
         Told::Nothing => {

@@ -12,7 +12,7 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
-use super::{AccountFacts, Step, create, import, missing, power, refusal, soft_delete, stop};
+use super::{AccountFacts, Step, create, import, lock, missing, power, refusal, soft_delete, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
 use crate::api::server_status::OperationKind;
@@ -326,6 +326,14 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
     match d.outcome(&key_of(&op)).cloned() {
         Some(Outcome::Refused(_, error)) => {
             d.memory.sent = None;
+            if kind == OperationKind::Unlock
+                && error.class == ErrorClass::Forbidden
+                && lock::covered(d, &error)
+            {
+                d.status.operation = None;
+                d.again(d.now());
+                return true;
+            }
             match error.class {
                 ErrorClass::NotFound => missing::look(d, &seen.id),
                 ErrorClass::Busy | ErrorClass::RateLimited => d.delay(error.class, error.retry_after),

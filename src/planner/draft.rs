@@ -351,7 +351,7 @@ impl<'a> Draft<'a> {
         let (wish, _) = power::wish(self);
         let (name, from) = power::declared(self);
         let power = self.status.power.get_or_insert_with(PowerStatus::default);
-        let new = power.desired.as_deref().is_some_and(|d| d != name);
+        let new = power::changes(power, name);
         power.desired = Some(name.to_owned());
         power.desired_from = Some(from.to_owned());
         if new && self.was(ConditionType::PowerSynced).is_some() {

@@ -4,6 +4,15 @@ use super::draft::{Draft, Verdict};
 use super::model::{Marks, ObservedServer};
 use super::{AccountFacts, Step, create, credentials, missing, present};
 use crate::api::Reason;
+use crate::api::server::Import;
+
+impl<'a> Draft<'a> {
+    /// The server that is taken over, if one is: one that is gone, and that a new one was made for, is none.
+    pub(super) fn import(&self) -> Option<&'a Import> {
+        let gone = |id: &String| self.status.previous_ids.contains(id);
+        self.spec.import.as_ref().filter(|i| !gone(&i.id))
+    }
+}
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
     d.show_wish();

@@ -4,7 +4,7 @@
 //! Whose a lock is, is said by the words that it carries: ours end with the uid of the object.
 
 use super::draft::{Draft, Verdict};
-use super::model::{ObservedServer, Operate, ServerState};
+use super::model::{Capabilities, CloudError, ObservedServer, Operate, ServerState};
 use super::{AccountFacts, Step, account, operation, power, present};
 use crate::api::Reason;
 use crate::api::conditions::bounded;
@@ -13,8 +13,9 @@ use crate::api::server_status::{LockState, LockStatus, OperationKind};
 
 /// The most characters of a reason that are shown.
 const LENGTH: usize = 255;
-/// What a lock does not keep from being done.
-const FREE: &[OperationKind] = &[OperationKind::Lock, OperationKind::Unlock];
+/// Why a lock is another's that carries our words.
+const COVERED: &str =
+    "an administrator has locked the server over our lock, which cannot be taken off before that";
 /// Why our lock is taken off, beside the steps that it is opened for.
 const DROPPED: &str = "dropped";
 const REWORDED: &str = "reworded";
@@ -31,10 +32,46 @@ fn wanted(d: &Draft<'_>) -> Option<String> {
     Some(format!("{}{}", lock.reason, mark(d)))
 }
 
-/// Whether a server carries a lock of this object.
+/// Whether a server carries a lock of this object. One that we were not let take off is another's, which leaves the words
+/// of ours as they were.
 fn ours(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     let mark = mark(d);
-    seen.locked.as_ref().is_some_and(|words| words.ends_with(&mark))
+    let covered = |words: &str| {
+        let known = d.status.lock.as_ref();
+        known.is_some_and(|known| !known.ours && known.reason == bounded(words, LENGTH))
+    };
+    seen.locked
+        .as_ref()
+        .is_some_and(|words| words.ends_with(&mark) && !covered(words))
+}
+
+/// We were not let take our lock off. `true`: it is taken for another's from now on, and not tried again by itself.
+pub(super) fn covered(d: &mut Draft<'_>, error: &CloudError) -> bool {
+    let Some(lock) = d
+        .status
+        .lock
+        .as_mut()
+        .filter(|l| l.ours && l.state == LockState::Held)
+    else {
+        return false;
+    };
+    lock.ours = false;
+    d.memory.backoff = None;
+    d.event(
+        true,
+        Reason::Locked,
+        "Unlock",
+        format!("{COVERED}: {}", error.message),
+    );
+    true
+}
+
+/// A person has seen to it: the words of a lock say again whose it is.
+pub(super) fn forget(d: &mut Draft<'_>) {
+    let mark = mark(d);
+    if let Some(lock) = &mut d.status.lock {
+        lock.ours |= lock.reason.ends_with(&mark);
+    }
 }
 
 /// Writes down the lock that is seen, and whose it is.
@@ -42,10 +79,11 @@ pub(super) fn show(d: &mut Draft<'_>, seen: &ObservedServer) {
     if seen.unreadable || seen.state == ServerState::Unknown {
         return;
     }
+    let ours = ours(d, seen);
     let known = d.status.lock.take();
     d.status.lock = match &seen.locked {
         Some(words) => Some(LockStatus {
-            ours: ours(d, seen),
+            ours,
             state: LockState::Held,
             reason: bounded(words, LENGTH),
         }),
@@ -64,12 +102,19 @@ pub(super) fn show(d: &mut Draft<'_>, seen: &ObservedServer) {
 }
 
 /// Why the lock of somebody else forbids a call, in words that follow a sentence.
-pub(super) fn forbids(d: &Draft<'_>, seen: &ObservedServer, kind: OperationKind) -> Option<String> {
+pub(super) fn forbids(
+    d: &Draft<'_>,
+    can: &Capabilities,
+    seen: &ObservedServer,
+    kind: OperationKind,
+) -> Option<String> {
     let words = seen.locked.as_ref()?;
-    if FREE.contains(&kind) || ours(d, seen) {
+    if can.free_of_locks.contains(&kind) || ours(d, seen) {
         return None;
     }
-    Some(if words.is_empty() {
+    Some(if words.ends_with(&mark(d)) {
+        format!(": {COVERED}")
+    } else if words.is_empty() {
         String::new()
     } else {
         format!(": {words}")
@@ -83,7 +128,7 @@ pub(super) fn open(
     seen: &ObservedServer,
     step: OperationKind,
 ) -> Option<Verdict> {
-    if FREE.contains(&step) || !ours(d, seen) {
+    if facts.capabilities.free_of_locks.contains(&step) || !ours(d, seen) {
         return None;
     }
     take_off(d, facts, seen, step.as_str());
@@ -140,7 +185,11 @@ pub(super) fn settle(
                 Some(_) => "; the lock that is declared is put there when this one is gone",
                 None => "",
             };
-            let text = format!("the server is locked in the cloud by somebody else: {words:?}{rest}");
+            let text = if words.ends_with(&mark(d)) {
+                format!("{COVERED}{rest}")
+            } else {
+                format!("the server is locked in the cloud by somebody else: {words:?}{rest}")
+            };
             d.drifts.push((Reason::Locked, text));
             Ok(())
         }

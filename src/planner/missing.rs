@@ -17,6 +17,8 @@ use crate::api::server_status::{OperationKind, PowerStatus};
 
 /// How often in a row the cloud must deny a server by id before its absence is believed.
 const DENIALS: u32 = 3;
+/// So many servers that are gone are remembered.
+const PREVIOUS: usize = 10;
 /// Seconds between two such questions.
 const BETWEEN: i64 = 10;
 
@@ -282,8 +284,14 @@ fn look_alike(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> String {
 /// Moves a confirmed absence out of the way of the next attempt.
 fn forget(d: &mut Draft<'_>, id: &str) {
     d.status.previous_ids.push(id.to_owned());
-    let surplus = d.status.previous_ids.len().saturating_sub(10);
-    d.status.previous_ids.drain(..surplus);
+    if d.status.previous_ids.len() > PREVIOUS {
+        // The one that was taken over stays: that it is gone is why another one is made.
+        let taken_over = d.spec.import.as_ref().map(|i| i.id.as_str());
+        let mut all = d.status.previous_ids.iter();
+        if let Some(oldest) = all.position(|id| Some(id.as_str()) != taken_over) {
+            d.status.previous_ids.remove(oldest);
+        }
+    }
     d.status.id = None;
     d.status.provider_id = None;
     if let Some(power) = &mut d.status.power {

@@ -256,7 +256,7 @@ fn decide(d: &mut Draft<'_>) -> Verdict {
         return delete::plan(d, facts);
     }
     account::show_pause(d, facts);
-    match (d.status.id.clone(), &d.spec.import) {
+    match (d.status.id.clone(), d.import()) {
         (Some(id), _) if missing::contradicts(d, facts, &id) => absorbed,
         (Some(id), _) => present::plan(d, facts, &id),
         (None, Some(import)) => import::plan(d, facts, &import.id),
@@ -299,6 +299,7 @@ fn acknowledge(d: &mut Draft<'_>) {
             resize.failed_size = None;
         }
         rebuild::forget(d);
+        lock::forget(d);
     }
     if reconcile.is_some() && d.status.last_handled_reconcile_at != reconcile {
         d.status.last_handled_reconcile_at = reconcile;

@@ -15,7 +15,7 @@ use crate::api::choice::choice;
 use crate::api::server::PowerWish;
 use crate::api::server_status::AddressStatus;
 
-pub use call::{Accepted, CloudCall, CreateRequest, Operate, Reading};
+pub use call::{Accepted, CloudCall, CreateRequest, Disks, Operate, Reading};
 pub use capabilities::{Capabilities, Cost, IdleCost, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::Listing;

@@ -217,8 +217,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::BackupDisk => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
-            seen.state == ServerState::AwaitingResizeConfirmation
-                || (settled && resize::is(op.argument.as_deref().unwrap_or_default(), seen))
+            let there = settled || seen.state == ServerState::AwaitingResizeConfirmation;
+            there && resize::is(op.argument.as_deref().unwrap_or_default(), seen)
         }
         OperationKind::ConfirmResize | OperationKind::RevertResize => settled,
         OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve | OperationKind::Rescue => {
@@ -326,6 +326,16 @@ fn between_tries(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: 
     } else {
         saying(d, op.kind)
     })
+}
+
+/// Whether the last call of an operation was refused, and is certainly not applied.
+pub(super) fn certainly_refused(d: &Draft<'_>, op: &Operation) -> bool {
+    match d.outcome(&key_of(op)) {
+        Some(Outcome::Refused(_, error)) => !error.maybe_applied && error.class != ErrorClass::Ambiguous,
+        Some(_) => false,
+        // Between two tries.
+        None => d.memory.backoff.is_some(),
+    }
 }
 
 /// Whether the wish has changed since a power operation was recorded.

@@ -4,10 +4,10 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, words};
 use super::model::{Capabilities, ObservedServer, Operate, ServerState};
 use super::{AccountFacts, Step, account, group, operation, present, rescue, stop, transitions};
-use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::server::{DriftPolicy, ManagementPolicy, PowerOffMode, PowerWish, ServerSpec};
-use crate::api::server_status::OperationKind;
+use crate::api::server_status::{OperationKind, PowerStatus};
+use crate::api::{Reason, ServerStatus};
 use jiff::SignedDuration;
 
 /// So many corrections of drift within so many minutes are a fight with somebody.
@@ -87,10 +87,16 @@ pub(super) fn settle(
     if seen.state == target {
         synced(d, ConditionStatus::True, Reason::Synced, "");
         d.status.respected_wish = None;
+        // Of what is shelved the cloud's word says whether it is off its host already.
+        let is = if target == ServerState::Shelved {
+            words(seen)
+        } else {
+            name.to_owned()
+        };
         return Ok(Verdict::Ready(
             Reason::AsDeclared,
             format!(
-                "server is {name} as declared{}{}",
+                "server is {is} as declared{}{}",
                 rescue::holds(d),
                 costs(facts.capabilities, target)
             ),
@@ -103,26 +109,33 @@ pub(super) fn settle(
     };
     if tolerated(d, name, target, seen) {
         d.status.respected_wish = Some(name.to_owned());
-        let reason = if d.spec.drift_policy == DriftPolicy::RespectStop {
-            Reason::StopRespected
+        let stop = d.spec.drift_policy == DriftPolicy::RespectStop && seen.state == ServerState::Stopped;
+        let (reason, cure) = if stop {
+            (
+                Reason::StopRespected,
+                "to start it set spec.powerState to Stopped and back to Running, or the annotation evenkeel.dev/retry \
+                 to a new value",
+            )
+        } else if exotic(seen.state) {
+            (
+                Reason::PowerDrift,
+                "it is left alone until it is ended in the cloud or the wish changes; spec.driftPolicy EnforceAll ends it",
+            )
         } else {
-            Reason::PowerDrift
+            (
+                Reason::PowerDrift,
+                "it is left alone until the wish changes; spec.driftPolicy Enforce puts it back",
+            )
         };
         let text = format!(
-            "{} was brought about from outside; {name} is declared{}",
-            words(seen),
-            if reason == Reason::StopRespected {
-                "; to start it set spec.powerState to Stopped and back to Running, or the annotation evenkeel.dev/retry \
-                 to a new value"
-            } else {
-                ""
-            }
+            "{} was brought about from outside; {name} is declared; {cure}",
+            words(seen)
         );
         synced(d, ConditionStatus::False, reason, &text);
         d.drifts.push((reason, text.clone()));
         return Ok(Verdict::Ready(reason, text));
     }
-    let corrects = was_reached(d, name, seen);
+    let corrects = was_reached(d, name, seen) || foreign(d, seen);
     if corrects {
         d.drifts.push((
             Reason::PowerDrift,
@@ -170,9 +183,56 @@ fn tolerated(d: &Draft<'_>, name: &str, target: ServerState, seen: &ObservedServ
     if d.status.respected_wish.as_deref() == Some(name) {
         return policy_leaves(d.spec.drift_policy, seen.state, target);
     }
-    let exotic = !matches!(seen.state, ServerState::Running | ServerState::Stopped);
-    let first_sight = exotic && d.was(ConditionType::PowerSynced).is_none() && d.spec.import.is_some();
-    (was_reached(d, name, seen) || first_sight) && policy_leaves(d.spec.drift_policy, seen.state, target)
+    // Nothing is recorded of a server that is found by our mark: the status was lost.
+    let found = d.was(ConditionType::PowerSynced).is_none()
+        && d.import().is_none()
+        && d.status.create_attempts.is_none();
+    (was_reached(d, name, seen) || foreign(d, seen) || found)
+        && policy_leaves(d.spec.drift_policy, seen.state, target)
+}
+
+/// Whether a server neither runs nor is stopped, and rests.
+pub(super) const fn exotic(state: ServerState) -> bool {
+    use ServerState::{Paused, Rescued, Shelved, Suspended};
+    matches!(state, Paused | Suspended | Shelved | Rescued)
+}
+
+/// Writes down whose such a state is: ours if we brought it about, or if it is there while the wish changes.
+pub(super) fn tell_whose(d: &mut Draft<'_>, seen: &ObservedServer) {
+    if seen.busy || seen.unreadable || seen.state.is_transitional() || seen.state == ServerState::Unknown {
+        return;
+    }
+    let desired = |s: &ServerStatus| s.power.as_ref().and_then(|p| p.desired.clone());
+    let wish_changed = desired(&d.old).is_some_and(|old| Some(old) != desired(&d.status));
+    let led = d.status.operation.as_ref().is_some_and(|op| {
+        transitions::leads_to(op.kind) == Some(seen.state) && !operation::certainly_refused(d, op)
+    });
+    let ours = exotic(seen.state) && (wish_changed || led || target(d) == Some(seen.state));
+    if let Some(power) = &mut d.status.power {
+        let word = seen.state.as_str();
+        if ours {
+            power.ours = Some(word.to_owned());
+        } else if power.ours.as_deref() != Some(word) {
+            power.ours = None;
+        }
+    }
+}
+
+/// Whether a wish is another one than before. What is there as it changes is no stranger to the new one.
+pub(super) fn changes(power: &mut PowerStatus, wish: &str) -> bool {
+    let new = power.desired.as_deref().is_some_and(|d| d != wish);
+    let observed = power.observed.as_deref();
+    let mut there = ServerState::ALL.iter().filter(|s| exotic(**s));
+    if let Some(state) = there.find(|s| new && observed == Some(s.as_str())) {
+        power.ours = Some(state.as_str().to_owned());
+    }
+    new
+}
+
+/// Whether such a state was brought about by somebody else.
+fn foreign(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let ours = d.status.power.as_ref().and_then(|p| p.ours.as_deref());
+    exotic(seen.state) && ours != Some(seen.state.as_str())
 }
 
 /// The policy table: is this state, brought about from outside, left alone?

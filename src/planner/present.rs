@@ -19,7 +19,7 @@ const BUILD_LIMIT: i64 = 1200;
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
     d.show_wish();
     d.status.account.get_or_insert_with(|| facts.account.clone());
-    if let Some(import) = d.spec.import.as_ref().filter(|i| i.id != id) {
+    if let Some(import) = d.import().filter(|i| i.id != id) {
         let text = format!(
             "spec.import.id names {}, but this object has server {id} already: one object, one server",
             import.id
@@ -31,6 +31,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
     };
     d.show(&seen);
     lock::show(d, &seen);
+    power::tell_whose(d, &seen);
     if let Some(verdict) = import::foreign(d, &seen) {
         d.again(d.after(60));
         return verdict;
@@ -74,7 +75,7 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
 fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Option<Verdict> {
     if seen.state == ServerState::Provisioning {
         d.busy = true;
-        d.takes.create = d.spec.import.is_none();
+        d.takes.create = d.import().is_none();
         let created = d.was(ConditionType::Ready).is_some();
         let since = d
             .old
@@ -174,7 +175,7 @@ pub(super) fn not_now(
             .filter(|_| !seen.busy)
             .or(Some(Verdict::Keep));
     }
-    if let Some(why) = lock::forbids(d, seen, kind) {
+    if let Some(why) = lock::forbids(d, facts.capabilities, seen, kind) {
         return Some(Verdict::Stalled(
             Reason::Locked,
             format!("{what}; the server is locked in the cloud{why}"),

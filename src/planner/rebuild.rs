@@ -2,7 +2,7 @@
 //! so, since the root disk is erased. What is seen first is recorded, not acted on.
 
 use super::draft::{Draft, Verdict};
-use super::model::{CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
+use super::model::{CloudError, Disks, ErrorClass, FailedStep, ObservedServer, Operate, ServerState};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
 use super::{AccountFacts, account, group, power, present, rescue, stop};
@@ -62,13 +62,39 @@ fn includes_volumes(d: &Draft<'_>) -> bool {
     d.spec.rebuild.as_ref().is_some_and(|r| r.include_root_volume)
 }
 
+fn not_installed(text: &str, why: &str) -> String {
+    format!("image {text} is not installed: {why}")
+}
+
+/// Why an image is not installed for now, whatever state the server is in.
+fn held_back(d: &Draft<'_>, seen: &ObservedServer, text: &str) -> Option<Verdict> {
+    if on_a_volume(d, seen) && !includes_volumes(d) {
+        let words = not_installed(text, ON_A_VOLUME);
+        return Some(Verdict::Stalled(Reason::Unsupported, words));
+    }
+    rescue::wanted(d)?;
+    let words = not_installed(text, Reason::InRescue.meaning());
+    Some(Verdict::Ready(Reason::InRescue, words))
+}
+
+/// The same in words, of the image that is asked for.
+pub(super) fn waits(d: &Draft<'_>, seen: &ObservedServer) -> Option<String> {
+    let (_, text) = asked_for(d)?;
+    held_back(d, seen, &text)?.words().map(|(_, words)| words)
+}
+
+/// Why a deed does not install an image, if so.
+pub(super) fn kept_from(d: &Draft<'_>, seen: &ObservedServer) -> Option<&'static str> {
+    (on_a_volume(d, seen) && !includes_volumes(d)).then_some(ON_A_VOLUME)
+}
+
 /// How an image is installed.
 pub(super) fn how(d: &Draft<'_>, seen: &ObservedServer, image: Image) -> Operate {
-    if on_a_volume(d, seen) && includes_volumes(d) {
-        Operate::Reimage(image)
-    } else {
-        Operate::Image(image)
-    }
+    let disks = Disks {
+        volume: on_a_volume(d, seen) && includes_volumes(d),
+        keep_ephemeral: d.spec.rebuild.as_ref().is_some_and(|r| r.preserve_ephemeral),
+    };
+    Operate::Image(image, disks)
 }
 
 /// Whether an image is to be installed, as far as the policies go.
@@ -95,12 +121,6 @@ pub(super) fn adjust(
         return Ok(());
     };
     let can = facts.capabilities;
-    let unsupported = |why: &str| {
-        Verdict::Stalled(
-            Reason::Unsupported,
-            format!("image {text} is not installed: {why}"),
-        )
-    };
     let known = d.status.image.clone().unwrap_or_default();
     if known.refused.as_deref() == Some(&text) {
         let words = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
@@ -108,16 +128,11 @@ pub(super) fn adjust(
         return later(d, Verdict::Stalled(Reason::RebuildFailed, words));
     }
     if !can.has(KIND) {
-        let verdict = unsupported("this cloud installs none on a server that exists");
-        return later(d, verdict);
+        let words = not_installed(&text, "this cloud installs none on a server that exists");
+        return later(d, Verdict::Stalled(Reason::Unsupported, words));
     }
-    if on_a_volume(d, seen) && !includes_volumes(d) {
-        let verdict = unsupported(ON_A_VOLUME);
+    if let Some(verdict) = held_back(d, seen, &text) {
         return later(d, verdict);
-    }
-    if rescue::wanted(d).is_some() {
-        let words = format!("image {text} is not installed: {}", Reason::InRescue.meaning());
-        return later(d, Verdict::Ready(Reason::InRescue, words));
     }
     if let Some(reason) = d.gagged(facts) {
         let verdict = account::held(d, reason, &format!("image {text} is to be installed"));
@@ -291,6 +306,13 @@ pub(super) fn again(
             Reason::RebuildFailed.advice()
         );
         return Some(Verdict::Stalled(Reason::RebuildFailed, words));
+    }
+    if held_back(d, seen, &text).is_some() {
+        // The record of the tries so far stays; nothing is under way.
+        if d.status.operation.as_ref().is_some_and(|o| o.kind == KIND) {
+            (d.busy, d.takes.disruption) = (false, false);
+        }
+        return None;
     }
     let argument = bounded(&text, LENGTH);
     let open = d.status.operation.as_ref().filter(|o| o.kind == KIND);

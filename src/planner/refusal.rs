@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::draft::{Draft, Verdict, later};
 use super::model::{CloudError, ErrorClass, ObservedServer};
 use super::operation::{Progress, close, judge, lost_after, overdue, saying};
-use super::{AccountFacts, rebuild, rescue, resize, restart, settings, transitions};
+use super::{AccountFacts, lock, rebuild, rescue, resize, restart, settings, transitions};
 use crate::api::Reason;
 use crate::api::server_status::{Operation, OperationKind};
 
@@ -54,6 +54,9 @@ pub(super) fn refused(
     if op.kind == OperationKind::Start && resize::start_failed(d, op, Some(error)) {
         return close(d);
     }
+    if op.kind == OperationKind::Unlock && error.class == ErrorClass::Forbidden && lock::covered(d, error) {
+        return close(d);
+    }
     d.memory.sent = None;
     if op.kind == OperationKind::DeleteFailed && error.class == ErrorClass::NotFound {
         super::missing::look(d, &seen.id);
@@ -86,8 +89,11 @@ pub(super) fn refused(
     {
         resize.phase = Some(crate::api::server_status::ResizePhase::AwaitingConfirmation);
     }
-    if op.kind == OperationKind::Restart {
-        restart::forget(d);
+    match op.kind {
+        OperationKind::Restart => restart::forget(d),
+        OperationKind::Resize => resize::not_taken(d),
+        OperationKind::Rescue => rescue::not_taken(d),
+        _ => {}
     }
     if transitions::is_power(op.kind) {
         // The record stays open, and with it the deadline of the first try.

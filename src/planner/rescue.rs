@@ -145,6 +145,19 @@ pub(super) fn advance(d: &mut Draft<'_>, op: &Operation) {
     }
 }
 
+/// The cloud certainly did not take it: a rescue that shows now is that of somebody else.
+pub(super) fn not_taken(d: &mut Draft<'_>) {
+    d.status.rescue.take_if(|r| r.state == RescueState::Entering);
+}
+
+/// Whether it was refused, or broke the server: it is not tried again by itself.
+pub(super) fn given_up(d: &Draft<'_>) -> bool {
+    d.status
+        .rescue
+        .as_ref()
+        .is_some_and(|r| r.state == RescueState::Refused)
+}
+
 /// A refusal. `true`: it is not tried again by itself.
 pub(super) fn refused(d: &mut Draft<'_>, error: &CloudError) -> bool {
     use ErrorClass::{Capacity, Forbidden, InvalidSpec, Quota, Unsupported};

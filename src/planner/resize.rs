@@ -10,7 +10,7 @@ use super::operation::{Progress, close};
 use super::stop::Purpose;
 use super::{AccountFacts, account, broken, deeds, group, power, present, rescue, stop};
 use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
-use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm, ResizeOnFailure, ResizeWhen};
+use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
 use crate::api::{Duration, Reason};
 pub(super) use back::start_failed;
@@ -32,6 +32,26 @@ pub(super) fn ours(d: &Draft<'_>) -> bool {
         phase,
         Some(Stopping | Requested | AwaitingConfirmation | Confirming | Reverting)
     )
+}
+
+/// Whether the size that the cloud asks about is the one that we asked for: the question may be about a resize of
+/// somebody else, who was faster.
+pub(super) fn asks_about_ours(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let asked = |r: &ResizeStatus| {
+        // What does not start with its new size goes back to the old one.
+        let back = r.from.as_ref().filter(|_| r.failed_size.is_some());
+        r.to.iter().chain(back).any(|size| is(size, seen))
+    };
+    ours(d) && d.status.resize.as_ref().is_some_and(asked)
+}
+
+/// A resize that the cloud certainly did not take is none of ours. What it was stopped for is still known.
+pub(super) fn not_taken(d: &mut Draft<'_>) {
+    if let Some(resize) = &mut d.status.resize
+        && resize.phase == Some(ResizePhase::Requested)
+    {
+        resize.phase = None;
+    }
 }
 
 /// Whether the server is being stopped for a resize.
@@ -204,7 +224,16 @@ fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSe
     d.compared = true;
     power::glance(d, seen);
     let note = "the cloud waits for the new size to be confirmed or reverted".to_owned();
-    if !ours(d) && !bugs::has(Bug::ConfirmAnothersResize) {
+    if !asks_about_ours(d, seen) && !bugs::has(Bug::ConfirmAnothersResize) {
+        if d.status
+            .operation
+            .as_ref()
+            .is_some_and(|o| o.kind == OperationKind::Resize)
+        {
+            // Nothing came of ours; it is asked for again when this is over.
+            not_taken(d);
+            let _closed = close(d);
+        }
         synced(d, ConditionStatus::False, Reason::AwaitingConfirm, &note);
         let note = format!("{note}; the resize was begun from outside and is left alone");
         d.drifts.push((Reason::AwaitingConfirm, note.clone()));
@@ -376,14 +405,14 @@ pub(super) fn broken(
     seen: &ObservedServer,
     fault: &str,
 ) -> Verdict {
-    let to = d
-        .status
-        .resize
-        .as_ref()
-        .and_then(|r| r.to.clone())
-        .unwrap_or_default();
-    let text = format!("server {id} is in an error state after the resize to {to}: {fault}");
-    let kind = OperationKind::Restart;
+    let size = d.status.resize.as_ref().and_then(|r| r.to.clone());
+    let size = size.unwrap_or_default();
+    let text = format!("server {id} is in an error state after the resize to {size}: {fault}");
+    let can = facts.capabilities;
+    let was_down = d.status.resize.as_ref().is_some_and(|r| r.restore_to.is_none());
+    // Where nobody wishes for a power state, it is left as it was.
+    let to = power::target(d).or_else(|| was_down.then_some(ServerState::Stopped));
+    let kind = broken::way_out(d, can, seen, to);
     let confirms = d.status.resize.as_ref().and_then(|r| r.phase) == Some(ResizePhase::Confirming);
     // A guest that runs at its new size is not taken down because the old one could not be cleared away.
     let well = confirms && seen.guest_running == Some(true);
@@ -394,23 +423,14 @@ pub(super) fn broken(
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &text) {
         return verdict;
     }
+    if let Err(verdict) = broken::lead_out(d, can, id, kind, Some("after-resize".to_owned())) {
+        return verdict;
+    }
     d.failed(ErrorClass::Transient, Some("resize"), fault, None);
     d.memory.backoff = None;
-    d.event(
-        true,
-        Reason::ResizeFailed,
-        "Resize",
-        format!("{text}; one hard reboot is tried, which brings it back where it was"),
-    );
-    give_up(d, &to);
-    let seconds = i64::from(facts.capabilities.deadline(kind));
-    d.operate(
-        id,
-        kind,
-        power::restart(d, facts.capabilities, PowerOffMode::Hard, 0),
-        seconds,
-        Some("after-resize".to_owned()),
-    );
+    let note = format!("{text}; {}", broken::way_out_in_words(kind));
+    d.event(true, Reason::ResizeFailed, "Resize", note);
+    give_up(d, &size);
     power::doing(OperationKind::RevertResize)
 }
 

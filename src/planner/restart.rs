@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, Verdict, later};
+use super::draft::{Draft, Verdict, later, words};
 use super::model::{ObservedServer, ServerState, StopKind};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, group, power, present, stop};
+use super::{AccountFacts, group, power, present, rescue, stop};
 use crate::api::Reason;
 use crate::api::conditions::{bounded, to_seconds};
 use crate::api::server::{PowerOffMode, PowerWish};
@@ -55,10 +55,15 @@ pub(super) fn handle(
         d.again(at);
         return Ok(());
     }
+    if let Some((reason, why)) = waits(d, seen) {
+        let text = format!("token {:?} is not restarted for yet: {why}", wanted.token);
+        d.size_verdict.get_or_insert(Verdict::Ready(reason, text));
+        return Ok(());
+    }
     if seen.state != ServerState::Running {
         note(d, &wanted.token, NOT_APPLICABLE);
         d.event(
-            false,
+            true,
             Reason::RestartUnverified,
             "Restart",
             format!(
@@ -100,6 +105,18 @@ pub(super) fn handle(
     let how = power::restart(d, facts.capabilities, wanted.mode, timeout);
     d.operate(id, OperationKind::Restart, how, seconds, Some(wanted.token));
     Err(power::doing(OperationKind::Restart))
+}
+
+/// Why a restart waits, if so: for the end of what is declared, or of what somebody else has begun.
+fn waits(d: &Draft<'_>, seen: &ObservedServer) -> Option<(Reason, String)> {
+    let meant_to_run = ServerState::of_wish(power::wish(d).0).is_none_or(|to| to == ServerState::Running);
+    if seen.state == ServerState::Running || !meant_to_run {
+        return None;
+    }
+    if rescue::wanted(d).is_some() {
+        return Some((Reason::InRescue, Reason::InRescue.meaning().to_owned()));
+    }
+    power::exotic(seen.state).then(|| (Reason::PowerDrift, format!("the server is {}", words(seen))))
 }
 
 /// Whether the guest is to be given longer than the cloud gives it: it is stopped on our own clock then, and started.

@@ -50,6 +50,7 @@ pub(crate) static CONFIRMS: Capabilities = Capabilities {
     resize_confirm: true,
     marks_mutable: true,
     idle_costs: &[],
+    free_of_locks: &[],
     preconditions: &[
         (Start, &[Stopped]),
         (Stop, &[Running]),
@@ -101,6 +102,7 @@ const LIKE: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: true,
     idle_costs: &[],
+    free_of_locks: &[],
     preconditions: &[],
     create_settle_seconds: 30,
     attributes: Capabilities::no_attributes,

@@ -13,6 +13,7 @@ mod campaign;
 mod consoles;
 mod costs;
 mod deeds;
+mod deeds_killed;
 mod drift;
 mod failure_cases;
 mod faults;

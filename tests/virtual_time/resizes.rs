@@ -101,6 +101,30 @@ async fn a_stranger_s_resize_is_shown_and_left_alone() {
     world.judge().await;
 }
 
+/// Ours is refused, since the cloud is busy with it; the question that follows is not about ours.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_s_resize_that_came_before_ours_is_left_alone() {
+    let (world, s) = Virtual::new().await;
+    s.create("web", json!({"resize": {"when": "StopIfNeeded"}})).await;
+    let id = id_of(&s.ready("web").await).to_owned();
+    // In no list yet as the size is changed.
+    world.sim.oob_resize(&id, "m1.medium").unwrap();
+    s.edit("web", json!({"size": {"name": "m1.small"}})).await;
+    s.reason("web", ConditionType::DriftDetected, "True", "AwaitingConfirm")
+        .await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let server = &world.sim.live_servers()[0];
+    assert_eq!(
+        (server.vm_state.as_str(), server.flavor.as_str()),
+        ("resized", "m1.medium")
+    );
+    s.nova.plain(&id, "revertResize").await;
+    s.reason("web", ConditionType::SizeSynced, "True", "Synced").await;
+    s.ready_in("web", "Running").await;
+    assert_eq!(world.sim.live_servers()[0].flavor, "m1.small");
+    world.judge().await;
+}
+
 /// Each call of the hypervisor that belongs to a resize breaks. Whatever Nova is left with: one server, it runs,
 /// and what is not as declared is said.
 #[tokio::test(start_paused = true)]

@@ -73,3 +73,44 @@ async fn nothing_is_quoted_whatever_goes_wrong() {
     assert!(world.log.text().contains("the cloud refused"), "the log is read");
     world.judge().await;
 }
+
+async fn login(s: &crate::scenarios::stage::Stage) -> String {
+    let secret = s.api::<Secret>().get(&s.name("login")).await.unwrap();
+    String::from_utf8(secret.data.unwrap()["password"].0.clone()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_of_nova_is_kept_each_time_that_it_makes_one() {
+    let (world, s) = Virtual::new().await;
+    let name = s.name("login");
+    s.create(
+        "web",
+        json!({"credentialsSecretName": name, "rebuild": {"when": "OnImageChange"}}),
+    )
+    .await;
+    s.reason(
+        "web",
+        ConditionType::CredentialsStored,
+        "True",
+        "CredentialsSaved",
+    )
+    .await;
+    let mut known = vec![login(&s).await];
+    for (change, state) in [
+        (json!({"rescue": {}}), "Rescued"),
+        (json!({"rescue": null}), "Running"),
+        (json!({"image": {"name": "cirros-new"}}), "Running"),
+    ] {
+        s.edit("web", change.clone()).await;
+        s.ready_in("web", state).await;
+        known.push(login(&s).await);
+    }
+    assert_ne!(known[1], known[0], "of the rescue");
+    assert_eq!(known[2], known[1], "nothing is told as it is left");
+    assert_ne!(known[3], known[2], "of the installation");
+    assert!(known.iter().all(|p| p.len() == 12), "{known:?}");
+    for password in &known {
+        world.plant(password);
+    }
+    world.judge().await;
+}

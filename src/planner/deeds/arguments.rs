@@ -49,9 +49,8 @@ pub(super) fn of(
                 let text = "spec.image of the Server is not given".to_owned();
                 return Err((Reason::NotAllowed, text));
             };
-            if seen.image_id.is_none() && d.status.image.as_ref().is_none_or(|i| i.id.is_none()) {
-                let text = "the server has no image; its root disk is a volume".to_owned();
-                return Err((Reason::NotAllowed, text));
+            if let Some(why) = rebuild::kept_from(d, seen) {
+                return Err((Reason::NotAllowed, why.to_owned()));
             }
             Ok(rebuild::how(d, seen, image.clone()))
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::draft::{Draft, Verdict, later, words};
 use super::model::{Capabilities, ObservedServer, ServerState};
-use super::resize::ours;
+use super::resize::asks_about_ours;
 use super::{AccountFacts, Step, create, group, lock, power, present, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm};
@@ -91,7 +91,7 @@ fn unsticks(action: &ServerAction) -> bool {
 fn changing(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     let phase = d.status.resize.as_ref().and_then(|r| r.phase);
     let confirmed_by_us = seen.state == ServerState::AwaitingResizeConfirmation
-        && ours(d)
+        && asks_about_ours(d, seen)
         && d.spec.resize.confirm != ResizeConfirm::Manual;
     let halfway = matches!(
         phase,
@@ -121,13 +121,18 @@ pub(super) fn next(
     // What is stuck is freed before what waits for it.
     let passing = seen.busy || seen.state.is_transitional();
     let (first, rest): (Vec<_>, Vec<_>) = d.input.actions.iter().partition(|a| passing && unsticks(a));
+    let mut before = false;
     for action in first.into_iter().chain(rest) {
         if let Some(until) = coming(d, action) {
             d.again(until);
             d.busy = true;
             return Some(Verdict::Keep);
         }
-        if !may_begin(d, action) {
+        // What was let through keeps its place until it is carried out.
+        if resize::goes_first(d, action) {
+            before = true;
+        }
+        if !may_begin(d, action) || before && !frees(seen, action) {
             continue;
         }
         if record_of(&d.status, uid(action)).is_none() && d.status.actions.len() >= MOST {
@@ -140,6 +145,13 @@ pub(super) fn next(
         }
     }
     None
+}
+
+/// Whether a deed ends what a size that was let through waits for.
+fn frees(seen: &ObservedServer, action: &ServerAction) -> bool {
+    let answers = seen.state == ServerState::AwaitingResizeConfirmation;
+    let ends = |deed| answers && FREEING.contains(&deed);
+    unsticks(action) || action.spec.deed().is_some_and(ends)
 }
 
 /// Until when a ServerAction that was just made is waited for: it is taken up within a moment, and comes before what was made or
@@ -347,7 +359,7 @@ fn not_yet(
         d.list_after = Some(d.now());
         return Some(Verdict::Keep);
     }
-    if let Some(why) = lock::forbids(d, seen, kind) {
+    if let Some(why) = lock::forbids(d, facts.capabilities, seen, kind) {
         return Some(Verdict::Stalled(
             Reason::Locked,
             format!("the server is locked in the cloud{why}"),

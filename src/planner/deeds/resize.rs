@@ -8,7 +8,7 @@ use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction};
 use crate::api::server_status::{ResizePhase, ResizeStatus};
 use crate::planner::draft::Draft;
 use crate::planner::model::{ObservedServer, ServerState};
-use crate::planner::resize::{is, ours};
+use crate::planner::resize::{asks_about_ours, is, ours};
 
 fn begun(record: &&ActionRecord) -> bool {
     record.deed == Deed::Resize && record.outcome == DeedOutcome::Running
@@ -21,6 +21,11 @@ pub(in crate::planner) fn approved(d: &Draft<'_>) -> bool {
     all.any(|r| r.result == declared)
 }
 
+/// Whether a deed has let a size through that is not there yet.
+pub(super) fn goes_first(d: &Draft<'_>, action: &ServerAction) -> bool {
+    super::record_of(&d.status, uid(action)).filter(begun).is_some()
+}
+
 /// Sees to the end of a resize that was let through, whatever became of its ServerAction.
 pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
     let Some(record) = d.status.actions.iter().find(begun).cloned() else {
@@ -28,7 +33,7 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
     };
     let text = record.result.clone().unwrap_or_default();
     let resize = d.status.resize.clone().unwrap_or_default();
-    let awaits = seen.state == ServerState::AwaitingResizeConfirmation && ours(d);
+    let awaits = asks_about_ours(d, seen) && seen.state == ServerState::AwaitingResizeConfirmation;
     let mut all = d.input.actions.iter();
     let action = all.find(|a| uid(a) == record.uid);
     if let Some(action) = action {

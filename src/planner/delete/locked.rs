@@ -18,7 +18,7 @@ pub(super) fn handle(
     seen: &ObservedServer,
 ) -> Option<Verdict> {
     seen.locked.as_ref()?;
-    if let Some(why) = lock::forbids(d, seen, OperationKind::Delete) {
+    if let Some(why) = lock::forbids(d, facts.capabilities, seen, OperationKind::Delete) {
         let text = format!("server {id} is locked in the cloud{why}; unlock it there");
         return Some(blocked(d, Reason::Locked, &text));
     }

@@ -54,7 +54,7 @@ pub(super) fn handle(
     if ready && can.allows(OperationKind::Stop, seen.state) {
         return Some(stop(d, facts, id, open));
     }
-    let own = d.spec.import.is_none() && d.status.create_attempts.unwrap_or(0) > 0;
+    let own = d.import().is_none() && d.status.create_attempts.unwrap_or(0) > 0;
     if seen.state == ServerState::Provisioning {
         if own && !seen.launched && can.allows(OperationKind::Cancel, seen.state) {
             return Some(cancel(d, facts, id, seen));

@@ -93,10 +93,8 @@ pub enum Operate {
     },
     /// A size: name or id, or cores and memory.
     Size(crate::api::server::Size),
-    /// An image to install.
-    Image(crate::api::server::Image),
-    /// An image to install on a root disk that is a volume.
-    Reimage(crate::api::server::Image),
+    /// An image to install, and on which disks.
+    Image(crate::api::server::Image, Disks),
     /// A rescue, with this image or with the cloud's own choice.
     Rescue(Option<crate::api::server::Image>),
     /// A lock, with the words that it carries.
@@ -115,6 +113,15 @@ pub enum Operate {
     Part(PartKind, String),
     /// A part, by its kind and id, that these marks are taken off.
     PartMarks(PartKind, String, Marks),
+}
+
+/// Which disks an installation is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disks {
+    /// The root disk is a volume, which is erased.
+    pub volume: bool,
+    /// The ephemeral disk of the size is kept.
+    pub keep_ephemeral: bool,
 }
 
 /// Something that is read for a ServerAction, and written into an object that belongs to it.
@@ -136,7 +143,7 @@ impl std::fmt::Display for Operate {
             Self::Stop(kind, _) => kind.fmt(f),
             Self::Restart { mode, .. } => mode.fmt(f),
             Self::Size(size) => f.write_str(&size.text()),
-            Self::Image(image) | Self::Reimage(image) => f.write_str(&image.text()),
+            Self::Image(image, _) => f.write_str(&image.text()),
             Self::Rescue(_) => f.write_str("rescue"),
             Self::Lock(_) => f.write_str("a lock"),
             Self::Marks(_) => f.write_str("marks"),

@@ -71,6 +71,8 @@ pub struct Capabilities {
     pub marks_mutable: bool,
     /// What a server that stands still goes on costing, by its state.
     pub idle_costs: &'static [IdleCost],
+    /// The calls that a lock does not forbid.
+    pub free_of_locks: &'static [OperationKind],
     /// Which call is accepted in which state. A call that has no row is never sent.
     pub preconditions: &'static [(OperationKind, &'static [ServerState])],
     /// How long a create call may still take effect after it was sent, in seconds.

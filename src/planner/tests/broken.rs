@@ -161,6 +161,67 @@ fn after_a_confirmation_a_guest_that_runs_is_left_running() {
     }
 }
 
+#[test]
+fn one_that_is_to_be_stopped_is_not_booted_out_of_its_error() {
+    let mut w = World::settled(json!({"powerState": "Stopped", "onError": "HardReboot"}));
+    w.until(60, "stopped", |w| {
+        w.state() == S::Stopped && w.ready() == "True/AsDeclared"
+    });
+    forget(&mut w);
+    w.the().seen.state = S::Error;
+    w.until(60, "stopped", |w| {
+        w.state() == S::Stopped && w.ready() == "True/AsDeclared"
+    });
+    assert_eq!(w.calls, ["Stop"]);
+    // Once: what breaks again is held.
+    w.the().seen.state = S::Error;
+    w.until(60, "once more", |w| {
+        w.state() == S::Stopped && w.ready() == "True/AsDeclared"
+    });
+    forget(&mut w);
+    w.fates.push(("Stop", Fate::Break));
+    w.the().seen.state = S::Error;
+    w.until(60, "held", |w| {
+        w.calls == ["Stop"] && w.ready() == "False/ServerError"
+    });
+    w.run(600);
+    assert_eq!(w.calls, ["Stop"]);
+    // After a resize too.
+    let mut w = World::settled(json!({"powerState": "Stopped", "onError": "HardReboot"}));
+    w.the().seen.state = S::Stopped;
+    w.until(60, "stopped", |w| w.ready() == "True/AsDeclared");
+    w.run(5);
+    forget(&mut w);
+    w.fates.push(("Resize", Fate::Break));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.until(120, "stopped", |w| w.calls.len() > 1 && w.state() == S::Stopped);
+    w.run(120);
+    assert_eq!(
+        (w.calls.as_slice(), w.state()),
+        (&["Resize", "Stop"].map(str::to_owned)[..], S::Stopped)
+    );
+}
+
+#[test]
+fn a_root_disk_that_is_a_volume_is_not_erased_out_of_an_error_without_a_word() {
+    let mut w = installing(json!({}));
+    w.the().seen.image_id = None;
+    w.server.status.as_mut().unwrap().image.as_mut().unwrap().id = None;
+    w.the().seen.state = S::Error;
+    w.edit(json!({"image": {"id": "b"}}));
+    w.run(300);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (0, "False/ServerError"));
+    says(&w, &["includeRootVolume"]);
+    w.edit(json!({"rebuild": {"includeRootVolume": true}}));
+    w.until(120, "installed", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Rebuild"]);
+    assert!(
+        w.knobs.hows.contains(&"id:b on a volume".to_owned()),
+        "{:?}",
+        w.knobs.hows
+    );
+}
+
 /// Each cause with the policy that decides, the calls that follow, the reason, and what that says: for the page of states.
 pub(crate) fn causes() -> Vec<[String; 5]> {
     let row = |cause: &str, policy: &str, w: &mut World, before: usize| {

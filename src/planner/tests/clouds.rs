@@ -25,6 +25,7 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: true,
     idle_costs: &[],
+    free_of_locks: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),
@@ -60,6 +61,7 @@ pub(super) static METAL: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: false,
     idle_costs: &[],
+    free_of_locks: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running]),
@@ -184,8 +186,15 @@ impl Knobs {
         self.hows.push(match how {
             Operate::Stop(kind, seconds) => format!("{kind} {seconds}"),
             Operate::Size(size) => size.text(),
-            Operate::Image(image) => image.text(),
-            Operate::Reimage(image) => format!("{} on a volume", image.text()),
+            Operate::Image(image, disks) => {
+                let volume = if disks.volume { " on a volume" } else { "" };
+                let kept = if disks.keep_ephemeral {
+                    " beside what is kept"
+                } else {
+                    ""
+                };
+                format!("{}{volume}{kept}", image.text())
+            }
             Operate::Attributes(all) => {
                 let all: Vec<_> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 all.join(" ")
@@ -255,7 +264,7 @@ pub(super) fn installed(
     told: bool,
 ) -> (ServerState, ServerState) {
     seen.failed_step = told.then_some(FailedStep::Reinstall);
-    if let Operate::Image(image) = how
+    if let Operate::Image(image, Disks { volume: false, .. }) = how
         && !breaks
     {
         seen.image_id = image

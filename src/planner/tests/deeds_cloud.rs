@@ -44,6 +44,8 @@ const STATES: &[(OperationKind, &[ServerState])] = &[
     (OperationKind::Shelve, &[Running, Stopped, Paused, Suspended]),
     (OperationKind::Unshelve, &[Shelved]),
     (OperationKind::Unrescue, &[Rescued]),
+    (OperationKind::Lock, super::cloud::LIVING),
+    (OperationKind::Unlock, super::cloud::LIVING),
     (OperationKind::Mark, super::cloud::MARKABLE),
     (OperationKind::Unmark, super::cloud::MARKABLE),
     (OperationKind::Delete, super::cloud::LIVING),

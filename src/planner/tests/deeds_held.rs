@@ -276,3 +276,80 @@ fn another_deadline_is_not_another_deed() {
     assert_eq!(w.calls, ["CreateImage"]);
     assert!(says(&w, 0).ends_with("AlreadyRun"), "{}", says(&w, 0));
 }
+
+#[test]
+fn a_size_that_was_let_through_keeps_its_place_before_what_was_asked_for_later() {
+    let mut w = server(json!({"resize": {"when": "Manual"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(20);
+    w.knobs.full = true;
+    ask(&mut w, "go", json!({"resize": {}}));
+    w.run(10);
+    ask(&mut w, "snap", json!({"createImage": {"name": "after"}}));
+    w.run(30);
+    assert_eq!((outcome(&w, "go").as_str(), w.calls.len()), ("Running/Acting", 0));
+    w.knobs.full = false;
+    w.until(200, "both", |w| over(w, "snap"));
+    assert_eq!(w.calls, ["Resize", "ConfirmResize", "CreateImage"]);
+    // A word that frees it comes in its place too.
+    let mut w = server(json!({"resize": {"when": "Manual", "confirm": "Manual"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(20);
+    w.knobs.full = true;
+    ask(&mut w, "go", json!({"resize": {}}));
+    w.run(10);
+    ask(&mut w, "yes", json!({"confirmResize": {}}));
+    w.run(30);
+    w.knobs.full = false;
+    w.until(200, "both", |w| over(w, "yes"));
+    assert_eq!(
+        (w.calls.as_slice(), outcome(&w, "yes").as_str()),
+        (
+            &["Resize", "ConfirmResize"].map(str::to_owned)[..],
+            "Succeeded/Succeeded"
+        )
+    );
+    // What is stuck is freed all the same.
+    let mut w = server(json!({"resize": {"when": "Manual"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(20);
+    w.knobs.full = true;
+    ask(&mut w, "go", json!({"resize": {}}));
+    w.run(10);
+    w.the().seen.state = Error;
+    ask(&mut w, "well", json!({"resetState": {"to": "Active"}}));
+    w.until(60, "freed", |w| over(w, "well"));
+    assert_eq!(w.calls, ["ResetState"]);
+}
+
+#[test]
+fn a_deed_erases_a_root_disk_that_is_a_volume_only_on_a_word() {
+    for deed in [
+        json!({"rebuild": {"image": {"name": "img"}}}),
+        json!({"reinstall": {}}),
+    ] {
+        for included in [false, true] {
+            let mut w = server(json!({"rebuild": {"includeRootVolume": included}}));
+            w.the().seen.image_id = None;
+            w.server.status.as_mut().unwrap().image.as_mut().unwrap().id = None;
+            ask(&mut w, "it", deed.clone());
+            w.until(90, "over", |w| over(w, "it"));
+            if included {
+                assert_eq!(outcome(&w, "it"), "Succeeded/Succeeded", "{deed}");
+                assert!(
+                    w.knobs.hows.contains(&"img on a volume".to_owned()),
+                    "{:?}",
+                    w.knobs.hows
+                );
+            } else {
+                assert_eq!(
+                    (outcome(&w, "it").as_str(), w.calls.len()),
+                    ("Failed/NotAllowed", 0),
+                    "{deed}"
+                );
+                let said = &record(&w, "it").unwrap().message;
+                assert!(said.contains("includeRootVolume"), "{said}");
+            }
+        }
+    }
+}

@@ -337,3 +337,46 @@ fn any_value_but_false_pauses() {
         );
     }
 }
+
+#[test]
+fn one_that_was_taken_over_is_made_again_too_where_that_is_asked_for() {
+    for policy in ["Delete", "Orphan"] {
+        let mut w = World::new(
+            json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": policy,
+            "onMissing": "Recreate"}),
+        );
+        w.put("x", S::Running, None);
+        w.until(60, "taken over", |w| w.ready() == "True/AsDeclared");
+        w.cloud.clear();
+        w.until(120, "made again", |w| {
+            w.ready() == "True/AsDeclared" && w.id() == Some("id-1") && w.state() == S::Running
+        });
+        assert_eq!(w.calls, ["Mark", "Create"], "{policy}");
+        w.restart_process();
+        w.run(300);
+        assert_eq!(
+            (w.calls.len(), w.ready().as_str()),
+            (2, "True/AsDeclared"),
+            "{policy}"
+        );
+        // It is ours as any other.
+        w.the().seen.state = S::Stopped;
+        w.until(60, "started", |w| {
+            w.state() == S::Running && w.ready() == "True/AsDeclared"
+        });
+        w.cloud.clear();
+        w.until(120, "once more", |w| {
+            w.ready() == "True/AsDeclared" && w.id() == Some("id-2")
+        });
+        w.delete();
+        w.until(120, "let go", |w| w.gone);
+        assert_eq!(w.cloud.is_empty(), policy == "Delete");
+    }
+    // What was never seen is not made in its place.
+    let mut w = World::new(
+        json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": "Orphan",
+        "onMissing": "Recreate"}),
+    );
+    w.run(300);
+    assert_eq!((w.ready().as_str(), w.calls.len()), ("False/NotFound", 0));
+}

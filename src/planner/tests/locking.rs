@@ -14,11 +14,19 @@ use crate::planner::model::{CloudCall, ErrorClass, ServerState as S};
 const OURS: &str = "payroll [evenkeel uid-1]";
 
 /// What a locked server lets be done to it.
+pub(super) const FREE: &[OperationKind] = &[
+    OperationKind::Lock,
+    OperationKind::Unlock,
+    OperationKind::ResetState,
+    OperationKind::Evacuate,
+    OperationKind::CreateImage,
+    OperationKind::CreateBackup,
+    OperationKind::ConsoleOutput,
+    OperationKind::RemoteConsole,
+];
+
 pub(super) fn free(kind: OperationKind) -> bool {
-    matches!(
-        kind,
-        OperationKind::Lock | OperationKind::Unlock | OperationKind::ResetState
-    )
+    FREE.contains(&kind)
 }
 
 fn locked(more: serde_json::Value) -> World {
@@ -309,4 +317,77 @@ fn the_record_comes_before_the_lock_is_opened() {
     w.edit(json!({"restart": {"token": "a"}}));
     w.run(60);
     assert_eq!((w.ready().as_str(), w.calls.len()), ("False/WaitingForTurn", 0));
+}
+
+#[test]
+fn what_a_lock_does_not_forbid_neither_opens_ours_nor_waits_for_that_of_somebody_else() {
+    let deeds = [
+        ("ConsoleOutput", json!({"consoleOutput": {"lines": 5}})),
+        ("CreateImage", json!({"createImage": {"name": "a"}})),
+        (
+            "CreateBackup",
+            json!({"createBackup": {"name": "a", "type": "t", "rotation": 1}}),
+        ),
+    ];
+    for (call, deed) in deeds {
+        let mut w = super::deeds::server(json!({}));
+        w.the().seen.locked = Some(OURS.to_owned());
+        w.edit(json!({"locked": {"reason": "payroll"}}));
+        w.run(5);
+        ask(&mut w, "it", deed.clone());
+        w.until(60, "done", |w| outcome(w, "it") == "Succeeded/Succeeded");
+        w.run(60);
+        assert_eq!(w.calls, [call], "under ours");
+        let mut w = super::deeds::server(json!({}));
+        w.the().seen.locked = Some("audit".to_owned());
+        ask(&mut w, "it", deed);
+        w.until(60, "done", |w| outcome(w, "it") == "Succeeded/Succeeded");
+        assert_eq!(w.calls, [call], "under another's");
+    }
+}
+
+/// The lock of an administrator keeps the words of ours: that it is another's is known by the answer alone.
+#[test]
+fn the_lock_of_an_administrator_over_ours_is_respected() {
+    for dies in [false, true] {
+        let mut w = locked(json!({}));
+        for _ in 0..20 {
+            w.fates.push(("Unlock", Fate::Refuse(ErrorClass::Forbidden)));
+        }
+        w.edit(json!({"powerState": "Stopped"}));
+        w.until(60, "said", |w| w.ready() == "False/Locked");
+        assert!(w.message().contains("administrator"), "{}", w.message());
+        if dies {
+            w.restart_process();
+        }
+        w.run(1200);
+        assert_eq!(
+            (w.calls.as_slice(), lock(&w)),
+            (&["Unlock".to_owned()][..], Some((false, LockState::Held)))
+        );
+        assert_eq!(
+            w.condition(C::DriftDetected),
+            "-",
+            "a step that waits is said, not drift"
+        );
+        // A person who has seen to it says so, or takes it off.
+        w.fates.clear();
+        if dies {
+            w.annotate(keys::RETRY, "1");
+        } else {
+            w.the().seen.locked = None;
+        }
+        w.until(120, "stopped and locked", |w| {
+            w.state() == S::Stopped && at_rest(w)
+        });
+    }
+    // At rest it is found nowhere; when ours is dropped, it is.
+    let mut w = locked(json!({}));
+    for _ in 0..20 {
+        w.fates.push(("Unlock", Fate::Refuse(ErrorClass::Forbidden)));
+    }
+    w.edit(json!({"locked": null}));
+    w.run(600);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (1, "True/AsDeclared"));
+    assert_eq!(w.condition(C::DriftDetected), "True/Locked");
 }

@@ -30,6 +30,7 @@ mod properties;
 mod rebuilding;
 mod rescuing;
 mod resizing;
+mod respecting;
 mod restarting;
 mod settings;
 mod sleep;

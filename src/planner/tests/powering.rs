@@ -90,6 +90,72 @@ fn a_token_given_at_creation_does_not_restart() {
 }
 
 #[test]
+fn a_restart_waits_for_what_somebody_else_has_begun_and_is_said_where_it_cannot_be() {
+    let mut w = World::settled(json!({}));
+    w.the().seen.state = S::Paused;
+    w.run(20);
+    w.edit(json!({"restart": {"token": "a"}}));
+    w.run(60);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (0, "True/PowerDrift"));
+    assert!(w.message().contains("token \"a\""), "{}", w.message());
+    w.the().seen.state = S::Running;
+    w.until(60, "restarted", |w| w.events.contains(&"Restarted".to_owned()));
+    w.run(60);
+    assert_eq!(w.calls, ["Restart"]);
+    // One that is stopped on purpose is not restarted, now or later.
+    let mut w = World::settled(json!({"powerState": "Stopped"}));
+    w.until(60, "stopped", |w| {
+        w.state() == S::Stopped && w.ready() == "True/AsDeclared"
+    });
+    w.edit(json!({"restart": {"token": "a"}}));
+    w.run(20);
+    let told = w.told_of(crate::api::Reason::RestartUnverified);
+    assert!(told.len() == 1 && told[0].0, "a warning: {told:?}");
+}
+
+#[test]
+fn what_is_said_of_a_state_from_outside_offers_what_is_not_set_already() {
+    for policy in ["Enforce", "RespectStop", "Observe"] {
+        for state in [S::Paused, S::Suspended, S::Shelved, S::Rescued, S::Stopped] {
+            let mut w = World::settled(json!({"driftPolicy": policy}));
+            w.the().seen.state = state;
+            w.run(60);
+            if w.state() == S::Running {
+                continue;
+            }
+            let said = w.message();
+            let way = if state == S::Stopped {
+                "Enforce "
+            } else {
+                "EnforceAll"
+            };
+            let respected = policy == "RespectStop" && state == S::Stopped;
+            assert_eq!(said.contains(way), !respected, "{policy} {state}: {said}");
+            assert!(
+                !said.contains(&format!("driftPolicy {policy} ")),
+                "{policy} {state}: {said}"
+            );
+            let stop = w.ready() == "True/StopRespected";
+            assert_eq!(stop, respected, "{policy} {state}: {}", w.ready());
+        }
+    }
+    assert!(!crate::api::Reason::WaitingForCloud.advice().is_empty());
+}
+
+#[test]
+fn of_what_is_shelved_the_word_of_the_cloud_is_said() {
+    let mut w = World::settled(json!({"powerState": "Shelved"}));
+    for word in ["SHELVED", "SHELVED_OFFLOADED"] {
+        w.until(60, "shelved", |w| {
+            w.state() == S::Shelved && w.ready() == "True/AsDeclared"
+        });
+        w.the().seen.raw = word.to_owned();
+        w.run(5);
+        assert!(w.message().contains(&format!("({word})")), "{}", w.message());
+    }
+}
+
+#[test]
 fn drift_follows_the_policy() {
     for (policy, stopped, ready, calls) in [
         ("Enforce", S::Stopped, "True/AsDeclared", vec!["Start"]),

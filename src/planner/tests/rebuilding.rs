@@ -227,12 +227,14 @@ fn nothing_is_installed_where_nothing_may_be_or_can_be() {
     w.until(60, "said", |w| w.ready() == "False/Unsupported");
     assert_eq!(w.calls.len(), 0);
     assert!(w.message().contains("includeRootVolume"), "{}", w.message());
-    // Unless that is what is wanted.
-    w.edit(json!({"rebuild": {"includeRootVolume": true}}));
+    // Unless that is what is wanted, with what is to be kept.
+    w.edit(json!({"rebuild": {"includeRootVolume": true, "preserveEphemeral": true}}));
     w.until(120, "installed", |w| image(w).0 == "id:b");
     assert_eq!(calls(&w), ["Stop", "Rebuild"]);
     assert!(
-        w.knobs.hows.contains(&"id:b on a volume".to_owned()),
+        w.knobs
+            .hows
+            .contains(&"id:b on a volume beside what is kept".to_owned()),
         "{:?}",
         w.knobs.hows
     );

@@ -282,3 +282,49 @@ fn a_cloud_without_it_says_so_and_nothing_is_sent() {
     w.run(60);
     assert_eq!((w.ready().as_str(), w.calls.len()), ("False/Paused", 0));
 }
+
+#[test]
+fn no_image_is_installed_in_an_error_while_a_rescue_is_declared() {
+    let installs = json!({"rebuild": {"when": "OnImageChange"}});
+    // The rescue itself fails.
+    let mut w = World::settled(installs.clone());
+    w.fates.push(("Rescue", Fate::Break));
+    w.edit(json!({"rescue": {}, "image": {"name": "new"}}));
+    w.until(60, "broken", |w| w.ready() == "False/ServerError");
+    w.run(600);
+    assert_eq!((calls(&w), w.state()), (vec!["Rescue"], S::Error));
+    assert!(
+        w.message().contains("image new is not installed"),
+        "{}",
+        w.message()
+    );
+    // A server in rescue mode breaks.
+    let mut w = rescued(installs);
+    forget(&mut w);
+    w.edit(json!({"image": {"name": "new"}}));
+    w.run(10);
+    w.the().seen.state = S::Error;
+    w.run(600);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (0, "False/ServerError"));
+    // Afterwards it is what was waited for.
+    w.edit(json!({"rescue": null}));
+    w.until(120, "installed", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(calls(&w), ["Rebuild"]);
+}
+
+#[test]
+fn a_restart_that_is_asked_for_in_rescue_mode_is_carried_out_after_it() {
+    let mut w = rescued(json!({}));
+    forget(&mut w);
+    w.edit(json!({"restart": {"token": "a"}}));
+    w.run(60);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (0, "True/InRescue"));
+    assert!(w.message().contains("token \"a\""), "{}", w.message());
+    w.restart_process();
+    w.edit(json!({"rescue": null}));
+    w.until(120, "restarted", |w| {
+        w.ready() == "True/AsDeclared" && w.events.contains(&"Restarted".to_owned())
+    });
+    w.run(120);
+    assert_eq!(calls(&w), ["Unrescue", "Restart"]);
+}

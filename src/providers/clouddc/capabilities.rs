@@ -29,6 +29,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     marks_mutable: false,
     // The machine is the customer's whether it is on or off.
     // A machine is rented whole, on or off.
+    free_of_locks: &[],
     idle_costs: &[IdleCost {
         state: ServerState::Stopped,
         cost: Cost::Full,

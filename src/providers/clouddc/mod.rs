@@ -45,8 +45,8 @@ use super::{Account, CallWith, Done, Provider};
 use crate::api::server::{Image, PowerOffMode};
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{
-    ADMIN_PASSWORD, Accepted, Capabilities, CloudCall, CloudError, CreateRequest, ErrorClass, FailedStep,
-    ObservedServer, Operate, ServerState, StopKind,
+    ADMIN_PASSWORD, Accepted, Capabilities, CloudCall, CloudError, CreateRequest, Disks, ErrorClass,
+    FailedStep, ObservedServer, Operate, ServerState, StopKind,
 };
 
 /// A server can be given to another instance as soon as its own is deleted: what a list said of it is used no longer
@@ -330,7 +330,9 @@ impl CloudDc {
                 self.delete(id, with.send_before).await
             }
             (OperationKind::Retry, Operate::Plain) => self.retry(id, with).await,
-            (OperationKind::Rebuild, Operate::Image(image)) => self.reinstall(id, Some(image), with).await,
+            (OperationKind::Rebuild, Operate::Image(image, disks)) if *disks == Disks::default() => {
+                self.reinstall(id, Some(image), with).await
+            }
             (OperationKind::ChangePassword, Operate::Deed(_)) => {
                 let list = [(ADMIN_PASSWORD, String::new())];
                 self.modify(id, &list, with).await

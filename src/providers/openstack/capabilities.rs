@@ -88,6 +88,18 @@ const IDLE_COSTS: &[IdleCost] = &[
     },
 ];
 
+/// `nova/compute/api.py`: what has no `check_instance_lock`.
+const FREE_OF_LOCKS: &[OperationKind] = &[
+    OperationKind::Lock,
+    OperationKind::Unlock,
+    OperationKind::ResetState,
+    OperationKind::Evacuate,
+    OperationKind::CreateImage,
+    OperationKind::CreateBackup,
+    OperationKind::ConsoleOutput,
+    OperationKind::RemoteConsole,
+];
+
 /// What Nova can do.
 pub static CAPABILITIES: Capabilities = Capabilities {
     power_states: &[
@@ -110,6 +122,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_confirm: true,
     marks_mutable: true,
     idle_costs: IDLE_COSTS,
+    free_of_locks: FREE_OF_LOCKS,
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
         (OperationKind::Stop, &[Running, Error]),

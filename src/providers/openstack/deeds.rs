@@ -15,7 +15,7 @@ use super::wire::ImageState;
 use super::{accepted, checked};
 use crate::api::server_action::{ResetTo, ServerActionSpec};
 use crate::api::server_status::OperationKind;
-use crate::planner::model::{Accepted, CloudError, Ended, ErrorClass, Trace};
+use crate::planner::model::{Accepted, CloudError, Disks, Ended, ErrorClass, Trace};
 use crate::providers::transport::budget::Priority;
 use crate::providers::transport::client::Reply;
 
@@ -68,6 +68,20 @@ const PLAIN: &[(OperationKind, &str)] = &[
 /// The word of an action that has no arguments.
 pub(super) fn word(kind: OperationKind) -> Option<&'static str> {
     PLAIN.iter().find(|row| row.0 == kind).map(|row| row.1)
+}
+
+/// An installation, and the version of Nova that it needs.
+pub(super) fn rebuild(image: &str, disks: Disks) -> (Value, Need) {
+    let mut action = json!({"imageRef": image});
+    if disks.keep_ephemeral {
+        action["preserve_ephemeral"] = json!(true);
+    }
+    let need = if disks.volume {
+        Need::Reimage
+    } else {
+        Need::Servers
+    };
+    (json!({ "rebuild": action }), need)
 }
 
 /// The body of an action.

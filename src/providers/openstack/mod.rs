@@ -20,6 +20,7 @@ mod seen;
 mod session;
 mod settings;
 pub(in crate::providers) mod states;
+mod told;
 mod volumes;
 mod wire;
 
@@ -107,7 +108,7 @@ impl OpenStack {
         create: &CreateRequest,
         user_data: Option<&SecretString>,
         send_before: Instant,
-    ) -> Result<Accepted, CloudError> {
+    ) -> Result<Done, CloudError> {
         let user_data = user_data
             .map(|plain| Ok((plain, create::encoded(plain)?)))
             .transpose()?;
@@ -143,7 +144,7 @@ impl OpenStack {
         action: Value,
         asked: Asked,
         send_before: Instant,
-    ) -> Result<Accepted, CloudError> {
+    ) -> Result<Done, CloudError> {
         self.act_with(id, action, asked, Need::Servers, send_before).await
     }
 
@@ -154,7 +155,7 @@ impl OpenStack {
         asked: Asked,
         need: Need,
         send_before: Instant,
-    ) -> Result<Accepted, CloudError> {
+    ) -> Result<Done, CloudError> {
         let path = format!("/servers/{}/action", checked(id)?);
         let request = Request {
             body: Some(action),
@@ -162,7 +163,8 @@ impl OpenStack {
             need,
             ..Request::change(Method::POST, path, "nova /servers/{id}/action", send_before)
         };
-        Ok(accepted(id, &self.send_and_forget(request).await?))
+        let reply = self.send_and_forget(request).await?;
+        Ok(told::done(accepted(id, &reply), &reply))
     }
 
     async fn operate(
@@ -171,7 +173,7 @@ impl OpenStack {
         kind: OperationKind,
         how: &Operate,
         send_before: Instant,
-    ) -> Result<Accepted, CloudError> {
+    ) -> Result<Done, CloudError> {
         let asked = if kind == OperationKind::ConfirmResize {
             Asked::Confirm
         } else {
@@ -193,13 +195,9 @@ impl OpenStack {
                 json!({ "resize": { "flavorRef": flavor } })
             }
             // What is not named (key, user data, metadata, name) stays as it is.
-            (OperationKind::Rebuild, Operate::Image(image) | Operate::Reimage(image)) => {
+            (OperationKind::Rebuild, Operate::Image(image, disks)) => {
                 let image = create::image_of(&self.services, &self.catalog, image).await?;
-                let action = json!({ "rebuild": { "imageRef": image } });
-                let need = match how {
-                    Operate::Reimage(_) => Need::Reimage,
-                    _ => Need::Servers,
-                };
+                let (action, need) = deeds::rebuild(&image, *disks);
                 return self.act_with(id, action, asked, need, send_before).await;
             }
             (OperationKind::Rescue, Operate::Rescue(image)) => {
@@ -219,19 +217,29 @@ impl OpenStack {
             (OperationKind::Delete | OperationKind::DeleteFailed, Operate::Plain) => {
                 let path = format!("/servers/{}", checked(id)?);
                 let request = Request::change(Method::DELETE, path, "nova /servers/{id}", send_before);
-                return Ok(accepted(id, &self.services.send(request).await?));
+                return Ok(accepted(id, &self.services.send(request).await?).into());
             }
             (OperationKind::Delete, Operate::Force) => json!({ "forceDelete": null }),
-            (OperationKind::Mark, Operate::Marks(marks)) => return self.mark(id, marks, send_before).await,
-            (OperationKind::Unmark, Operate::Marks(marks)) => {
-                return self.unmark(id, Some(marks), send_before).await;
+            (OperationKind::Mark, Operate::Marks(marks)) => {
+                return Ok(self.mark(id, marks, send_before).await?.into());
             }
-            (OperationKind::Unmark, Operate::Plain) => return self.unmark(id, None, send_before).await,
+            (OperationKind::Unmark, Operate::Marks(marks)) => {
+                return Ok(self.unmark(id, Some(marks), send_before).await?.into());
+            }
+            (OperationKind::Unmark, Operate::Plain) => {
+                return Ok(self.unmark(id, None, send_before).await?.into());
+            }
             (OperationKind::Modify, Operate::Attributes(list)) => {
-                return settings::rewrite(&self.services, id, list, send_before).await;
+                return Ok(settings::rewrite(&self.services, id, list, send_before)
+                    .await?
+                    .into());
             }
             (OperationKind::Modify, Operate::Items(change)) => {
-                return settings::change(&self.services, &self.catalog, id, change, send_before).await;
+                return Ok(
+                    settings::change(&self.services, &self.catalog, id, change, send_before)
+                        .await?
+                        .into(),
+                );
             }
             (kind, how) => {
                 return Err(CloudError::new(
@@ -354,7 +362,9 @@ impl Provider for OpenStack {
     ) -> BoxFuture<'a, Result<Done, CloudError>> {
         Box::pin(async move {
             let accepted = match call {
-                CloudCall::Create(request) => self.create(request, with.user_data, with.send_before).await?,
+                CloudCall::Create(request) => {
+                    return self.create(request, with.user_data, with.send_before).await;
+                }
                 CloudCall::Operate {
                     id,
                     kind,
@@ -369,7 +379,7 @@ impl Provider for OpenStack {
                     how: Operate::Read(reading),
                 } => return consoles::read(&self.services, id, *kind, reading, with.send_before).await,
                 CloudCall::Operate { id, kind, how } => {
-                    self.operate(id, *kind, how, with.send_before).await?
+                    return self.operate(id, *kind, how, with.send_before).await;
                 }
                 CloudCall::CreateGroup(group) => {
                     groups::create(&self.services, group, with.send_before).await?
@@ -417,7 +427,7 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
 }
 
 /// The id of a server that was just made: in the body, and at the end of `Location`.
-fn created(reply: &Reply) -> Result<Accepted, CloudError> {
+fn created(reply: &Reply) -> Result<Done, CloudError> {
     let in_location = || {
         reply
             .header("location")?
@@ -426,9 +436,9 @@ fn created(reply: &Reply) -> Result<Accepted, CloudError> {
             .filter(|id| checked(id).is_ok())
     };
     match serde_json::from_slice::<wire::CreatedDoc>(&reply.body) {
-        Ok(doc) => Ok(accepted(&doc.server.id, reply)),
+        Ok(doc) => Ok(told::done(accepted(&doc.server.id, reply), reply)),
         Err(e) => match in_location() {
-            Some(id) => Ok(accepted(id, reply)),
+            Some(id) => Ok(accepted(id, reply).into()),
             None => Err(unreadable("Nova", "answer to a create", Asked::Create, &e)),
         },
     }

@@ -43,6 +43,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     marks_mutable: true,
     // Disks and addresses in any case, and most plans in full.
     // <https://upcloud.com/pricing>: cores and memory are billed while it runs.
+    free_of_locks: &[],
     idle_costs: &[IdleCost {
         state: ServerState::Stopped,
         cost: Cost::Partial,

@@ -26,6 +26,9 @@ pub(super) fn wrong_state(server: &Server, name: &str, what: &str, word: &str) -
     )
 }
 
+/// What `nova/compute/api.py` has no `check_instance_lock` for.
+const FREE_OF_LOCKS: &[&str] = &["createImage", "createBackup", "evacuate"];
+
 /// A lock binds everybody but administrators, its own maker too.
 pub(super) fn check_lock(server: &Server, who: &Who) -> Result<(), Reply> {
     if server.lock.is_some() && !who.admin {
@@ -110,7 +113,9 @@ impl World {
         if row.key == "rescue" {
             self.check_rescue(server, args, version)?;
         }
-        check_lock(server, who)?;
+        if !FREE_OF_LOCKS.contains(&row.key) {
+            check_lock(server, who)?;
+        }
         if row.key == "evacuate" && !server.metadata.contains_key(HOST_DOWN) {
             let host = server.host.as_deref().unwrap_or_default();
             return Err(nova_error(
@@ -359,7 +364,10 @@ impl World {
             return Ok(Reply::empty(202));
         }
         if lock {
-            let reason = args.get("locked_reason").and_then(Value::as_str).map(Into::into);
+            // Without words the old ones stay.
+            let told = args.get("locked_reason").and_then(Value::as_str);
+            let told = told.filter(|words| !words.is_empty()).map(Into::into);
+            let reason = told.or_else(|| server.lock.take().and_then(|l| l.reason));
             server.lock = Some(Lock {
                 reason,
                 by_admin: !owner,

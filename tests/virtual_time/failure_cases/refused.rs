@@ -88,6 +88,40 @@ async fn a_lock_of_an_administrator_is_named_and_never_opened() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lock_of_an_administrator_over_ours_is_known_by_one_refusal_and_left_where_it_is() {
+    let (world, s) = Virtual::new().await;
+    s.create("web", json!({"locked": {"reason": "payroll"}})).await;
+    let server = s.ready("web").await;
+    let id = id_of(&server);
+    assert!(world.sim.server(id).unwrap().locked);
+    // Without words of its own: those of ours stay.
+    world.sim.oob_action(id, "lock", &json!(null)).unwrap();
+    sleep(Duration::from_secs(30)).await;
+    s.edit("web", json!({"powerState": "Stopped"})).await;
+    let stalled = s.reason("web", ConditionType::Stalled, "True", "Locked").await;
+    assert!(words(&stalled, ConditionType::Stalled).contains("an administrator"));
+    world.sim.reset_requests();
+    sleep(Duration::from_secs(3600)).await;
+    let counts = world.sim.counts();
+    assert!(counts.keys().all(|k| !k.starts_with(ACTION)), "{counts:?}");
+    assert!(world.sim.server(id).unwrap().locked);
+    // What a lock does not forbid is done all the same.
+    crate::scenarios::deeds::ask(
+        &s,
+        "backup",
+        "web",
+        json!({"createBackup": {"name": "b", "type": "t", "rotation": 1}}),
+    )
+    .await;
+    let done = crate::scenarios::deeds::ended(&s, "backup").await;
+    assert_eq!(crate::scenarios::deeds::stands(&done).0, "Succeeded");
+    world.sim.oob_unlock(id).unwrap();
+    s.ready_in("web", "Stopped").await;
+    assert!(world.sim.server(id).unwrap().locked, "ours is put back");
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quota_that_is_used_up_is_asked_by_one_for_all_ever_more_seldom_and_told_once() {
     const N: usize = 40;
     let world = Virtual::with(Default::default(), tracing::Level::WARN);

@@ -284,8 +284,12 @@ fn stored(server: &Server) -> String {
 
 /// Lost, and still so for the next controller.
 async fn stays_lost(f: &mut Field) {
-    let server = f.ready_in("web", "Running").await;
-    assert_eq!(stored(&server), "False/CredentialsLost");
+    // A server can run before the last try to write its Secret is over.
+    let server = f
+        .wait("web", "it runs, and its password is lost", |x| {
+            ready(x) && stored(x) == "False/CredentialsLost"
+        })
+        .await;
     f.only(&server);
     assert!(f.api::<Secret>().get_opt("web-login").await.unwrap().is_none());
     f.kill().await;
@@ -323,6 +327,8 @@ pub async fn a_password_that_is_told_lands_in_its_secret(f: &mut Field) {
     assert_eq!(Some(&owner.uid), server.metadata.uid.as_ref());
     let data = secret.data.unwrap();
     let password = String::from_utf8(data["password"].0.clone()).unwrap();
-    assert!(data.contains_key("username") && password.len() >= 8);
+    // Nova's password is that of whatever user the image has.
+    assert_eq!(data.contains_key("username"), f.cloud.name() != "openstack");
+    assert!(password.len() >= 8);
     f.plant(password);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::server::ServerSpec;
-use crate::planner::model::ADMIN_PASSWORD;
+use crate::planner::model::{ADMIN_PASSWORD, Disks};
 
 fn attributes(list: &[(&'static str, &str)]) -> CloudCall {
     let list = list.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
@@ -11,7 +11,7 @@ fn attributes(list: &[(&'static str, &str)]) -> CloudCall {
 
 fn image(image: Value) -> CloudCall {
     let image = serde_json::from_value(image).unwrap();
-    operate(OperationKind::Rebuild, Operate::Image(image))
+    operate(OperationKind::Rebuild, Operate::Image(image, Disks::default()))
 }
 
 #[tokio::test(start_paused = true)]

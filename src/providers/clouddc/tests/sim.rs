@@ -222,7 +222,10 @@ async fn what_is_changed_while_it_is_stopped() {
         let (secret, network, install) = (
             change(OperationKind::Modify, how("adminPassword", "s/k")),
             change(OperationKind::Modify, how("network", "vpc-1 subnet-2=*")),
-            change(OperationKind::Rebuild, Operate::Image(image)),
+            change(
+                OperationKind::Rebuild,
+                Operate::Image(image, crate::planner::model::Disks::default()),
+            ),
         );
         for call in [&secret, &network, &install] {
             let error = stage.provider.call(call, with(&password)).await.unwrap_err();

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::api::server::Size;
+use crate::planner::model::Disks;
 use futures::future::join_all;
 
 fn image(image: Value) -> Operate {
-    Operate::Image(serde_json::from_value(image).unwrap())
+    Operate::Image(serde_json::from_value(image).unwrap(), Disks::default())
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,6 +77,7 @@ async fn the_id_is_found_even_if_the_body_is_broken() {
     assert_eq!(
         created(&reply("", "https://h/v2.1/servers/abc-1"))
             .unwrap()
+            .accepted
             .id
             .as_deref(),
         Some("abc-1")
@@ -241,9 +243,27 @@ async fn every_action_has_its_body() {
         ),
         (
             Rebuild,
-            Operate::Reimage(serde_json::from_value(json!({"id": "img-7"})).unwrap()),
+            Operate::Image(
+                serde_json::from_value(json!({"id": "img-7"})).unwrap(),
+                Disks {
+                    volume: true,
+                    keep_ephemeral: false,
+                },
+            ),
             ACTION,
             json!({"rebuild": {"imageRef": "img-7"}}),
+        ),
+        (
+            Rebuild,
+            Operate::Image(
+                serde_json::from_value(json!({"id": "img-7"})).unwrap(),
+                Disks {
+                    volume: false,
+                    keep_ephemeral: true,
+                },
+            ),
+            ACTION,
+            json!({"rebuild": {"imageRef": "img-7", "preserve_ephemeral": true}}),
         ),
         (Delete, Operate::Plain, "DELETE /v2.1/servers/s-1", Value::Null),
         (Delete, Operate::Force, ACTION, json!({"forceDelete": null})),

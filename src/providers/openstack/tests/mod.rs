@@ -5,6 +5,8 @@ mod calls;
 mod login;
 mod reads;
 mod real;
+#[cfg(feature = "sim")]
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -197,6 +197,10 @@ impl Cloud for OpenStack {
         self.0.inject(rule.times(1));
     }
 
+    fn tells(&self) -> Option<Value> {
+        Some(json!({}))
+    }
+
     fn other_image(&self) -> Value {
         json!({"image": {"name": "cirros-new"}})
     }
