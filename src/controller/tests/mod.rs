@@ -3,6 +3,8 @@
 mod accounts;
 mod credentials;
 mod going;
+mod regions;
+mod versions;
 mod world;
 
 use std::collections::BTreeMap;

@@ -303,6 +303,7 @@ impl World {
             claimed: &|_| None,
             process: &process,
             installation: "inst",
+            leaving: false,
             lives: &|_| false,
             now,
             seed: 7,
