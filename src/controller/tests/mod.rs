@@ -4,7 +4,6 @@ mod accounts;
 mod credentials;
 mod going;
 mod regions;
-mod versions;
 mod world;
 
 use std::collections::BTreeMap;

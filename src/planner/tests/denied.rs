@@ -87,14 +87,6 @@ fn one_denial_is_enough_of_what_the_cloud_is_deleting() {
         w.until(20, "gone", |w| w.gone);
         assert_eq!(w.knobs.looks, 1, "{restarts}");
     }
-    // A deletion that ended in an error is none.
-    let mut w = asked(None);
-    w.the().until = Some((w.now, S::Error));
-    w.run(10);
-    assert_eq!(w.state(), S::Error);
-    denied(&mut w, DENIED);
-    assert!(!w.gone);
-    w.until(300, "gone", |w| w.gone && w.cloud.is_empty());
 }
 
 #[test]
