@@ -1,12 +1,12 @@
-//! Enums whose words are their variants' names.
+//! Enums whose words are their variants' names. `else` names what any other word is read as; it is never written.
 
 macro_rules! choice {
     ($(#[doc = $doc:literal])* $name:ident {
         $($(#[doc = $vdoc:literal])* $variant:ident),+ $(,)?
-    }) => {
+    } $(else $(#[doc = $odoc:literal])* $other:ident)?) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[doc = $vdoc])* $variant),+ }
+        pub enum $name { $($(#[doc = $vdoc])* $variant),+ $(, $(#[doc = $odoc])* #[serde(other)] $other)? }
 
         impl $name {
             /// Every value, in the order of the schema.
@@ -14,12 +14,18 @@ macro_rules! choice {
 
             /// The word in manifests.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant)),+ }
+                match self {
+                    $(Self::$variant => stringify!($variant)),+
+                    $(, Self::$other => stringify!($other))?
+                }
             }
 
             /// What the word means: its doc comment.
             pub fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($vdoc),*).trim()),+ }
+                match self {
+                    $(Self::$variant => concat!($($vdoc),*).trim()),+
+                    $(, Self::$other => concat!($($odoc),*).trim())?
+                }
             }
         }
 

@@ -85,7 +85,9 @@ choice! {
         RemoteConsole,
         /// Makes a backup of a disk.
         BackupDisk,
-    }
+    } else
+    /// What another version of the controller recorded, and this one does not know.
+    Unknown
 }
 
 impl OperationKind {

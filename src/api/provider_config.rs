@@ -212,7 +212,7 @@ pub struct ProviderConfigStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountStatus {
-    /// The cloud's id: of an OpenStack project.
+    /// The cloud's id; of OpenStack project/region.
     #[schemars(length(max = 128))]
     pub id: String,
     /// The account's name.

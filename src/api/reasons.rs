@@ -128,6 +128,8 @@ reasons! {
         "If it works, let an administrator say so: a ServerAction with resetState: {to: Active}. Else restart it: reboot: {mode: Hard}, or spec.onError: HardReboot.",
     CreateHeld: "The creation failed and is held (onCreateError: Hold)." =>
         "Read the message; then set spec.onCreateError to Retry, or delete the object.",
+    UnknownOperation: "Another version of the controller recorded an operation that this one does not know." =>
+        "Let that version finish it; after its deadline it is forgotten.",
     UnknownState: "The cloud reports a state that is not known; nothing is done in it." =>
         "Look at the server in the cloud.",
     Missing: "The cloud says that the server is gone." =>
@@ -138,7 +140,7 @@ reasons! {
     OwnedByOther: "Another living object, or another installation, manages this server." =>
         "Delete one of the two objects, or give the controller its former installation id; the message says which.",
     AmbiguousCreate: "Several servers carry the mark of this object; none is touched." =>
-        "Set spec.import.id to the one to keep, and delete the others in the cloud.",
+        "Set spec.import.id to the one to keep, and delete the others in the cloud; of an object that is being deleted, delete all but one.",
     PreviousIncarnation: "A server of an earlier object with this name exists." =>
         "Take it over with spec.import.id, or allow a new one with the annotation evenkeel.dev/create-anyway.",
     Locked: "The server is locked in the cloud by somebody else." => "Unlock it in the cloud.",
@@ -161,7 +163,7 @@ reasons! {
     CredentialsInvalid: "The cloud refuses the credentials." => "Correct the Secret; it is read again within 30 s.",
     EndpointRefused: "An endpoint is not https, or is an address of the host itself or of the cluster." =>
         "Use a https endpoint outside of the cluster's own host.",
-    AccountChanged: "The credentials are those of another account than before." =>
+    AccountChanged: "The credentials are those of another account than before, or of another region." =>
         "Put the old account's credentials back, or make a new ProviderConfig.",
     MassAbsence: "The lists of the account suddenly lack so many recorded servers that none of them is believed to be gone." =>
         "If the cloud lost them, wait: what is missing for ten minutes is believed. If they were deleted on purpose, set the \

@@ -23,7 +23,7 @@ pub struct ServerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub id: Option<String>,
-    /// The cloud's id of the account that the server was made in. In another one nothing is asked, made or believed.
+    /// The cloud's id of the account that the server was made in, of OpenStack project/region. In another one nothing is asked, made or believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub account: Option<String>,

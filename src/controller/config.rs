@@ -21,6 +21,7 @@ use crate::api::{ProviderConfig, Reason};
 use crate::observer::sync::{Jitter, hash};
 use crate::observer::{ObjectKey, Outage, outage_reason};
 use crate::planner::model::{CloudError, ErrorClass};
+use crate::planner::same_account;
 use crate::providers::registry::{Build, cloud_of};
 use crate::providers::{Account, Provider};
 
@@ -369,7 +370,7 @@ impl Tender {
         self.retry_at = None;
         self.failures = 0;
         let pinned = config.status.as_ref().and_then(|s| s.account.as_ref());
-        if let Some(pinned) = pinned.filter(|p| p.id != account.id) {
+        if let Some(pinned) = pinned.filter(|p| !same_account(&p.id, &account.id)) {
             let words = format!(
                 "the credentials are those of account {}, but this ProviderConfig was of account {} before",
                 account.id, pinned.id

@@ -17,7 +17,7 @@ use crate::observer::sync::lock;
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::claims::Claim;
 use crate::planner::model::CloudCall;
-use crate::planner::{self, AccountView, Input, Plan, Step, Takes};
+use crate::planner::{self, AccountView, Input, Plan, Step, Takes, same_account};
 
 /// One request to the Kubernetes API may take so long.
 pub(crate) const REQUEST: Duration = Duration::from_secs(20);
@@ -98,19 +98,23 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
     }
     shell.objects.read(&uid, &server, now);
     let memory = shell.objects.open(&uid, key);
-    let plan = decide(shell, key, &uid, &config, &server, &memory, &mut snapshot, now);
+    // A process that is going sends nothing new, and so records nothing new; but it saves what a call brought.
+    let going = shell.draining();
+    let plan = decide(
+        shell,
+        key,
+        &uid,
+        &config,
+        &server,
+        &memory,
+        &mut snapshot,
+        now,
+        going,
+    );
 
     let calls = matches!(plan.step, Step::Call { .. });
     if calls && shell.objects.calling(&uid) {
         tracing::error!(object = %key, "a second call was planned while one is under way; it is not made");
-        return Ok(Next::End(End {
-            outcome: "rest",
-            again: None,
-        }));
-    }
-    // A process that is going sends nothing new, and so records nothing new; but it saves what a call brought.
-    let going = shell.draining();
-    if calls && going && memory.sent.is_none() {
         return Ok(Next::End(End {
             outcome: "rest",
             again: None,
@@ -185,6 +189,7 @@ fn decide(
     memory: &planner::memory::Memory,
     snapshot: &mut Snapshot,
     now: jiff::Timestamp,
+    leaving: bool,
 ) -> Plan {
     let lives = |uid: &str| shell.servers.lives(uid);
     let claimed = |id: &str| claimed(shell, config, uid, server, id);
@@ -218,6 +223,7 @@ fn decide(
         memory,
         process: &shell.ctx.process,
         installation: &shell.ctx.installation,
+        leaving,
         lives: &lives,
         claimed: &claimed,
         now,
@@ -266,7 +272,8 @@ fn claimed(shell: &Shell, config: &ObjectKey, uid: &str, server: &Server, id: &s
         .filter(|(_, key, other)| {
             let recorded = other.status.as_ref().and_then(|s| s.account.clone());
             let config = ObjectKey::new(key.namespace.clone(), other.spec.provider_config_ref.name.clone());
-            recorded.or_else(|| account_of(&config)).as_ref() == Some(&account)
+            let theirs = recorded.or_else(|| account_of(&config));
+            theirs.is_some_and(|theirs| same_account(&theirs, &account))
         })
         .min_by_key(|(claim, ..)| *claim)?;
     Some(first.1.to_string())

@@ -17,7 +17,7 @@ use crate::api::{Server, keys};
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::group::{GroupInput, GroupPlan, plan_group};
 use crate::planner::memory::Memory;
-use crate::planner::{AccountView, Step, Takes};
+use crate::planner::{AccountView, Step, Takes, same_account};
 
 /// One turn of a group.
 ///
@@ -51,15 +51,12 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
         return rest("not-owned");
     }
     let memory = shell.objects.open(&uid, key);
-    let plan = decide(shell, key, &group, &memory, &snapshot);
+    // As with servers: who is going records nothing new, and takes in what its calls brought.
+    let going = shell.draining();
+    let plan = decide(shell, key, &group, &memory, &snapshot, going);
     let calls = matches!(plan.step, Step::Call { .. });
     if calls && shell.objects.calling(&uid) {
         tracing::error!(object = %key, "a second call was planned while one is under way; it is not made");
-        return rest("rest");
-    }
-    // As with servers: nothing new is recorded by who is going, and what is recorded is sent.
-    let going = shell.draining();
-    if calls && going && memory.sent.is_none() {
         return rest("rest");
     }
     let recorded = Instant::now();
@@ -134,6 +131,7 @@ fn decide(
     group: &ServerGroup,
     memory: &Memory,
     snapshot: &Snapshot,
+    leaving: bool,
 ) -> GroupPlan {
     let members: Vec<Arc<Server>> = groups::members(shell, key).into_iter().map(|(_, s)| s).collect();
     let lives = |uid: &str| shell.groups.lives(uid);
@@ -149,12 +147,12 @@ fn decide(
         let others = shell.groups.all().into_iter();
         let mut others = others.filter(|(k, g)| {
             let status = g.status.as_ref();
-            let same_account = status.and_then(|s| s.account.as_ref())
-                == match snapshot {
-                    Snapshot::Usable(usable) => Some(&usable.facts.account),
-                    Snapshot::Unusable(..) => None,
-                };
-            k != key && same_account && status.and_then(|s| s.id.as_deref()) == Some(id)
+            let recorded = status.and_then(|s| s.account.as_ref());
+            let same = match snapshot {
+                Snapshot::Usable(usable) => recorded.is_some_and(|a| same_account(a, &usable.facts.account)),
+                Snapshot::Unusable(..) => recorded.is_none(),
+            };
+            k != key && same && status.and_then(|s| s.id.as_deref()) == Some(id)
         });
         others.next().map(|(k, _)| k.to_string())
     };
@@ -166,6 +164,7 @@ fn decide(
         claimed: &claimed,
         process: &shell.ctx.process,
         installation: &shell.ctx.installation,
+        leaving,
         lives: &lives,
         now: shell.ctx.clock.now(),
         seed: shell.ctx.seed,

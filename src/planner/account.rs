@@ -109,10 +109,30 @@ pub(super) fn changed_meanwhile(trouble: &str) -> Verdict {
     Verdict::Reconciling(Reason::WaitingForObservation, text)
 }
 
+/// What parts the region of an account from what stands before it.
+const REGION: char = '/';
+
+/// Whether a record of an account is one of this account. What earlier versions wrote down has no region: of whatever region
+/// it is, the servers were found in the one that is asked now.
+pub fn same_account(recorded: &str, account: &str) -> bool {
+    let without_region = account.split_once(REGION).map(|(project, _)| project);
+    recorded == account || Some(recorded) == without_region
+}
+
+/// The account of a record, if it is not this one. A record without its region is completed.
+pub(super) fn other_than(recorded: &mut Option<String>, account: &str) -> Option<String> {
+    let known = recorded.as_mut()?;
+    if same_account(known, account) {
+        account.clone_into(known);
+        return None;
+    }
+    Some(known.clone())
+}
+
 /// Whether the credentials now speak for another account than the one that the server was made in: an absence
 /// there proves nothing, and a server made there would be a second one.
 pub(super) fn another(d: &mut Draft<'_>, facts: &AccountFacts) -> Option<Verdict> {
-    let made_in = d.status.account.clone().filter(|a| *a != facts.account)?;
+    let made_in = other_than(&mut d.status.account, &facts.account)?;
     let config = &d.spec.provider_config_ref.name;
     let server = d
         .status

@@ -19,6 +19,8 @@ choice! {
         DeleteByName,
         /// A list without the server is enough to believe that it is gone.
         TrustOneEmptyList,
+        /// That a deletion was recorded is taken for its being carried out: one denial is enough then.
+        TrustTheRecord,
         /// A create whose reply was lost counts as refused, and is made again.
         RetryTheCreate,
         /// An attempt that this process does not hold itself, as after a restart, is forgotten.

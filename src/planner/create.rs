@@ -9,7 +9,7 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, later};
 use super::memory::{AttemptWatch, Outcome};
 use super::model::{CloudCall, CreateRequest, ErrorClass, Marks, ServerState};
-use super::{AccountFacts, Step, account, credentials, group, power, present, quota, settings};
+use super::{AccountFacts, Step, account, credentials, group, power, present, quota, settings, twins};
 use crate::api::conditions::to_seconds;
 use crate::api::server::{ManagementPolicy, OnCreateError};
 use crate::api::server_status::{CreateAttempt, ImageStatus, OperationKind, PowerStatus, RestartStatus};
@@ -127,7 +127,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             credentials::found(d, &id);
             return present::plan(d, facts, &id);
         }
-        several => return ambiguous(several.iter().map(|s| s.id.as_str())),
+        _ => return twins::ambiguous(&twins::others(d, facts)),
     }
     if let Some(attempt) = d.status.create_attempt.clone()
         && (attempt.holder == d.input.process || !bugs::has(Bug::ForgetTheAttempt))
@@ -231,6 +231,7 @@ fn ask(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         Ok(group) => group,
         Err(verdict) => return verdict,
     };
+    d.before_call();
     let n = d.status.create_attempts.unwrap_or(0).saturating_add(1);
     let settle = i64::from(facts.capabilities.create_settle_seconds);
     d.status.create_attempts = Some(n);
@@ -379,17 +380,6 @@ pub(super) fn marks(d: &Draft<'_>) -> Marks {
 /// Names the create call of an attempt.
 pub(super) fn key(n: i32) -> String {
     format!("create-{n}")
-}
-
-/// Several servers carry the mark of one object.
-pub(super) fn ambiguous<'i>(ids: impl Iterator<Item = &'i str>) -> Verdict {
-    let ids = ids.take(5).collect::<Vec<_>>().join(", ");
-    Verdict::Stalled(
-        Reason::AmbiguousCreate,
-        format!(
-            "servers {ids} all carry the mark of this object; none is touched. Set spec.import.id to the one to keep"
-        ),
-    )
 }
 
 pub(super) fn creating(d: &Draft<'_>) -> Verdict {

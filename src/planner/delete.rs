@@ -12,7 +12,7 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
-use super::{AccountFacts, Step, create, import, lock, missing, power, refusal, soft_delete, stop};
+use super::{AccountFacts, Step, create, import, lock, missing, power, refusal, soft_delete, stop, twins};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
 use crate::api::server_status::OperationKind;
@@ -78,20 +78,12 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
         return blocked(d, reason, reason.meaning());
     }
     d.busy = true;
-    let marked: Vec<String> = d
-        .marked(facts)
-        .into_iter()
-        .filter(|s| d.status.id.as_ref() != Some(&s.id))
-        .map(|s| s.id.clone())
-        .collect();
-    match (&d.status.id, marked.as_slice()) {
+    match (&d.status.id, twins::others(d, facts).as_slice()) {
         (_, []) => {}
         (None, [one]) => create::record(d, one),
         (_, several) => {
-            let Verdict::Stalled(reason, text) = create::ambiguous(several.iter().map(String::as_str)) else {
-                return Verdict::Keep;
-            };
-            return blocked(d, reason, &text);
+            let text = twins::block(d, several);
+            return blocked(d, Reason::AmbiguousCreate, &text);
         }
     }
     if bugs::has(Bug::DeleteByName) && d.status.id.is_none() {
@@ -106,14 +98,21 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             d.list_after = Some(since);
             return deleting(d);
         }
-        return parts::sweep(d, facts).unwrap_or_else(|| release(d));
+        if let Some(verdict) = parts::sweep(d, facts) {
+            return verdict;
+        }
+        return if twins::linger(d, facts) {
+            deleting(d)
+        } else {
+            release(d)
+        };
     };
     let at_once = soft_delete::at_once(d, facts) && !orphan(d);
     match missing::find(d, facts, &id).filter(|s| at_once || s.state != ServerState::SoftDeleted) {
         None => {
-            let denials = missing::denials(d);
+            let denials = missing::denials(d, &id);
             let kept = !at_once && soft_delete::kept_since(d, facts, &id, since);
-            if kept || missing::confirmed(d, facts, &id, denials) {
+            if (kept || missing::confirmed(d, facts, &id, denials)) && !twins::linger(d, facts) {
                 let (reason, note) = if kept {
                     let reason = Reason::ReclaimPending;
                     (
@@ -131,7 +130,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
                 None => deleting(d),
             }
         }
-        Some(seen) => match import::foreign(d, &seen) {
+        Some(seen) => match noted(d, &seen) {
             // What it never made, and somebody else manages, is none of its business.
             Some(Verdict::Stalled(_, text)) if d.status.create_attempts.is_none() => {
                 let note = format!("nothing is done to it: {text}");
@@ -145,6 +144,12 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
             _ => destroy(d, facts, &id, &seen),
         },
     }
+}
+
+/// What is seen of it, noted; and whether somebody else manages it.
+fn noted(d: &mut Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
+    missing::note(d, seen);
+    import::foreign(d, seen)
 }
 
 /// Whether the server outlives its object.
@@ -351,6 +356,10 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
             }
             // An ERROR that follows a delete means that it failed; else it is only slow.
             let failed = seen.state == ServerState::Error && !seen.busy && asked > later(at, 5);
+            if failed {
+                // That it was accepted says nothing any more of what becomes of the server.
+                d.memory.sent = None;
+            }
             !(failed || asked > later(at, ASK_AGAIN)) || d.backing_off()
         }
         Some(Outcome::InFlight) => true,

@@ -1,10 +1,7 @@
 //! The plan while it is being made: the status to write, beside the status that was read.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::bugs::{self, Bug};
 use super::memory::{Memory, Outcome};
 use super::model::{CloudCall, ErrorClass, ObservedServer, Operate, ServerState};
 use super::{AccountFacts, EventDraft, Input, Step, Takes, details, power};
@@ -73,6 +70,8 @@ pub(super) struct Draft<'a> {
     pub(super) broken: bool,
     /// The conditions that this plan has spoken of.
     pub(super) said: Vec<ConditionType>,
+    /// The status before the record of a call that is not made, since this process is leaving; and so many events.
+    pub(super) unopened: Option<(ServerStatus, usize)>,
 }
 
 impl<'a> Draft<'a> {
@@ -98,6 +97,7 @@ impl<'a> Draft<'a> {
             size_verdict: None,
             broken: false,
             said: Vec::new(),
+            unopened: None,
         }
     }
 
@@ -117,23 +117,6 @@ impl<'a> Draft<'a> {
             meta.namespace.as_deref().unwrap_or_default(),
             meta.name.as_deref().unwrap_or_default()
         )
-    }
-
-    /// The living servers in the last list that carry the mark of this object and of this installation. A server
-    /// that is known to be gone may still be listed for a moment.
-    pub(super) fn marked<'f>(&self, facts: &'f AccountFacts) -> Vec<&'f Arc<ObservedServer>> {
-        let mut all = facts.listing.of_uid(self.uid());
-        if bugs::has(Bug::AdoptByName) {
-            return bugs::named(self, facts);
-        }
-        all.retain(|s| {
-            s.state != ServerState::Absent
-                && !self.status.previous_ids.contains(&s.id)
-                && s.marks
-                    .as_ref()
-                    .is_some_and(|m| m.installation == self.input.installation)
-        });
-        all
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
@@ -264,6 +247,13 @@ impl<'a> Draft<'a> {
         self.memory.backoff = None;
     }
 
+    /// Keeps the status as it is before the record of a call, where no call is made any more.
+    pub(super) fn before_call(&mut self) {
+        if self.input.leaving {
+            self.unopened = Some((self.status.clone(), self.events.len()));
+        }
+    }
+
     /// Opens an operation: its record, and the call that follows it.
     pub(super) fn operate(
         &mut self,
@@ -273,6 +263,7 @@ impl<'a> Draft<'a> {
         seconds: i64,
         argument: Option<String>,
     ) {
+        self.before_call();
         let previous = self
             .status
             .operation

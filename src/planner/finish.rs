@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::draft::{Draft, Verdict};
 use super::model::ServerState;
-use super::{Plan, account};
+use super::{Plan, Step, Takes, account};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 
@@ -101,7 +101,12 @@ impl Draft<'_> {
         }
     }
 
-    fn into_plan(self) -> Plan {
+    fn into_plan(mut self) -> Plan {
+        if let Some((status, told)) = self.unopened.take() {
+            self.status = status;
+            self.events.truncate(told);
+            (self.step, self.takes) = (Step::Wait, Takes::default());
+        }
         Plan {
             status: self.status,
             memory: self.memory,

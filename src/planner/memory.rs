@@ -20,6 +20,10 @@ pub struct Memory {
     pub sent: Option<Sent>,
     /// The last look at one server by its id.
     pub look: Option<Look>,
+    /// The server that was found to be gone last: lists that were asked for until shortly after may still have it.
+    pub gone: Option<Gone>,
+    /// The server that the cloud was seen to be deleting.
+    pub going: Option<String>,
     /// A create attempt that another process holds, or an earlier run of this one.
     pub attempt: Option<AttemptWatch>,
     /// Not before then.
@@ -178,6 +182,15 @@ pub struct Look {
     pub error: Option<CloudError>,
     /// A request, and how it ended, where that was asked too.
     pub ended: Option<(String, Ended)>,
+}
+
+/// A server that was found to be gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its id.
+    pub id: String,
+    /// When that was believed.
+    pub at: Timestamp,
 }
 
 /// A foreign create attempt, timed by this process's own clock.

@@ -9,16 +9,14 @@ use super::delete::parts;
 use super::draft::{Draft, Verdict, key_of, later};
 use super::memory::{Doubt, Outcome};
 use super::model::{ObservedServer, ServerState};
-use super::{AccountFacts, Step, create, deeds, soft_delete};
+use super::{AccountFacts, Step, create, deeds, soft_delete, twins};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionType, to_seconds};
 use crate::api::server::OnMissing;
-use crate::api::server_status::{OperationKind, PowerStatus};
+use crate::api::server_status::{Operation, OperationKind, PowerStatus};
 
 /// How often in a row the cloud must deny a server by id before its absence is believed.
 const DENIALS: u32 = 3;
-/// So many servers that are gone are remembered.
-const PREVIOUS: usize = 10;
 /// Seconds between two such questions.
 const BETWEEN: i64 = 10;
 
@@ -104,12 +102,13 @@ pub(super) fn look(d: &mut Draft<'_>, id: &str) {
 
 /// Whether the server is certainly gone. Asks by id where that is still open.
 pub(super) fn confirmed(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, denials: u32) -> bool {
-    // What we ask the cloud to delete is expected to vanish.
-    let expected = d
-        .status
-        .operation
-        .as_ref()
-        .is_some_and(|o| matches!(o.kind, OperationKind::Delete | OperationKind::DeleteFailed));
+    // What is under way may come to anything: its end is heard first.
+    if d.in_flight() {
+        d.busy = true;
+        return false;
+    }
+    // What the cloud deletes for us is expected to vanish.
+    let expected = going(d, id);
     if facts.mass_absence && !expected && !d.memory.doubt.is_some_and(|doubt| doubt.dismissed) {
         d.again(d.after(30));
         return false;
@@ -169,14 +168,24 @@ pub(super) fn doubted(d: &mut Draft<'_>, id: &str) -> Option<String> {
     ))
 }
 
-/// Whether our own delete of this server was accepted, so that one denial is enough.
-pub(super) fn denials(d: &Draft<'_>) -> u32 {
-    let deleting = d
-        .status
-        .operation
-        .as_ref()
-        .is_some_and(|o| matches!(o.kind, OperationKind::Delete | OperationKind::DeleteFailed));
-    if deleting { 1 } else { DENIALS }
+/// How many denials in a row are enough: one of a server that the cloud deletes for us.
+pub(super) fn denials(d: &Draft<'_>, id: &str) -> u32 {
+    if going(d, id) { 1 } else { DENIALS }
+}
+
+/// Whether the cloud is deleting this server for us, as this process was told or has seen. That a deletion was recorded
+/// says nothing: it may never have been sent, or have been refused.
+fn going(d: &Draft<'_>, id: &str) -> bool {
+    let deletes = |o: &&Operation| matches!(o.kind, OperationKind::Delete | OperationKind::DeleteFailed);
+    d.status.operation.as_ref().filter(deletes).is_some_and(|op| {
+        let accepted = matches!(d.outcome(&key_of(op)), Some(Outcome::Accepted(..)));
+        accepted || d.memory.going.as_deref() == Some(id) || bugs::has(Bug::TrustTheRecord)
+    })
+}
+
+/// Notes whether a server is seen to be going. One that is in an error is not, whatever was accepted before.
+pub(super) fn note(d: &mut Draft<'_>, seen: &ObservedServer) {
+    d.memory.going = (seen.state == ServerState::Deleting).then(|| seen.id.clone());
 }
 
 /// The list has no server with the recorded id, and nobody asked for its deletion.
@@ -195,7 +204,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         d.list_after = Some(*at);
         return create::creating(d);
     }
-    let needed = denials(d);
+    let needed = denials(d, id);
     if !confirmed(d, facts, id, needed) {
         let denied = d
             .memory
@@ -252,7 +261,8 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         _ => Verdict::Stalled(
             Reason::Missing,
             format!(
-                "server {id} is gone from the cloud; spec.onMissing: Recreate makes a new one{}",
+                "server {id} is gone from the cloud; spec.onMissing: Recreate makes a new one{}{}",
+                twins::heirs(d, facts),
                 look_alike(d, facts, id)
             ),
         ),
@@ -283,16 +293,7 @@ fn look_alike(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> String {
 
 /// Moves a confirmed absence out of the way of the next attempt.
 fn forget(d: &mut Draft<'_>, id: &str) {
-    d.status.previous_ids.push(id.to_owned());
-    if d.status.previous_ids.len() > PREVIOUS {
-        // The one that was taken over stays: that it is gone is why another one is made.
-        let taken_over = d.spec.import.as_ref().map(|i| i.id.as_str());
-        let mut all = d.status.previous_ids.iter();
-        if let Some(oldest) = all.position(|id| Some(id.as_str()) != taken_over) {
-            d.status.previous_ids.remove(oldest);
-        }
-    }
-    d.status.id = None;
+    d.moved_away(id);
     d.status.provider_id = None;
     if let Some(power) = &mut d.status.power {
         power.first_settled_time = None;

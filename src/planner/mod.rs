@@ -39,6 +39,9 @@ mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transitions;
+mod twins;
+
+pub use account::same_account;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +75,9 @@ pub struct Input<'a> {
     pub process: &'a str,
     /// Names this installation; never changes.
     pub installation: &'a str,
+    /// This process was told to go: what its calls brought is taken in, and no call is recorded any more. Its successor
+    /// would have to wait out a record of what nobody sends.
+    pub leaving: bool,
     /// Whether a living `Server` object has this uid.
     pub lives: &'a dyn Fn(&str) -> bool,
     /// The other living `Server` object (`namespace/name`) of this account whose claim on the server with this id
@@ -208,6 +214,9 @@ pub fn plan(input: &Input<'_>) -> Plan {
 }
 
 fn decide(d: &mut Draft<'_>) -> Verdict {
+    if let Some(verdict) = operation::of_another_version(d) {
+        return verdict;
+    }
     acknowledge(d);
     clocks::tame(d);
     let absorbed = create::absorb(d);

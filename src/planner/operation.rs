@@ -26,6 +26,29 @@ pub(super) const DRIFT: &str = "drift";
 /// The argument of a start that ends what a server was stopped for.
 pub(super) const CHANGED: &str = "changed";
 
+/// An operation that another version of the controller recorded is left to that one until its deadline, and the whole status
+/// with it: what this version cannot read it cannot write back. A deletion does not wait for it.
+pub(super) fn of_another_version(d: &mut Draft<'_>) -> Option<Verdict> {
+    let unknown = |o: &&Operation| o.kind == OperationKind::Unknown;
+    let deadline = d.status.operation.as_ref().filter(unknown)?.deadline;
+    let reason = Reason::UnknownOperation;
+    if d.deleting() || d.now() >= deadline {
+        d.status.operation = None;
+        return None;
+    }
+    // Told once by each process.
+    if d.memory.first_seen == Some(d.now()) {
+        let note = format!(
+            "{} Nothing is done until {deadline}. {}",
+            reason.meaning(),
+            reason.advice()
+        );
+        d.event(true, reason, "Reconcile", note);
+    }
+    d.again(deadline);
+    Some(Verdict::Keep)
+}
+
 /// How an open operation stands.
 pub(super) enum Progress {
     /// It goes on; this is said of it.
@@ -214,7 +237,8 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         | OperationKind::ResetState
         | OperationKind::ConsoleOutput
         | OperationKind::RemoteConsole
-        | OperationKind::BackupDisk => false,
+        | OperationKind::BackupDisk
+        | OperationKind::Unknown => false,
         OperationKind::Retry => settled,
         OperationKind::Resize => {
             let there = settled || seen.state == ServerState::AwaitingResizeConfirmation;

@@ -412,7 +412,8 @@ pub(super) const fn reason_of(kind: OperationKind) -> Reason {
         | OperationKind::ResetState
         | OperationKind::ConsoleOutput
         | OperationKind::RemoteConsole
-        | OperationKind::BackupDisk => Reason::Acting,
+        | OperationKind::BackupDisk
+        | OperationKind::Unknown => Reason::Acting,
     }
 }
 

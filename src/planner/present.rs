@@ -5,7 +5,7 @@ use super::model::{ObservedServer, Operate, ServerState};
 use super::operation::Progress;
 use super::{
     AccountFacts, Step, broken, create, deeds, details, group, import, lock, missing, operation, power,
-    rebuild, refusal, rescue, resize, restart, settings, soft_delete, stop,
+    rebuild, refusal, rescue, resize, restart, settings, soft_delete, stop, twins,
 };
 use crate::api::Reason;
 use crate::api::conditions::ConditionType;
@@ -29,6 +29,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
     let Some(seen) = missing::find(d, facts, id) else {
         return missing::plan(d, facts, id);
     };
+    missing::note(d, &seen);
     d.show(&seen);
     lock::show(d, &seen);
     power::tell_whose(d, &seen);
@@ -49,6 +50,9 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
 
 /// What is asked for, and what differs.
 fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
+    if let Some(verdict) = twins::beside(d, facts, id) {
+        return verdict;
+    }
     if let Some(verdict) = deeds::next(d, facts, id, seen) {
         return verdict;
     }

@@ -185,6 +185,14 @@ fn standing() -> Vec<Bounds> {
                 ..NONE
             },
         ),
+        life(
+            "delete-denied",
+            Left {
+                deletes: 1,
+                denials: 1,
+                ..NONE
+            },
+        ),
         stops_first(life("delete-stops-first", Left { deletes: 1, ..NONE })),
         life(
             "force",
@@ -309,6 +317,15 @@ fn large() -> Vec<Bounds> {
             Left {
                 deletes: 1,
                 timeouts: 1,
+                ..NONE
+            },
+        ),
+        life(
+            "delete-denied-crash",
+            Left {
+                deletes: 1,
+                denials: 1,
+                crashes: 1,
                 ..NONE
             },
         ),

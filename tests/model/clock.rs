@@ -156,6 +156,8 @@ pub(crate) fn age_memory(memory: &mut Memory) {
         deleting_since,
         sent,
         look,
+        gone,
+        going: _,
         attempt,
         backoff,
         deed,
@@ -180,6 +182,9 @@ pub(crate) fn age_memory(memory: &mut Memory) {
     }
     if let Some(look) = look {
         look.asked_at = older(look.asked_at);
+    }
+    if let Some(gone) = gone {
+        gone.at = older(gone.at);
     }
     if let Some(attempt) = attempt {
         attempt.first_seen = older(attempt.first_seen);

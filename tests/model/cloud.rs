@@ -19,7 +19,7 @@ const LIVING: &[ServerState] = &[
     AwaitingResizeConfirmation,
     RevertingResize,
     Error,
-    Unknown,
+    ServerState::Unknown,
 ];
 
 /// Seconds that an operation may take: three ticks.

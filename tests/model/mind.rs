@@ -365,6 +365,7 @@ impl Mind {
             memory: &known,
             process: &format!("{}{born}", ["a", "b"][process]),
             installation: INSTALLATION,
+            leaving: false,
             lives: &|other| other == uid,
             claimed: &|_| None,
             now: clock::now(process),

@@ -89,6 +89,15 @@ pub(crate) fn all() -> Vec<Sown> {
             laws::ONE_SERVER,
         ),
         planner(
+            Bug::TrustTheRecord,
+            old(Left {
+                deletes: 1,
+                denials: 1,
+                ..NONE
+            }),
+            laws::NOTHING_LEFT,
+        ),
+        planner(
             Bug::RetryTheCreate,
             new(Left { timeouts: 1, ..NONE }),
             laws::ONE_SERVER,

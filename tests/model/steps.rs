@@ -9,7 +9,7 @@ use evenkeel::api::server::PowerWish;
 use evenkeel::api::{Server, keys};
 use evenkeel::planner::bugs::Bug;
 use evenkeel::planner::memory::Memory;
-use evenkeel::planner::model::ServerState::{AwaitingResizeConfirmation, Running, Stopped, Unknown};
+use evenkeel::planner::model::ServerState::{Absent, AwaitingResizeConfirmation, Running, Stopped, Unknown};
 use evenkeel::planner::model::{Capabilities, ErrorClass};
 
 use crate::calm::Calm;
@@ -525,7 +525,9 @@ impl Model for World {
                 s.object
                     .is_some_and(|n| self.mind.object(n).id() == Some(machine.n))
             };
-            if ours && left.denials > 0 && machine.denied == 0 && known() {
+            // Nor is it wrong to deny one that is being deleted.
+            let going = machine.then == Some(Absent);
+            if ours && left.denials > 0 && machine.denied == 0 && !going && known() {
                 actions.push(Action::Deny(at));
             }
             if ours && left.outside > 0 && machine.then.is_none() {

@@ -79,3 +79,55 @@ async fn a_stop_is_not_held_up_by_who_went() {
         assert_eq!(asked, &["create", "stop"], "after {milliseconds} ms");
     }
 }
+
+/// A deed on the object `web`.
+fn deed(name: &str, what: &Value) -> Value {
+    let mut spec = json!({"serverRef": {"name": "web"}});
+    spec.as_object_mut()
+        .unwrap()
+        .extend(what.as_object().unwrap().clone());
+    json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerAction",
+        "metadata": {"name": name, "namespace": "default"}, "spec": spec})
+}
+
+/// The reply to the first deed is taken in, and the second is not recorded by who will not send it.
+#[tokio::test(start_paused = true)]
+async fn a_deed_that_follows_another_is_not_lost_with_who_went() {
+    for milliseconds in (0..4000).step_by(50) {
+        let world = World::with_config();
+        world.server("web");
+        let running = world.start("p1");
+        world.ready(WEB).await;
+        slowed(&world);
+        world
+            .kube
+            .apply(&deed("a-read", &json!({"consoleOutput": {"lines": 5}})))
+            .unwrap();
+        world
+            .kube
+            .apply(&deed("b-reboot", &json!({"reboot": {"mode": "Hard"}})))
+            .unwrap();
+        let _next = replaced(&world, running, Duration::from_millis(milliseconds)).await;
+        for name in ["a-read", "b-reboot"] {
+            let place = ("serveractions", "default", name);
+            let over = |o: Option<&Value>| {
+                o.is_some_and(|o| ["Complete", "Failed"].iter().any(|c| condition(o, c).0 == "True"))
+            };
+            world
+                .kube
+                .wait_for(place, 30 * super::MINUTE, over)
+                .await
+                .unwrap();
+            let object = world.kube.get(place).unwrap();
+            assert_eq!(
+                condition(&object, "Complete").0,
+                "True",
+                "after {milliseconds} ms, {name}: {}",
+                object["status"]
+            );
+        }
+        let asked = &world.cloud.live_servers()[0].asked;
+        let reboots = asked.iter().filter(|word| word.contains("reboot")).count();
+        assert_eq!(reboots, 1, "after {milliseconds} ms: {asked:?}");
+    }
+}

@@ -3,6 +3,7 @@
 mod accounts;
 mod credentials;
 mod going;
+mod regions;
 mod world;
 
 use std::collections::BTreeMap;

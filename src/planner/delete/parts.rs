@@ -93,10 +93,7 @@ pub(super) fn begin(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Option
         tell(d);
         return None;
     }
-    d.status.previous_ids.push(id.to_owned());
-    let surplus = d.status.previous_ids.len().saturating_sub(10);
-    d.status.previous_ids.drain(..surplus);
-    d.status.id = None;
+    d.moved_away(id);
     d.status.operation = None;
     d.memory.dealt_with();
     d.memory.backoff = None;
@@ -173,8 +170,10 @@ fn work_off(d: &mut Draft<'_>, facts: &AccountFacts, job: &Job, server: &str) ->
     }
     if let Some(op) = d.status.operation.clone().filter(|o| o.kind == kind) {
         match d.outcome(&key_of(&op)).cloned() {
-            Some(Outcome::Accepted(..)) => done(d, job, &op.argument),
-            Some(Outcome::Refused(_, e)) if e.class == ErrorClass::NotFound => done(d, job, &op.argument),
+            Some(Outcome::Accepted(_, accepted)) => done(d, job, &op.argument, accepted.spared),
+            Some(Outcome::Refused(_, e)) if e.class == ErrorClass::NotFound => {
+                done(d, job, &op.argument, false);
+            }
             Some(Outcome::Refused(_, e)) => {
                 d.memory.sent = None;
                 match e.class {
@@ -205,10 +204,7 @@ fn work_off(d: &mut Draft<'_>, facts: &AccountFacts, job: &Job, server: &str) ->
         });
     }
     let seconds = i64::from(facts.capabilities.deadline(kind));
-    let how = match kind {
-        OperationKind::UnmarkPart => Operate::PartMarks(part.kind, part.id.clone(), create::marks(d)),
-        _ => Operate::Part(part.kind, part.id.clone()),
-    };
+    let how = Operate::PartMarks(part.kind, part.id.clone(), create::marks(d));
     d.operate(server, kind, how, seconds, Some(part.id));
     Some(going(d, job))
 }
@@ -222,11 +218,11 @@ fn going(d: &mut Draft<'_>, job: &Job) -> Verdict {
     }
 }
 
-/// A job is done with one part.
-fn done(d: &mut Draft<'_>, job: &Job, id: &Option<String>) {
+/// A job is done with one part, or has spared it.
+fn done(d: &mut Draft<'_>, job: &Job, id: &Option<String>, spared: bool) {
     let parts = std::mem::take(&mut d.status.parts);
     let (mut these, mut rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(|p| Some(&p.id) == id.as_ref());
-    if job.kind == OperationKind::UnmarkPart {
+    if spared || job.kind == OperationKind::UnmarkPart {
         these.iter_mut().for_each(|p| p.ours = false);
         rest.append(&mut these);
     }

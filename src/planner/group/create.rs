@@ -170,6 +170,7 @@ fn ask(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &GroupCapabilities) ->
     if d.stale(facts) {
         return creating(d);
     }
+    d.before_call();
     let n = d.status.create_attempts.unwrap_or(0).saturating_add(1);
     d.status.create_attempts = Some(n);
     d.status.cloud_name = Some(d.cloud_name(can));

@@ -1,10 +1,10 @@
 //! The object is being deleted: after its members, and never before an attempt to make one of them is over.
 
 use super::draft::GroupDraft;
-use super::{Verdict, create, members, operation};
+use super::{Verdict, create, members, operation, settle};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, ManagementPolicy};
-use crate::api::server_group::GroupOperationKind as Kind;
+use crate::api::server_group::{GroupOperation, GroupOperationKind as Kind};
 use crate::api::{Reason, Server, keys};
 use crate::planner::delete::names_it;
 use crate::planner::memory::Outcome;
@@ -150,10 +150,18 @@ pub(super) fn plan(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &'static G
             d.list_after = Some(since);
             return deleting(d);
         }
+        // The cloud has said that it deletes it, or two lists say that it is not there.
+        let accepted = |op: &GroupOperation| {
+            op.kind == Kind::Delete && matches!(d.outcome(&op.id), Some(Outcome::Accepted(..)))
+        };
+        if !d.status.operation.as_ref().is_some_and(accepted) && !settle::lacked_twice(d, facts) {
+            return deleting(d);
+        }
         let text = format!("group {id} is gone");
         d.event(false, Reason::Deleted, "Delete", &text);
         return release(d);
     };
+    d.memory.attempt = None;
     if let Some(Verdict::Stalled(reason, text)) = create::foreign(d, &seen) {
         return blocked(d, reason, &text);
     }

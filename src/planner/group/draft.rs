@@ -6,13 +6,15 @@ use sha2::{Digest, Sha256};
 use super::{GroupInput, GroupPlan, Verdict};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server::{ManagementPolicy, PowerWish};
-use crate::api::server_group::{GroupOperation, GroupOperationKind, ServerGroupSpec, ServerGroupStatus};
+use crate::api::server_group::{ServerGroupSpec, ServerGroupStatus};
 use crate::api::{Reason, Server, keys};
-use crate::planner::account::{AT_ONCE, HUMAN, SHOWN_AFTER, WRONG_NAME, changed_meanwhile, needs_person};
+use crate::planner::account::{
+    AT_ONCE, HUMAN, SHOWN_AFTER, WRONG_NAME, changed_meanwhile, needs_person, other_than,
+};
 use crate::planner::draft::{brakes, later, note_failure};
 use crate::planner::finish::turned_bad;
 use crate::planner::memory::{Memory, Outcome};
-use crate::planner::model::{CloudCall, CloudError, ErrorClass, GroupCapabilities, GroupChange, Marks};
+use crate::planner::model::{CloudError, ErrorClass, GroupCapabilities, Marks};
 use crate::planner::{AccountFacts, EventDraft, Step};
 
 /// The longest part of a name in the cloud that people choose, in characters.
@@ -31,6 +33,8 @@ pub(super) struct GroupDraft<'a> {
     pub(super) list_after: Option<Timestamp>,
     pub(super) busy: bool,
     pub(super) lists_groups: bool,
+    /// The status before the record of a call that is not made, since this process is leaving.
+    pub(super) unopened: Option<ServerGroupStatus>,
 }
 
 impl<'a> GroupDraft<'a> {
@@ -50,6 +54,7 @@ impl<'a> GroupDraft<'a> {
             list_after: None,
             busy: false,
             lists_groups: true,
+            unopened: None,
         }
     }
 
@@ -229,35 +234,6 @@ impl<'a> GroupDraft<'a> {
         stale
     }
 
-    /// Opens an operation: its record, and the call that follows it.
-    pub(super) fn operate(
-        &mut self,
-        id: &str,
-        kind: GroupOperationKind,
-        server: Option<&str>,
-        change: GroupChange,
-    ) {
-        let operation = GroupOperation {
-            id: format!(
-                "{}-{:x}",
-                kind.as_str().to_lowercase(),
-                self.now().as_millisecond()
-            ),
-            kind,
-            started_at: conditions::to_seconds(self.now()),
-            server: server.map(str::to_owned),
-        };
-        let key = operation.id.clone();
-        self.status.operation = Some(operation);
-        self.memory.sent = None;
-        self.busy = true;
-        let id = id.to_owned();
-        self.step = Step::Call {
-            key,
-            call: CloudCall::ChangeGroup { id, change },
-        };
-    }
-
     /// A changed spec or a new token forgets what went wrong before; a new power wish is told.
     pub(super) fn acknowledge(&mut self) {
         let generation = self.input.group.metadata.generation;
@@ -364,7 +340,7 @@ impl<'a> GroupDraft<'a> {
 
     /// Whether the credentials now speak for another account than the one that the group was made in.
     pub(super) fn another_account(&mut self, facts: &AccountFacts) -> Option<Verdict> {
-        let made_in = self.status.account.clone().filter(|a| *a != facts.account)?;
+        let made_in = other_than(&mut self.status.account, &facts.account)?;
         let text = format!(
             "the group was made in account {made_in}, and ProviderConfig {} now speaks for account {}: put the old \
              credentials back",
@@ -435,6 +411,9 @@ impl<'a> GroupDraft<'a> {
             if !said {
                 self.event(true, reason, action, &note);
             }
+        }
+        if let Some(status) = self.unopened.take() {
+            (self.status, self.step) = (status, Step::Wait);
         }
         GroupPlan {
             status: self.status,

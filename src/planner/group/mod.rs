@@ -41,6 +41,8 @@ pub struct GroupInput<'a> {
     pub process: &'a str,
     /// Names this installation; never changes.
     pub installation: &'a str,
+    /// This process was told to go, and records no call any more.
+    pub leaving: bool,
     /// Whether a living object has this uid.
     pub lives: &'a dyn Fn(&str) -> bool,
     /// The time.

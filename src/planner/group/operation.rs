@@ -6,16 +6,50 @@ use jiff::Timestamp;
 use super::Verdict;
 use super::draft::GroupDraft;
 use crate::api::Reason;
+use crate::api::conditions;
 use crate::api::server_group::{GroupOperation, GroupOperationKind as Kind};
-use crate::planner::AccountFacts;
 use crate::planner::draft::later;
 use crate::planner::memory::Outcome;
-use crate::planner::model::ErrorClass;
+use crate::planner::model::{CloudCall, ErrorClass, GroupChange};
+use crate::planner::{AccountFacts, Step};
 
 /// Seconds within which an accepted call must show in a list.
 const VISIBLE_WITHIN: i64 = 5;
 /// Seconds after which a call of which nothing is known counts as lost.
 const LOST_AFTER: i64 = 15;
+
+impl GroupDraft<'_> {
+    /// Keeps the status as it is before the record of a call, where no call is made any more.
+    pub(super) fn before_call(&mut self) {
+        if self.input.leaving {
+            self.unopened = Some(self.status.clone());
+        }
+    }
+
+    /// Opens an operation: its record, and the call that follows it.
+    pub(super) fn operate(&mut self, id: &str, kind: Kind, server: Option<&str>, change: GroupChange) {
+        self.before_call();
+        let operation = GroupOperation {
+            id: format!(
+                "{}-{:x}",
+                kind.as_str().to_lowercase(),
+                self.now().as_millisecond()
+            ),
+            kind,
+            started_at: conditions::to_seconds(self.now()),
+            server: server.map(str::to_owned),
+        };
+        let key = operation.id.clone();
+        self.status.operation = Some(operation);
+        self.memory.sent = None;
+        self.busy = true;
+        let id = id.to_owned();
+        self.step = Step::Call {
+            key,
+            call: CloudCall::ChangeGroup { id, change },
+        };
+    }
+}
 
 /// How the open operation stands: what is said of it, or nothing when it is over and all is compared anew.
 pub(super) fn progress(

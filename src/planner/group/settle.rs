@@ -123,6 +123,20 @@ fn missing(d: &mut GroupDraft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
         d.list_after = Some(*at);
         return create::creating(d);
     }
+    if lacked_twice(d, facts) {
+        d.status.placement = None;
+        let text = format!(
+            "group {id} is gone from the cloud; it is not made again by itself. Make a new ServerGroup, or delete \
+             this one"
+        );
+        return Verdict::Stalled(Reason::Missing, text);
+    }
+    Verdict::Keep
+}
+
+/// Whether two lists in a row lacked the group: one may lag, or have a hole in it. Asks for the second.
+pub(super) fn lacked_twice(d: &mut GroupDraft<'_>, facts: &AccountFacts) -> bool {
+    let asked = facts.listing.asked_at.unwrap_or(d.now());
     let known = d.memory.attempt.take().filter(|w| w.key == MISSING);
     let watch = known.unwrap_or(AttemptWatch {
         key: MISSING.to_owned(),
@@ -131,20 +145,14 @@ fn missing(d: &mut GroupDraft<'_>, facts: &AccountFacts, id: &str) -> Verdict {
     });
     let second = later(watch.first_seen, BETWEEN);
     d.memory.attempt = Some(watch);
-    if asked >= second {
-        d.status.placement = None;
-        let text = format!(
-            "group {id} is gone from the cloud; it is not made again by itself. Make a new ServerGroup, or delete \
-             this one"
-        );
-        return Verdict::Stalled(Reason::Missing, text);
+    if asked < second {
+        if d.now() >= second {
+            d.list_after = Some(second);
+        } else {
+            d.again(second);
+        }
     }
-    if d.now() >= second {
-        d.list_after = Some(second);
-    } else {
-        d.again(second);
-    }
-    Verdict::Keep
+    asked >= second
 }
 
 fn show(d: &mut GroupDraft<'_>, seen: &ObservedGroup) {

@@ -109,9 +109,8 @@ pub enum Operate {
     Deed(Box<ServerActionSpec>),
     /// What a ServerAction wants to read.
     Read(Box<Reading>),
-    /// A part to delete: its kind and id.
-    Part(PartKind, String),
-    /// A part, by its kind and id, that these marks are taken off.
+    /// A part, by its kind and id, that carries these marks: they are taken off it, or it is deleted. One that does not
+    /// carry them by now is left alone.
     PartMarks(PartKind, String, Marks),
 }
 
@@ -150,7 +149,7 @@ impl std::fmt::Display for Operate {
             Self::Attributes(_) | Self::Items(_) => f.write_str("settings"),
             Self::Deed(spec) => f.write_str(spec.deed().map_or("deed", Deed::as_str)),
             Self::Read(reading) => f.write_str(reading.spec.deed().map_or("deed", Deed::as_str)),
-            Self::Part(kind, _) | Self::PartMarks(kind, ..) => kind.fmt(f),
+            Self::PartMarks(kind, ..) => kind.fmt(f),
         }
     }
 }
@@ -164,6 +163,8 @@ pub struct Accepted {
     pub request_id: Option<String>,
     /// The id of what it makes beside the server: an image.
     pub result: Option<String>,
+    /// Nothing was done: what was to be deleted does not carry our marks any more.
+    pub spared: bool,
 }
 
 impl Accepted {
@@ -172,6 +173,14 @@ impl Accepted {
         Self {
             id: Some(id.to_owned()),
             ..Self::default()
+        }
+    }
+
+    /// The answer where something of a server was not deleted, since it is not ours any more.
+    pub fn spared(id: &str) -> Self {
+        Self {
+            spared: true,
+            ..Self::so_already(id)
         }
     }
 }

@@ -215,6 +215,7 @@ impl World {
                 self.late.push((later(self.now, 20), call.clone()));
                 return lost_reply;
             }
+            Some(Fate::Spare) => return Outcome::Accepted(self.now, Accepted::spared("id-1")),
             Some(Fate::Ignore) if !asks_guest(call) => {}
             Some(Fate::NoEffect | Fate::Ignore) => return Outcome::Accepted(self.now, Accepted::default()),
             _ => {}
@@ -233,6 +234,7 @@ impl World {
                 id,
                 request_id: request,
                 result,
+                spared: false,
             },
         )
     }

@@ -207,7 +207,7 @@ impl Knobs {
             Operate::Force => "by force".to_owned(),
             Operate::Lock(words) => words.clone(),
             Operate::Rescue(image) => image.as_ref().map_or("own".to_owned(), |i| i.text()),
-            Operate::Part(kind, id) | Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),
+            Operate::PartMarks(kind, id, _) => format!("{kind} {id}"),
             Operate::Restart { hints, .. } if !hints.is_empty() => format!("{hints:?}"),
             _ => return,
         });

@@ -324,6 +324,42 @@ fn another_account_behind_the_same_name_loses_nothing() {
 }
 
 #[test]
+fn another_region_of_the_same_project_is_another_account() {
+    let mut w = World::new(json!({"onMissing": "Recreate"}));
+    w.account = "project-1/north".to_owned();
+    w.until(60, "created", |w| w.ready() == "True/AsDeclared");
+    let theirs = std::mem::take(&mut w.cloud);
+    w.calls.clear();
+    w.account = "project-1/south".to_owned();
+    w.run(900);
+    assert_eq!((w.ready().as_str(), w.calls.len()), ("False/AccountChanged", 0));
+    assert!(w.message().contains("project-1/south"), "{}", w.message());
+    w.delete();
+    w.run(900);
+    assert!(!w.gone, "an absence in another region is none");
+    (w.account, w.cloud) = ("project-1/north".to_owned(), theirs);
+    w.until(60, "gone", |w| w.gone && w.cloud.is_empty());
+}
+
+#[test]
+fn a_record_without_a_region_gets_the_one_that_is_asked_now() {
+    let mut w = World::settled(json!({}));
+    let recorded = |w: &World| w.server.status.as_ref().unwrap().account.clone();
+    assert_eq!(recorded(&w).as_deref(), Some("project-1"));
+    w.account = "project-1/north".to_owned();
+    w.run(60);
+    assert_eq!(
+        (w.ready().as_str(), recorded(&w).as_deref(), w.writes.len()),
+        ("True/AsDeclared", Some("project-1/north"), 1)
+    );
+    for other in ["project-1/south", "project-1", "project-10/north"] {
+        w.account = other.to_owned();
+        w.run(10);
+        assert_eq!(w.ready(), "False/AccountChanged", "{other}");
+    }
+}
+
+#[test]
 fn any_value_but_false_pauses() {
     for value in ["True", "yes", ""] {
         let mut w = World::settled(json!({}));

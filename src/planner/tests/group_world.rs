@@ -304,6 +304,7 @@ impl World {
             claimed: &|_| None,
             process: &process,
             installation: "inst",
+            leaving: false,
             lives: &|_| false,
             now,
             seed: 7,

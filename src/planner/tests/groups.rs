@@ -139,6 +139,35 @@ fn goes_after_its_members_or_is_let_go() {
 }
 
 #[test]
+fn a_list_that_lacks_a_group_for_a_moment_does_not_let_its_object_go() {
+    for can in [&FIXED, &MUTABLE] {
+        for fate in [Fate::LoseRequest, Fate::Refuse(ErrorClass::Busy)] {
+            let mut w = World::new(can, strict());
+            w.ready();
+            w.fates.push(fate);
+            w.calls.clear();
+            w.delete();
+            w.until(20, "asked", |w| !w.calls.is_empty());
+            let hidden = w.cloud.remove("grp-1").unwrap();
+            for _ in 0..4 {
+                w.tick();
+            }
+            assert!(!w.gone, "{fate:?}");
+            w.cloud.insert("grp-1".into(), hidden);
+            w.until(120, "gone", |w| w.gone);
+            assert!(w.cloud.is_empty(), "{fate:?}");
+        }
+        // What the cloud said it does is believed with the first list.
+        let mut w = World::new(can, strict());
+        w.ready();
+        w.calls.clear();
+        w.delete();
+        w.until(10, "asked", |w| !w.calls.is_empty());
+        w.until(3, "gone", |w| w.gone);
+    }
+}
+
+#[test]
 fn a_group_that_vanished_is_not_made_again() {
     let mut w = World::new(&FIXED, strict());
     w.ready();

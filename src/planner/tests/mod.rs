@@ -14,6 +14,7 @@ mod deeds;
 mod deeds_cloud;
 mod deeds_ended;
 mod deeds_held;
+mod denied;
 mod doubting;
 mod ending;
 mod group_world;
@@ -42,6 +43,7 @@ mod telling;
 mod telling_once;
 mod transitions;
 mod turns;
+mod twins;
 mod wording;
 pub(crate) mod world;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::clouds::{METAL, STOPPED_ONLY, calls, forget, on, part, settled};
 use super::world::{Fate, World};
-use crate::api::ConditionType as C;
+use crate::api::{ConditionType as C, Reason};
 use crate::planner::draft::later;
 use crate::planner::model::{ErrorClass, FailedStep, Part, PartKind, ServerState as S};
 
@@ -218,6 +218,28 @@ fn parts_go_as_the_spec_says_and_only_ours() {
             assert!(!sparse || crash || w.knobs.looks <= 3, "{}", w.knobs.looks);
         }
     }
+}
+
+#[test]
+fn a_part_that_is_not_ours_any_more_is_spared_and_named() {
+    let mut w = settled(
+        &STOPPED_ONLY,
+        json!({"powerState": "Stopped", "deletion": {"disks": "DeleteOwned"}}),
+    );
+    w.the().seen.parts = vec![part(PartKind::Disk, "d1", true), part(PartKind::Disk, "d2", true)];
+    w.fates.push(("DeletePart", Fate::Spare));
+    w.delete();
+    w.until(120, "gone", |w| w.gone);
+    assert_eq!(w.knobs.hows, ["Disk d1", "Disk d2"]);
+    let told = |reason| {
+        w.told_of(reason)
+            .iter()
+            .map(|(_, note)| (*note).to_owned())
+            .collect::<String>()
+    };
+    let (deleted, kept) = (told(Reason::PartDeleted), told(Reason::PartsKept));
+    assert!(deleted.contains("d2") && !deleted.contains("d1"), "{deleted}");
+    assert!(kept.contains("d1") && !kept.contains("d2"), "{kept}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(super) enum Fate {
     NoEffect,
     /// Accepted, and nothing comes of it if it only asks the guest.
     Ignore,
+    /// Accepted, and left alone: it is not ours any more.
+    Spare,
     /// Accepted; the server ends in an error.
     Break,
 }
@@ -310,6 +312,7 @@ impl World {
             memory: &self.memory,
             process: &process,
             installation: "inst",
+            leaving: false,
             lives: &|uid| uid == "living",
             claimed: &|_| self.knobs.claimed.clone(),
             now: self.now,

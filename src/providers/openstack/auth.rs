@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::clouds::{Cloud, Domain, Identity, Named};
 use super::errors::{Asked, lost, refusal, unreadable};
 use super::wire::{Service, TokenBody, TokenDoc};
+use crate::api::conditions::bounded;
 use crate::planner::model::{CloudError, ErrorClass};
 use crate::providers::answers::invalid;
 use crate::providers::transport::budget::Priority;
@@ -59,12 +60,17 @@ impl ServiceKind {
     }
 }
 
+/// So many characters of a project's id, and of a region's, are told apart. Keystone's own ids have 32.
+const LONGEST: usize = 60;
+
 /// A token and what came with it.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) token: SecretString,
     pub(super) project_id: String,
     pub(super) project_name: Option<String>,
+    /// The region of the compute service.
+    pub(super) region: Option<String>,
     endpoints: Vec<(ServiceKind, String)>,
     /// Tells tokens apart.
     serial: u64,
@@ -72,6 +78,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// What names the account: each region has servers of its own, with ids of its own. A catalog without regions has one.
+    pub(super) fn account_id(&self) -> String {
+        let project = bounded(&self.project_id, LONGEST);
+        match &self.region {
+            Some(region) => format!("{project}/{}", bounded(region, LONGEST)),
+            None => project,
+        }
+    }
+
     /// Where a service is, without a slash at the end.
     ///
     /// # Errors
@@ -268,6 +283,9 @@ impl Keystone {
             token: SecretString::from(token.to_owned()),
             project_id: project.id,
             project_name: project.name,
+            region: self
+                .endpoint_of(&doc.token.catalog, ServiceKind::Compute)?
+                .and_then(|(_, region)| region),
             endpoints,
             serial,
             expires: asked + life,
@@ -278,7 +296,7 @@ impl Keystone {
     fn endpoints(&self, catalog: &[Service]) -> Result<Vec<(ServiceKind, String)>, CloudError> {
         let mut found = Vec::new();
         for kind in [ServiceKind::Compute, ServiceKind::Image, ServiceKind::Network] {
-            if let Some(url) = self.endpoint_of(catalog, kind)? {
+            if let Some((url, _)) = self.endpoint_of(catalog, kind)? {
                 let checked = self
                     .http
                     .rules()
@@ -305,7 +323,12 @@ impl Keystone {
         Ok(found)
     }
 
-    fn endpoint_of(&self, catalog: &[Service], kind: ServiceKind) -> Result<Option<String>, CloudError> {
+    /// The URL of a service, and its region.
+    fn endpoint_of(
+        &self,
+        catalog: &[Service],
+        kind: ServiceKind,
+    ) -> Result<Option<(String, Option<String>)>, CloudError> {
         let of_interface = catalog
             .iter()
             .filter(|s| s.kind == kind.word())
@@ -317,7 +340,7 @@ impl Keystone {
             let region = endpoint.region_id.as_deref().or(endpoint.region.as_deref());
             if self.cloud.region.is_none() || self.cloud.region.as_deref() == region {
                 regions.insert(region.unwrap_or("-"));
-                first = first.or_else(|| Some(endpoint.url.clone()));
+                first = first.or_else(|| Some((endpoint.url.clone(), region.map(ToOwned::to_owned))));
             }
         }
         if regions.len() > 1 {

@@ -331,7 +331,7 @@ impl Provider for OpenStack {
             let key = self.services.keystone.account_key(&session.project_id);
             self.services.join(&key);
             Ok(Account {
-                id: session.project_id.clone(),
+                id: session.account_id(),
                 name: session.project_name.clone(),
                 key,
             })
@@ -422,7 +422,7 @@ fn accepted(id: &str, reply: &Reply) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
         request_id,
-        result: None,
+        ..Accepted::default()
     }
 }
 

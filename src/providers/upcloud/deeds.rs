@@ -49,6 +49,7 @@ pub(super) async fn backup(
         // By it the end is asked for: the backup itself has the state, whatever the request is called.
         request_id: request_id(&reply).or_else(|| Some(made.clone())),
         result: Some(made),
+        ..Accepted::default()
     })
 }
 

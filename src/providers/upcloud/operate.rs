@@ -95,8 +95,12 @@ pub(super) async fn operate(
             ROUTE,
             send_before,
         ),
-        (Kind::DeletePart, Operate::Part(part, part_id)) => {
+        (Kind::DeletePart, Operate::PartMarks(part, part_id, marks)) => {
             let (path, route) = storages::path_of(*part, part_id)?;
+            // Whoever took our mark off it meanwhile wants to keep it.
+            if !storages::carries_still(service, *part, part_id, marks).await? {
+                return Ok(Accepted::spared(id));
+            }
             Request::change(Method::DELETE, path, route, send_before)
         }
         (Kind::UnmarkPart, Operate::PartMarks(PartKind::Disk, disk, marks)) => {

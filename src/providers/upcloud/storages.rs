@@ -139,6 +139,34 @@ pub(super) async fn detail(service: &Service, id: &str) -> Result<Storage, Cloud
     Ok(service.read::<StorageDoc>(request).await?.storage)
 }
 
+/// Whether a part carries these marks at this moment. A backup is its disk's, for as long as there is one; an address has
+/// no marks of its own.
+///
+/// # Errors
+/// The cloud could not tell. Class `NotFound`: it is gone.
+pub(super) async fn carries_still(
+    service: &Service,
+    kind: PartKind,
+    id: &str,
+    marks: &Marks,
+) -> Result<bool, CloudError> {
+    let disk = match kind {
+        PartKind::Address => return Ok(true),
+        PartKind::Disk => detail(service, id).await?,
+        PartKind::Backup => {
+            let Some(origin) = detail(service, id).await?.origin else {
+                return Ok(true);
+            };
+            match detail(service, &origin).await {
+                Ok(disk) => disk,
+                Err(e) if e.class == ErrorClass::NotFound => return Ok(true),
+                Err(e) => return Err(e),
+            }
+        }
+    };
+    Ok(carries(disk.labels.as_ref(), Some(marks)))
+}
+
 /// Takes these marks off a disk; the labels of its owner stay. `None`: it does not carry them.
 ///
 /// # Errors

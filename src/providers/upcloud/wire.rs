@@ -247,6 +247,9 @@ pub(super) struct Storage {
     /// None of a public one, which is in every zone.
     #[serde(default, deserialize_with = "text")]
     pub(super) zone: Option<String>,
+    /// Of a backup: the storage that it was made of.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) origin: Option<String>,
     /// `cloud-init` or `native`; of templates, in newer replies.
     #[serde(default, deserialize_with = "text")]
     pub(super) template_type: Option<String>,

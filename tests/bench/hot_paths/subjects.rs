@@ -155,6 +155,7 @@ impl Settled {
             memory: &self.memory,
             process: "bench",
             installation: "0f64a9be-7b1c-4b29-9a53-2f3a6f1c7d10",
+            leaving: false,
             lives: &|_| true,
             claimed: &|_| None,
             now: self.now,

@@ -221,9 +221,34 @@ async fn a_cloud_that_asks_for_a_pause_is_asked_by_nobody_meanwhile() {
         "{asked} requests, the cloud asked for one a minute"
     );
     world.sim.clear_faults();
+    world.sim.reset_requests();
     all(&world, N, "all are stopped", |x| {
         ready(x) && power_of(x) == "Stopped"
     })
     .await;
+    // At its end they do not come all at once: the burst of the budget, and its pace.
+    let at: Vec<_> = world
+        .sim
+        .requests()
+        .iter()
+        .filter(|r| !r.route.contains("auth"))
+        .map(|r| r.at)
+        .collect();
+    let within = |begin: Duration, seconds| {
+        let end = begin + Duration::from_secs(seconds);
+        at.iter().filter(|t| (begin..end).contains(*t)).count()
+    };
+    let most = |seconds| at.iter().map(|t| within(*t, seconds)).max().unwrap_or_default();
+    println!(
+        "after the pause: {} requests within a second, {} within ten",
+        most(1),
+        most(10)
+    );
+    assert!(most(1) <= 20 + 10 + 1, "{} requests within a second", most(1));
+    assert!(
+        most(10) <= 20 + 10 * 10 + 1,
+        "{} requests within ten seconds",
+        most(10)
+    );
     world.judge().await;
 }

@@ -140,3 +140,35 @@ fn words_of_a_newer_version_in_a_status_are_no_end() {
         w.until(60, "stopped", |w| at_rest(w) && w.state() == S::Stopped);
     }
 }
+
+/// A status with an operation that no version here knows; its deadline is in two minutes.
+fn teleporting() -> World {
+    let mut w = World::settled(json!({"deletion": {"powerOff": "None"}}));
+    let mut value = serde_json::to_value(&w.server.status).unwrap();
+    let operation = json!({"id": "teleport-1", "kind": "Teleport", "startedAt": w.now.to_string(),
+        "deadline": later(w.now, 120).to_string(), "attempt": 1});
+    merge(&mut value, json!({"operation": operation}));
+    w.server.status = Some(serde_json::from_value(value).unwrap());
+    w.restart_process();
+    w
+}
+
+#[test]
+fn an_operation_of_a_newer_version_is_left_to_it_until_its_deadline() {
+    let mut w = teleporting();
+    w.edit(json!({"powerState": "Stopped"}));
+    w.run(100);
+    assert_eq!((w.calls.len(), w.writes.len()), (0, 0), "{:?}", w.calls);
+    let told = w.events.iter().filter(|e| *e == "UnknownOperation").count();
+    assert_eq!(told, 1, "{:?}", w.events);
+    w.until(60, "stopped", |w| at_rest(w) && w.state() == S::Stopped);
+    assert_eq!(w.calls, ["Stop"]);
+}
+
+#[test]
+fn an_operation_of_a_newer_version_does_not_hold_up_a_deletion() {
+    let mut w = teleporting();
+    w.delete();
+    w.until(60, "gone", |w| w.gone && w.cloud.is_empty());
+    assert_eq!(w.calls, ["Delete"]);
+}

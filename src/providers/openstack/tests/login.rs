@@ -186,7 +186,7 @@ async fn the_body_of_a_log_in_and_the_account() {
     let account = provider(&fake).account().await.unwrap();
     assert_eq!(
         (account.id.as_str(), account.name.as_deref()),
-        ("p1", Some("demo"))
+        ("p1/R1", Some("demo"))
     );
     assert_eq!(account.key, "https://cloud.example:5000/v3 p1 R1 public");
     assert_eq!(
@@ -253,5 +253,30 @@ async fn several_regions_need_a_choice() {
     let unnamed = OpenStack::new(text.as_bytes(), "demo", None, None, http.clone()).unwrap();
     assert!(unnamed.account().await.unwrap_err().message.contains("R1, R2"));
     let named = OpenStack::new(text.as_bytes(), "demo", Some("R2"), None, http).unwrap();
-    named.account().await.unwrap();
+    // Neither knows the servers of the other.
+    assert_eq!(named.account().await.unwrap().id, "p1/R2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_region_is_part_of_the_account_whether_it_is_named_or_not() {
+    let text = yaml().replace("region_name: R1,", "");
+    for (has, id) in [(true, "p1/R1"), (false, "p1")] {
+        let fake = Fake::new(move |seen, _| {
+            let mut document = token_document(3600, 0);
+            for service in document["token"]["catalog"].as_array_mut().unwrap() {
+                for endpoint in service["endpoints"].as_array_mut().into_iter().flatten() {
+                    endpoint["region_id"] = if has { json!("R1") } else { Value::Null };
+                }
+            }
+            (seen.line == LOGIN).then_some(Ok((201, document)))
+        });
+        let limits = Limits {
+            per_second: 100,
+            burst: 100,
+            in_flight: 10,
+        };
+        let http = HttpClient::new(fake, Budget::new(limits), EndpointRules::default());
+        let unnamed = OpenStack::new(text.as_bytes(), "demo", None, None, http).unwrap();
+        assert_eq!(unnamed.account().await.unwrap().id, id);
+    }
 }

@@ -29,12 +29,9 @@ async fn every_operation_is_one_request_as_the_page_has_it() {
         memory_mib: Some(16384),
     });
     let settings = Operate::Attributes(vec![("firewall", "off".into()), ("title", "New".into())]);
-    let part = |kind, id: &str| Operate::Part(kind, id.to_owned());
+    let part = |kind, id: &str| Operate::PartMarks(kind, id.to_owned(), marks());
     let stop = |kind, seconds| Operate::Stop(kind, seconds);
-    let (server, disk) = (
-        format!("/1.3/server/{ID}"),
-        "0169b4f8-051c-4a86-9484-f5b798249949",
-    );
+    let server = format!("/1.3/server/{ID}");
     let cases: Vec<(Kind, Operate, String, Value)> = vec![
         (
             Kind::Start,
@@ -144,18 +141,6 @@ async fn every_operation_is_one_request_as_the_page_has_it() {
         ),
         (
             Kind::DeletePart,
-            part(PartKind::Disk, disk),
-            format!("DELETE /1.3/storage/{disk}?backups=keep"),
-            Value::Null,
-        ),
-        (
-            Kind::DeletePart,
-            part(PartKind::Backup, disk),
-            format!("DELETE /1.3/storage/{disk}"),
-            Value::Null,
-        ),
-        (
-            Kind::DeletePart,
             part(PartKind::Address, "94.237.0.207"),
             "DELETE /1.3/ip_address/94.237.0.207".into(),
             Value::Null,
@@ -218,12 +203,12 @@ async fn what_the_cloud_has_not_is_not_sent() {
         ),
         (
             Kind::DeletePart,
-            Operate::Part(PartKind::Disk, "../server/x".into()),
+            Operate::PartMarks(PartKind::Disk, "../server/x".into(), marks()),
             ErrorClass::InvalidSpec,
         ),
         (
             Kind::DeletePart,
-            Operate::Part(PartKind::Address, "1.2.3.4?x=1".into()),
+            Operate::PartMarks(PartKind::Address, "1.2.3.4?x=1".into(), marks()),
             ErrorClass::InvalidSpec,
         ),
     ];

@@ -120,7 +120,7 @@ async fn a_strangers_server_has_nothing_of_ours_and_is_asked_for_once() {
 async fn a_part_that_is_gone_is_said_to_be() {
     let call = operate(
         OperationKind::DeletePart,
-        Operate::Part(PartKind::Disk, "d-1".into()),
+        Operate::PartMarks(PartKind::Disk, "d-1".into(), marks()),
     );
     for (code, class) in [
         (("STORAGE_NOT_FOUND", 404), ErrorClass::NotFound),
@@ -134,6 +134,49 @@ async fn a_part_that_is_gone_is_said_to_be() {
             "{code:?}"
         );
     }
+}
+
+/// What deleting a part of `u-1` comes to, and what is asked. Disk `d-1` has these labels, none if it is gone; `b-1` is a
+/// backup of it.
+async fn delete_part(kind: PartKind, id: &str, labels: Option<Value>) -> (Accepted, Vec<String>) {
+    let backup = json!({"storage": {"uuid": "b-1", "type": "backup", "origin": "d-1", "labels": []}});
+    let disk = labels.map(|labels| storage("d-1", labels, json!([])));
+    let fake = Fake::new(move |seen, _| match seen.line.as_str() {
+        "GET /1.3/storage/d-1" => disk
+            .clone()
+            .or_else(|| Some(refuse(404, "STORAGE_NOT_FOUND", "no"))),
+        "GET /1.3/storage/b-1" => Some(ok(backup.clone())),
+        line if line.starts_with("DELETE ") => Some(empty(204)),
+        _ => None,
+    });
+    let how = Operate::PartMarks(kind, id.into(), marks());
+    let done = provider(&fake)
+        .call(&operate(OperationKind::DeletePart, how), bare())
+        .await;
+    (done.unwrap().accepted, fake.lines())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lost_our_mark_since_it_was_recorded_is_not_deleted() {
+    let all = [
+        (PartKind::Disk, "d-1", "DELETE /1.3/storage/d-1?backups=keep"),
+        (PartKind::Backup, "b-1", "DELETE /1.3/storage/b-1"),
+    ];
+    for (kind, id, line) in all {
+        let (accepted, lines) = delete_part(kind, id, Some(label("u-1"))).await;
+        assert!(!accepted.spared && lines.last().unwrap() == line, "{lines:?}");
+        for labels in [json!([]), label("u-2"), Value::Null] {
+            let (accepted, lines) = delete_part(kind, id, Some(labels.clone())).await;
+            assert!(accepted.spared, "{kind} {labels}");
+            assert!(lines.iter().all(|l| l.starts_with("GET ")), "{lines:?}");
+        }
+    }
+    // A backup of ours outlives the disk that it was made of.
+    let (accepted, lines) = delete_part(PartKind::Backup, "b-1", None).await;
+    assert!(
+        !accepted.spared && lines.last().unwrap().starts_with("DELETE "),
+        "{lines:?}"
+    );
 }
 
 /// What taking the marks of `u-1` off a disk with these labels is told, and what it sends.
