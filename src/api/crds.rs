@@ -1,5 +1,7 @@
 //! The custom resource definitions as they are installed.
 
+mod lists;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -55,16 +57,8 @@ const MADE_FROM: &[(&str, &str)] = &[
         "upcloud.domain is immutable once a server exists or is being created",
     ),
     (
-        "upcloud.disks",
-        "upcloud.disks is immutable once a server exists or is being created: disks are attached when it is created",
-    ),
-    (
         "upcloud.cdrom",
         "upcloud.cdrom is immutable once a server exists or is being created: it is loaded when it is created",
-    ),
-    (
-        "upcloud.interfaces",
-        "upcloud.interfaces is immutable once a server exists or is being created: interfaces are made when it is created",
     ),
     (
         "upcloud.loginUser",
@@ -150,6 +144,7 @@ fn finish(
         if !made_from.is_empty() {
             let rules = made_from.iter().map(fixed_once_made);
             let rules = rules.chain(CHANGED_BY_SOME.iter().map(fixed_by_most));
+            let rules = rules.chain(lists::rules());
             schema["x-kubernetes-validations"] = rules.collect();
         }
     }

@@ -33,7 +33,11 @@ pub struct UpCloudServer {
     )]
     pub domain: Option<String>,
     /// The disks, at most 15 beside the one of spec.image. If spec.image is given and no entry is a Clone without
-    /// storage, its copy is the first disk. Immutable.
+    /// storage, its copy is the first disk. Entries with action Create or Clone are made with the server and are
+    /// immutable from then on. Those with action Attach are changed in place, one after the other: what is added is
+    /// attached, what is taken out is detached (never deleted); storages that others attached stay. The guest must have
+    /// unmounted what is detached. Where the cloud wants the server stopped for it (a disk on the bus ide), that is
+    /// done as resize.when says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 15))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -41,8 +45,11 @@ pub struct UpCloudServer {
     /// A CD-ROM that is in the drive of a new server; none if absent. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cdrom: Option<UpCloudCdrom>,
-    /// The network interfaces, 1 to 10; if absent a public one with IPv4, a utility one and a public one with
-    /// IPv6, as the vendor's own tools have it. Immutable.
+    /// The network interfaces, 1 to 10; if absent when the server is made a public one with IPv4, a utility one and a
+    /// public one with IPv6, as the vendor's own tools have it. Changed in place, one after the other: what is added is
+    /// attached, what is taken out is detached; interfaces that others attached stay, and so do all while the list is
+    /// absent. Where the cloud wants the server stopped for it, that is done as resize.when says. An entry is immutable
+    /// but for its floatingIP: take it out and add another one under another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -102,7 +109,7 @@ pub struct UpCloudServer {
     pub host: Option<i64>,
 }
 
-/// One disk of a new server.
+/// One disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.action == 'Create' ? has(self.size) && !has(self.storage) : true")
@@ -166,7 +173,7 @@ pub struct UpCloudCdrom {
     pub address: Option<String>,
 }
 
-/// One network interface of a new server.
+/// One network interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.type != 'Private' || has(self.network)")
@@ -198,6 +205,13 @@ pub struct UpCloudInterface {
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub addresses: Option<Vec<UpCloudAddress>>,
+    /// A floating IPv4 address of the account, made there before; it leads to this entry's interface. Changed in place,
+    /// also when the server is made. One that another server has is not taken from it; it stays in the account when it
+    /// is taken out or the server goes.
+    #[serde(default, rename = "floatingIP", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 7, max = 15))]
+    #[x_kube(validation = Rule::new("isIP(self)").message("floatingIP must be an IPv4 address"))]
+    pub floating_ip: Option<String>,
     /// Whether the guest can send only from its own addresses; true if absent.
     #[serde(
         default,

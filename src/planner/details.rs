@@ -29,6 +29,31 @@ pub(super) fn of(d: &Draft<'_>, seen: &ObservedServer) -> Option<Arc<ObservedSer
     (later(look.asked_at, FRESH) >= d.now()).then_some(found)
 }
 
+/// Whether what is known of a server was told lately enough to rest a change on it.
+pub(super) fn fresh(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let look = d.memory.look.as_ref().filter(|l| l.id == seen.id);
+    let told = look.filter(|l| l.found.as_ref().is_some_and(|f| f.detailed));
+    seen.detailed || told.is_some_and(|l| later(l.asked_at, FRESH) >= d.now())
+}
+
+/// The server with the things that a list leaves out, as they were told after this moment, or last.
+pub(super) fn things(
+    d: &Draft<'_>,
+    seen: &ObservedServer,
+    after: Option<Timestamp>,
+) -> Option<ObservedServer> {
+    if seen.detailed {
+        return Some(seen.clone());
+    }
+    let look = d.memory.look.as_ref().filter(|l| l.id == seen.id)?;
+    let found = look.found.as_ref().filter(|f| f.detailed)?;
+    let serves = after.is_none_or(|after| look.asked_at > after);
+    serves.then(|| ObservedServer {
+        items: found.items.clone(),
+        ..seen.clone()
+    })
+}
+
 /// Asks for the details that a next step rests on. `Some`: that was refused last time, in these words.
 pub(super) fn ask(d: &mut Draft<'_>, id: &str) -> Option<String> {
     let look = d.memory.look.as_ref().filter(|l| l.id == id);

@@ -1,6 +1,7 @@
 //! Settings that a cloud changes on an existing server: a changed text is carried out once, and nothing else is
 //! touched. What was changed from outside is shown.
 
+mod compare;
 mod items;
 
 use super::draft::{Draft, Verdict};
@@ -9,9 +10,9 @@ use super::model::{
 };
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, group, power, present, rescue, stop};
+use super::{AccountFacts, details, group, power, present, rescue, stop};
 use crate::api::Reason;
-use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
+use crate::api::conditions::{ConditionStatus, ConditionType, bounded};
 use crate::api::hash::hash;
 use crate::api::server::{ManagementPolicy, PowerWish, ResizeWhen};
 use crate::api::server_status::{AppliedStatus, Operation, OperationKind, SettingStatus};
@@ -84,117 +85,6 @@ fn fits(wish: &WantedAttribute, shown: &str) -> bool {
     wish.len() == shown.len() && wish.iter().zip(&shown).all(one)
 }
 
-/// Compares what the cloud shows with what is remembered; returns what has to be changed, and the words on what was
-/// changed in vain.
-fn compare(
-    d: &mut Draft<'_>,
-    facts: &AccountFacts,
-    seen: &ObservedServer,
-) -> (Vec<WantedAttribute>, Option<String>) {
-    let mut wanted = wanted(d, facts);
-    let known = d.status.applied.as_ref().map(|a| a.settings.as_slice());
-    // Nothing was carried out for what is not wished for.
-    wanted.retain(|w| !w.blank() || known.is_some_and(|all| all.iter().any(|s| s.name == w.name)));
-    if wanted.is_empty() {
-        none_wanted(d, facts);
-        conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
-        return (wanted, None);
-    }
-    if d.status.applied.is_none() {
-        // First seen, or taken over: recorded, not acted on.
-        remember(d, facts, |_| true);
-        items::first_seen(d, facts, seen);
-    }
-    let retry = d.status.last_handled_retry != d.old.last_handled_retry;
-    let applied = d.status.applied.get_or_insert_with(AppliedStatus::default);
-    let mut old = std::mem::take(&mut applied.settings);
-    let (mut settings, mut changed) = (Vec::new(), Vec::new());
-    let (mut drifts, mut kept) = (Vec::new(), Vec::new());
-    for wish in wanted {
-        let at = old.iter().position(|s| s.name == wish.name);
-        let mut known = at.map_or_else(
-            || SettingStatus {
-                name: wish.name.to_owned(),
-                ..SettingStatus::default()
-            },
-            |at| old.swap_remove(at),
-        );
-        let wanted = text(&wish.value);
-        let (is, shown) = if let Some(items) = &wish.items {
-            let standing = items::standing(wish.name, items, applied, seen);
-            (Some(standing.fits()), Some(text(&standing.shown)))
-        } else {
-            let shown = seen.attributes.get(wish.name);
-            (shown.map(|shown| fits(&wish, shown)), shown.map(|v| text(v)))
-        };
-        // Nothing is known of its things: nothing is compared.
-        if wish.items.as_ref().is_some_and(|i| i.nameless) && !seen.items.contains_key(wish.name) {
-            if known.text.as_deref() != Some(&text(&wish.value)) {
-                kept.push(format!(
-                    "{} is to be changed once the cloud tells what is there",
-                    wish.name
-                ));
-            }
-            settings.push(known);
-            continue;
-        }
-        if retry || known.text.as_ref() == Some(&wanted) {
-            (known.refused, known.message) = (None, None);
-        }
-        if wish.fixed {
-            if known.text.as_deref().unwrap_or_default() != wanted {
-                let made = known
-                    .text
-                    .as_deref()
-                    .filter(|t| !t.is_empty())
-                    .unwrap_or("nothing");
-                let now = if wanted.is_empty() { "nothing" } else { &wanted };
-                kept.push(format!(
-                    "{} was {made} when the server was made, and is not applied: {now}",
-                    wish.name
-                ));
-            }
-        } else if known.text.as_ref() == Some(&wanted) {
-            if is == Some(true) {
-                items::fulfilled(applied, &wish, seen);
-            }
-            if let Some(shown) = shown {
-                // A cloud may write a text in its own way: only another one than at first is a change.
-                let first = known.shown.get_or_insert_with(|| shown.clone());
-                let differs = is == Some(false) && (wish.verified || *first != shown);
-                known.drift = differs.then_some(shown);
-            }
-            if let Some(drift) = &known.drift {
-                drifts.push(format!("{} is {drift:?}, {wanted:?} is declared", wish.name));
-            }
-        } else if is == Some(true) {
-            items::fulfilled(applied, &wish, seen);
-            // A set that is empty again is as if it had never been wished for.
-            if wish.blank() {
-                continue;
-            }
-            known = SettingStatus {
-                shown,
-                ..carried_out(&wish)
-            };
-        } else if known.refused.as_ref() != Some(&wanted) {
-            let needs_stop = wish.needs_stop || known.needs_stop;
-            changed.push(WantedAttribute { needs_stop, ..wish });
-        }
-        settings.push(known);
-    }
-    applied.settings = settings;
-    if d.status.applied.as_ref().is_some_and(|a| a.settings.is_empty()) {
-        conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
-    }
-    if !drifts.is_empty() {
-        let text = format!("{}; changed from outside, it is only shown", drifts.join("; "));
-        d.drifts.push((Reason::SettingsDrift, bounded(&text, 900)));
-    }
-    let kept = (!kept.is_empty()).then(|| bounded(&kept.join("; "), 900));
-    (changed, kept)
-}
-
 /// Before power is compared: a server that is stopped is changed before it is started.
 pub(super) fn before_power(
     d: &mut Draft<'_>,
@@ -202,7 +92,10 @@ pub(super) fn before_power(
     id: &str,
     seen: &ObservedServer,
 ) -> Result<(), Verdict> {
-    let (mut changed, kept) = compare(d, facts, seen);
+    let listed = seen;
+    let (seen, asks) = compare::told(d, facts, seen);
+    let seen = &*seen;
+    let (mut changed, kept) = compare::compare(d, facts, seen);
     let refused = d
         .status
         .applied
@@ -217,7 +110,11 @@ pub(super) fn before_power(
             d.size_verdict
                 .get_or_insert(Verdict::Stalled(Reason::SettingsRefused, note));
         } else if let Some(text) = kept {
-            synced(d, ConditionStatus::False, Reason::NotApplied, &text);
+            // It takes a moment: what was said before is said until then.
+            let said = d.was(ConditionType::SettingsSynced) == Some(ConditionStatus::False);
+            if !(asks && said) {
+                synced(d, ConditionStatus::False, Reason::NotApplied, &text);
+            }
         } else if d.status.applied.as_ref().is_some_and(|a| !a.settings.is_empty()) {
             synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         }
@@ -278,6 +175,10 @@ pub(super) fn before_power(
     // What is being stopped is changed when it stands still.
     if changed.is_empty() || (!stops && !stopped && stop::open(d)) {
         return Ok(());
+    }
+    if changed.iter().any(|w| w.items.is_some()) && !details::fresh(d, listed) {
+        details::ask(d, id);
+        return Err(power::doing(OperationKind::Modify));
     }
     let kind = if stops {
         OperationKind::Stop

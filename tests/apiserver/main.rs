@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod actions;
 mod behaviour;
 mod bounds;
 mod cases;

@@ -135,7 +135,33 @@ fn made_from() -> Vec<(&'static str, Value, Value, &'static str)> {
     let zone = |zone: &str| json!({"openstack": {"availabilityZone": zone}});
     let volume = json!({"openstack": {"volumes": [{"name": "data", "volume": "0b7f9a5e-6a3c-4a53-9d8b-0c9d35e1a9d1"}]}});
     let user_data = |key: &str| json!({"userDataSecretRef": {"name": "a", "key": key}});
+    let (one, two) = ("01000000-0000-4000-8000-000000000001", "01000000-0000-4000-8000-000000000002");
+    let disks = |list: Value| json!({"upcloud": {"disks": list}});
+    let root = |size: i32| json!({"name": "root", "action": "Create", "size": size});
+    let attach = |name: &str, storage: &str| json!({"name": name, "action": "Attach", "storage": storage});
+    let at = |address: &str| merged(&attach("a", one), &json!({"address": address}));
+    let nics = |list: Value| json!({"upcloud": {"interfaces": list}});
+    let public = json!({"name": "pub", "type": "Public"});
+    let private = |more: Value| merged(&json!({"name": "net", "type": "Private", "network": two}), &more);
+    let fixed = |address: &str| private(json!({"addresses": [{"name": "a", "address": address}]}));
+    let entry = "an entry of upcloud.interfaces is immutable but for its floatingIP";
+    let made = "upcloud.disks with action Create or Clone are immutable once a server exists";
     vec![
+        ("a disk attached", disks(json!([root(10)])), disks(json!([root(10), attach("a", one)])), ""),
+        ("a disk attached to no list", json!({"upcloud": {}}), disks(json!([attach("a", one)])), ""),
+        ("a disk detached, another attached", disks(json!([attach("a", one), root(10)])), disks(json!([root(10), attach("b", two)])), ""),
+        ("all disks detached", disks(json!([attach("a", one)])), json!({"upcloud": {}}), ""),
+        ("a disk of another size", disks(json!([root(10)])), disks(json!([root(20)])), made),
+        ("a disk made later", disks(json!([attach("a", one)])), disks(json!([attach("a", one), root(20)])), made),
+        ("a made disk taken out", disks(json!([root(20)])), json!({"upcloud": {}}), made),
+        ("a disk on another bus", disks(json!([at("virtio")])), disks(json!([at("scsi")])), "address and bootDisk of a disk are immutable while it is attached"),
+        ("an interface added", nics(json!([public])), nics(json!([public, private(json!({}))])), ""),
+        ("interfaces named at last", json!({"upcloud": {}}), nics(json!([public])), ""),
+        ("an interface taken out", nics(json!([private(json!({})), public])), nics(json!([public])), ""),
+        ("interfaces no more named", nics(json!([public])), json!({"upcloud": {}}), ""),
+        ("an interface with another address", nics(json!([fixed("10.0.0.5")])), nics(json!([fixed("10.0.0.6")])), entry),
+        ("an interface of another kind", nics(json!([public])), nics(json!([{"name": "pub", "type": "Utility"}])), entry),
+        ("a floating address", nics(json!([public])), nics(json!([merged(&public, &json!({"floatingIP": "203.0.113.7"}))])), ""),
         ("cloudName added", json!({}), json!({"cloudName": "a"}), "cloudName is immutable once a server exists"),
         ("cloudName removed", json!({"cloudName": "a"}), json!({}), "cloudName is immutable once a server exists"),
         ("cloudName changed", json!({"cloudName": "a"}), json!({"cloudName": "b"}), "cloudName is immutable once a server exists"),

@@ -152,10 +152,11 @@ fn the_samples_are_valid() {
         "secret/helsinki-clouds",
         "providerconfig.evenkeel.dev/helsinki",
         "server.evenkeel.dev/web-1",
+        "server.evenkeel.dev/db-1",
         "server.evenkeel.dev/shop-1",
         "server.evenkeel.dev/metal-1",
     ] {
         assert!(said.contains(name), "{name} is missing in {said}");
     }
-    assert_eq!(said.lines().count(), 14, "{said}");
+    assert_eq!(said.lines().count(), 15, "{said}");
 }

@@ -54,6 +54,8 @@ pub struct WantedAttribute {
 pub struct Items {
     /// What is wished for, by key (a label's key, a tag, the name of a group), with a value or none.
     pub all: BTreeMap<String, String>,
+    /// What the cloud is told of a thing as it comes in, by key, in the place of its value; never compared later.
+    pub how: BTreeMap<String, String>,
     /// How many the cloud takes in one call.
     pub at_once: usize,
     /// Whether a UUID is taken for a key as well; the cloud then shows the thing under another one.
@@ -100,7 +102,7 @@ pub fn is_uuid(text: &str) -> bool {
 pub struct ItemChange {
     /// The setting.
     pub name: &'static str,
-    /// Keys and values that come in, or are given another value.
+    /// Keys and values that come in, or are given another value; or what the cloud is told of them.
     pub add: Vec<(String, String)>,
     /// Keys that go out; of things that have an identity of their own, that.
     pub remove: Vec<String>,

@@ -10,10 +10,11 @@ use crate::api::Reason;
 use crate::api::conditions::bounded;
 use crate::api::hash::hash;
 use crate::api::server_status::{AppliedStatus, Operation};
-use crate::planner::AccountFacts;
-use crate::planner::draft::Draft;
+use crate::planner::draft::{Draft, key_of, later};
+use crate::planner::memory::Outcome;
 use crate::planner::model::{CloudError, ErrorClass, ItemChange, Items, ObservedServer, WantedAttribute};
-use crate::planner::operation::{Progress, close, saying};
+use crate::planner::operation::{Progress, close, lost_after, saying, timeout};
+use crate::planner::{AccountFacts, details};
 
 /// So many things go out in one call at most: each is a request of its own.
 const OUT: usize = 8;
@@ -159,6 +160,11 @@ pub(super) fn step(
         standing.add.truncate(at_once);
         standing.remove.clear();
     }
+    for (key, value) in &mut standing.add {
+        if let Some(how) = items.how.get(key) {
+            value.clone_from(how);
+        }
+    }
     Some(ItemChange {
         name: wish.name,
         add: standing.add,
@@ -211,6 +217,20 @@ pub(super) fn ended(
     let name = op.argument.clone()?;
     let wish = wanted(d, facts).into_iter().find(|w| w.name == name)?;
     let items = wish.items.as_ref()?;
+    let listed = seen.detailed;
+    let since = match d.outcome(&key_of(op)) {
+        Some(Outcome::Accepted(at, _)) => *at,
+        _ => later(op.started_at, lost_after(d, facts, op)),
+    };
+    let Some(seen) = &details::things(d, seen, Some(since)) else {
+        details::ask(d, &seen.id);
+        let overdue = d.now() >= op.deadline;
+        return Some(Progress::Open(if overdue {
+            timeout(op)
+        } else {
+            saying(d, op.kind)
+        }));
+    };
     let applied = d.status.applied.as_ref()?;
     let none = BTreeMap::new();
     let there = seen.items.get(&name).unwrap_or(&none);
@@ -236,6 +256,9 @@ pub(super) fn ended(
     };
     if accepted && !done && d.now() < op.deadline {
         d.again(op.deadline);
+        if !listed {
+            details::ask(d, &seen.id);
+        }
         return Some(Progress::Open(saying(d, op.kind)));
     }
     let known = applied.settings.iter().find(|s| s.name == name);

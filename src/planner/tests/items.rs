@@ -19,15 +19,14 @@ fn attributes(spec: &ServerSpec) -> Vec<WantedAttribute> {
     let labels = Items {
         all: spec.labels.clone().unwrap_or_default(),
         at_once: 64,
-        ids: false,
-        nameless: false,
+        ..Items::default()
     };
     let keys = spec.ssh_keys.iter().flatten();
     let groups = Items {
         all: keys.map(|k| (k.clone(), String::new())).collect(),
         at_once: 1,
         ids: true,
-        nameless: false,
+        ..Items::default()
     };
     let user_data = spec.user_data_secret_ref.as_ref().map(|r| r.text());
     vec![

@@ -19,8 +19,8 @@ fn attributes(spec: &ServerSpec) -> Vec<WantedAttribute> {
     let items = Items {
         all: keys.map(|k| (k.clone(), String::new())).collect(),
         at_once: 1,
-        ids: false,
         nameless: true,
+        ..Items::default()
     };
     vec![WantedAttribute {
         not_in: &[S::Suspended],
@@ -102,6 +102,34 @@ fn what_comes_in_is_ours_and_what_others_brought_stays() {
 }
 
 #[test]
+fn what_a_list_leaves_out_is_looked_at_when_a_wish_waits_for_it_and_never_at_rest() {
+    let mut w = world(&["a"]);
+    w.knobs.sparse = true;
+    theirs(&mut w, "hand", "c");
+    // Its details are new to it.
+    w.run(60);
+    forget(&mut w);
+    w.run(600);
+    w.restart_process();
+    w.run(600);
+    assert_eq!((w.knobs.looks, w.calls.len(), w.writes.len()), (0, 0, 0));
+    wish(&mut w, &["a", "b"]);
+    synced(&mut w);
+    assert_eq!(w.knobs.hows, ["nics:+b="]);
+    wish(&mut w, &[]);
+    synced(&mut w);
+    assert_eq!(w.knobs.hows, ["nics:+b=", "nics:-first-0", "nics:-new-2"]);
+    assert_eq!(there(&mut w), "hand=c");
+    assert!(w.knobs.looks < 20, "looked at {} times", w.knobs.looks);
+    w.run(120);
+    let (writes, looks) = (w.writes.len(), w.knobs.looks);
+    w.run(1200);
+    w.restart_process();
+    w.run(600);
+    assert_eq!((w.writes.len(), w.knobs.looks, w.calls.len()), (writes, looks, 3));
+}
+
+#[test]
 fn the_order_and_a_wider_wish_change_nothing_and_another_address_is_another_one() {
     let mut w = world(&["b", "a 10.0.0.5"]);
     wish(&mut w, &["a 10.0.0.5", "b"]);
@@ -124,9 +152,15 @@ fn the_order_and_a_wider_wish_change_nothing_and_another_address_is_another_one(
 
 #[test]
 fn a_step_of_which_nothing_is_known_brings_in_one_and_waits_before_it_is_made_again() {
-    for fate in [Fate::LoseRequest, Fate::LoseReply] {
+    for (fate, sparse) in [
+        (Fate::LoseRequest, false),
+        (Fate::LoseReply, false),
+        (Fate::LoseRequest, true),
+        (Fate::LoseReply, true),
+    ] {
         for taken_back in [false, true] {
             let mut w = world(&["a"]);
+            w.knobs.sparse = sparse;
             theirs(&mut w, "hand", "c");
             w.run(30);
             w.fates.push(("Modify", fate.clone()));

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use super::wire::Server;
-use super::{create, labels};
+use super::{attached, create, labels};
 use crate::api::server::ServerSpec;
 use crate::api::server_status::OperationKind;
 use crate::api::upcloud::{
@@ -107,6 +107,7 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
             needs_stop: NEEDS_STOP.contains(&name),
             ..WantedAttribute::new(name, value)
         })
+        .chain(attached::wanted(own))
         .collect()
 }
 

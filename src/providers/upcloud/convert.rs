@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::labels::{self, Labels};
 use super::states::state_of;
 use super::wire::{IpAddress, Server};
-use super::{attributes, storages};
+use super::{attached, attributes, storages};
 use crate::api::server_status::AddressStatus;
 use crate::planner::model::{ObservedServer, ObservedSize, Part, PartKind, ServerState};
 
@@ -39,7 +39,7 @@ pub(super) fn observed(server: Server) -> ObservedServer {
     ObservedServer {
         provider_id: provider_id(&server.uuid),
         attributes: attributes::observed(&server),
-        items: Arc::default(),
+        items: Arc::new(attached::shown(&server)),
         addresses: addresses(&server),
         name: server.title.unwrap_or_default(),
         raw: server.state.unwrap_or_default(),

@@ -6,15 +6,12 @@ use serde_json::{Value, json};
 
 use super::attributes::{self, yes_no};
 use super::convert::CUSTOM;
-use super::labels;
 use super::session::{Service, checked};
 use super::storages::{Template, Templates};
+use super::{interfaces, labels};
 use crate::api::Reason;
 use crate::api::server::{ServerSpec, Size};
-use crate::api::upcloud::{
-    UpCloudAddress, UpCloudDisk, UpCloudDiskAction, UpCloudInterface, UpCloudNetworkType, UpCloudServer,
-    UpCloudTier,
-};
+use crate::api::upcloud::{UpCloudDisk, UpCloudDiskAction, UpCloudServer, UpCloudTier};
 use crate::planner::model::{CloudError, CreateRequest};
 use crate::providers::CallWith;
 use crate::providers::answers::invalid;
@@ -79,7 +76,7 @@ pub(super) async fn body(
         "hostname": hostname(spec, &request.name)?,
         "labels": { "label": labels::written(&marks) },
         "storage_devices": { "storage_device": devices },
-        "networking": { "interfaces": { "interface": interfaces(own.interfaces.as_deref())? } },
+        "networking": { "interfaces": { "interface": interfaces::made(own.interfaces.as_deref())? } },
         // The default is mail.
         "password_delivery": "none",
     });
@@ -298,63 +295,4 @@ fn device(
         device["boot_disk"] = json!(if boot { "1" } else { "0" });
     }
     Ok(device)
-}
-
-/// The interfaces; without a wish those that the vendor's own tools make.
-fn interfaces(list: Option<&[UpCloudInterface]>) -> Result<Vec<Value>, CloudError> {
-    let Some(list) = list.filter(|l| !l.is_empty()) else {
-        let usual = [("public", "IPv4"), ("utility", "IPv4"), ("public", "IPv6")];
-        let one = |(kind, family): (&str, &str)| json!({ "type": kind, "ip_addresses": { "ip_address": [{ "family": family }] } });
-        return Ok(usual.into_iter().map(one).collect());
-    };
-    list.iter().map(interface).collect()
-}
-
-fn interface(wish: &UpCloudInterface) -> Result<Value, CloudError> {
-    let private = wish.kind == UpCloudNetworkType::Private;
-    if private && wish.network.is_none() {
-        return Err(invalid(format!("interface {:?} needs its network", wish.name)));
-    }
-    if !private && wish.source_ip_filtering == Some(false) {
-        return Err(invalid(format!(
-            "interface {:?}: sourceIPFiltering can be false only on a Private interface",
-            wish.name
-        )));
-    }
-    let kind = match wish.kind {
-        UpCloudNetworkType::Public => "public",
-        UpCloudNetworkType::Utility => "utility",
-        UpCloudNetworkType::Private => "private",
-    };
-    let addresses: Vec<Value> = match wish.addresses.as_deref() {
-        None | Some([]) => vec![json!({ "family": "IPv4" })],
-        Some(list) => list.iter().map(address).collect(),
-    };
-    let mut interface = json!({ "type": kind, "ip_addresses": { "ip_address": addresses } });
-    let optional = [
-        ("network", wish.network.as_deref().map(|n| json!(n))),
-        ("index", wish.index.map(|i| json!(i))),
-        (
-            "source_ip_filtering",
-            wish.source_ip_filtering.map(|f| json!(yes_no(f))),
-        ),
-        ("bootable", wish.bootable.map(|b| json!(yes_no(b)))),
-    ];
-    for (key, value) in optional {
-        if let Some(value) = value {
-            interface[key] = value;
-        }
-    }
-    Ok(interface)
-}
-
-fn address(wish: &UpCloudAddress) -> Value {
-    let mut address = json!({ "family": wish.family.unwrap_or_default().as_str() });
-    if let Some(text) = &wish.address {
-        address["address"] = json!(text);
-    }
-    if let Some(dhcp) = wish.dhcp_provided {
-        address["dhcp_provided"] = json!(yes_no(dhcp));
-    }
-    address
 }

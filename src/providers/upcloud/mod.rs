@@ -1,6 +1,7 @@
 //! UpCloud: the API 1.3. What the service answers is in the tables of this folder; the calls are those of
 //! <https://developers.upcloud.com/1.3/8-servers/>.
 
+mod attached;
 mod attributes;
 mod auth;
 mod capabilities;
@@ -8,7 +9,9 @@ mod convert;
 mod create;
 mod deeds;
 mod errors;
+mod floating;
 mod groups;
+mod interfaces;
 mod labels;
 mod operate;
 mod register;

@@ -10,7 +10,7 @@ use super::errors::has_code;
 use super::labels::{self, Labels};
 use super::session::{Request, Service, checked, parse};
 use super::wire::{Server, ServerDoc};
-use super::{attributes, create, request_id, storages};
+use super::{attached, attributes, create, request_id, storages};
 use crate::api::server::PowerOffMode;
 use crate::api::server_status::OperationKind;
 use crate::planner::model::{Accepted, CloudError, ErrorClass, Marks, Operate, PartKind, StopKind};
@@ -76,6 +76,9 @@ pub(super) async fn operate(
                 ..put(&path, body, send_before)
             }
         }
+        (Kind::Modify, Operate::Items(change)) => {
+            return attached::change(service, id, change, send_before).await;
+        }
         (Kind::Mark, Operate::Marks(marks)) => {
             let all = labels::with_marks(&labels_of(&fetch(service, id).await?)?, marks);
             relabel(&path, &all, send_before)
@@ -119,7 +122,7 @@ pub(super) async fn operate(
     Ok(accepted(id, &service.done(request).await?))
 }
 
-fn accepted(id: &str, reply: &Reply) -> Accepted {
+pub(super) fn accepted(id: &str, reply: &Reply) -> Accepted {
     Accepted {
         id: Some(id.to_owned()),
         request_id: request_id(reply),

@@ -176,6 +176,9 @@ pub(super) struct Label {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Device {
     pub(super) storage: String,
+    /// Its bus, and its place on it.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) address: Option<String>,
     /// `disk` or `cdrom`.
     #[serde(default, rename = "type", deserialize_with = "text")]
     pub(super) kind: Option<String>,
@@ -196,6 +199,11 @@ pub(super) struct Networking {
 /// One interface.
 #[derive(Debug, Deserialize)]
 pub(super) struct Interface {
+    /// By which it is deleted.
+    #[serde(default, deserialize_with = "number")]
+    pub(super) index: Option<i64>,
+    #[serde(default, deserialize_with = "text")]
+    pub(super) mac: Option<String>,
     #[serde(default, rename = "type", deserialize_with = "text")]
     pub(super) kind: Option<String>,
     #[serde(default, deserialize_with = "text")]
@@ -209,6 +217,8 @@ pub(super) struct Interface {
 pub(super) struct IpAddress {
     #[serde(default, deserialize_with = "text")]
     pub(super) address: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    pub(super) family: Option<String>,
     /// `public` or `utility`; said of the addresses of a server.
     #[serde(default, deserialize_with = "text")]
     pub(super) access: Option<String>,
@@ -218,6 +228,25 @@ pub(super) struct IpAddress {
     /// `keep` of an address that outlives the server; in newer replies.
     #[serde(default, deserialize_with = "text")]
     pub(super) release_policy: Option<String>,
+}
+
+/// `GET /ip_address/{address}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct AddressDoc {
+    pub(super) ip_address: AccountAddress,
+}
+
+/// An address of the account.
+#[derive(Debug, Deserialize)]
+pub(super) struct AccountAddress {
+    #[serde(default, deserialize_with = "text")]
+    pub(super) floating: Option<String>,
+    /// The server that has it.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) server: Option<String>,
+    /// The interface that it leads to.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) mac: Option<String>,
 }
 
 /// `GET /storage/{uuid}`.
@@ -257,6 +286,9 @@ pub(super) struct Storage {
     pub(super) labels: Option<Many<Label>>,
     #[serde(default)]
     pub(super) backups: Many<String>,
+    /// Those that it is attached to.
+    #[serde(default)]
+    pub(super) servers: Many<String>,
 }
 
 /// A reply with one group.

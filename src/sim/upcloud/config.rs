@@ -71,6 +71,8 @@ pub struct Choices {
     pub private_hosts: bool,
     /// A server without interfaces gets a public and a utility one, instead of 400.
     pub default_interfaces: bool,
+    /// Interfaces come and go while the server runs, instead of 409.
+    pub hot_interfaces: bool,
     /// Refusals are `application/problem+json`.
     pub problem_bodies: bool,
     /// Addresses in the reply to a stop are a bare list.

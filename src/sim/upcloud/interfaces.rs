@@ -173,9 +173,16 @@ impl World {
         }
     }
 
+    const fn interface_states(&self) -> &'static [State] {
+        match self.config.choices.hot_interfaces {
+            true => &[State::Stopped, State::Started],
+            false => &[State::Stopped],
+        }
+    }
+
     /// `POST /server/{uuid}/networking/interface`.
     pub(super) fn add_interface(&mut self, id: &str, ask: &Ask) -> Answer {
-        let server = self.server_in(id, &[State::Stopped, State::Started])?.clone();
+        let server = self.server_in(id, self.interface_states())?.clone();
         let next = (1..)
             .find(|n| server.nics.iter().all(|nic| nic.index != *n))
             .unwrap_or(1);
@@ -187,7 +194,7 @@ impl World {
             ));
         }
         let nic = self.make_interface(&wanted);
-        let body = json!({"interface": super::show::interface(&nic)});
+        let body = json!({"interface": super::show::interface(&nic, &[])});
         if let Some(server) = self.servers.get_mut(id) {
             server.nics.push(nic);
             server.nics.sort_by_key(|n| n.index);
@@ -197,47 +204,13 @@ impl World {
 
     /// `DELETE /server/{uuid}/networking/interface/{index}`.
     pub(super) fn remove_interface(&mut self, id: &str, index: &str) -> Answer {
-        self.server_in(id, &[State::Stopped, State::Started])?;
+        self.server_in(id, self.interface_states())?;
         let server = self.servers.get_mut(id).ok_or(refused("SERVER_NOT_FOUND"))?;
         let before = server.nics.len();
         server.nics.retain(|n| n.index.to_string() != index);
         match server.nics.len() < before {
             true => Ok(Reply::empty(204)),
             false => Err(refused("INTERFACE_NOT_FOUND")),
-        }
-    }
-
-    /// `/ip_address` and below.
-    pub(super) fn addresses(&mut self, ask: &Ask, path: &[&str]) -> Answer {
-        let shown = |server: &super::model::Server, nic: &Nic, address: &Address| {
-            json!({"access": nic.kind, "address": address.address, "family": address.family, "mac": nic.mac,
-                   "ptr_record": format!("{}.v4.upcloud.host", address.address.replace(['.', ':'], "-")),
-                   "server": server.id, "zone": server.zone, "part_of_plan": "no", "floating": "no"})
-        };
-        let all: Vec<Value> = self
-            .live()
-            .flat_map(|s| {
-                s.nics
-                    .iter()
-                    .flat_map(move |n| n.addresses.iter().map(move |a| shown(s, n, a)))
-            })
-            .collect();
-        match (ask.method.as_str(), path) {
-            ("GET", []) => Ok(Reply::ok(json!({"ip_addresses": {"ip_address": all}}))),
-            ("GET", [address]) => match all.into_iter().find(|a| a["address"] == *address) {
-                Some(body) => Ok(Reply::ok(json!({"ip_address": body}))),
-                None => Err(refused("IP_ADDRESS_NOT_FOUND")),
-            },
-            ("DELETE", [address]) => {
-                if !all.iter().any(|a| a["address"] == *address) {
-                    return Err(refused("IP_ADDRESS_NOT_FOUND"));
-                }
-                for nic in self.servers.values_mut().flat_map(|s| s.nics.iter_mut()) {
-                    nic.addresses.retain(|a| a.address != *address);
-                }
-                Ok(Reply::empty(204))
-            }
-            _ => Err(refused("METHOD_NOT_ALLOWED")),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The paths below `/1.3` are the service, `/_sim` is the menu of faults and out-of-band deeds. Routes of faults
 //! and of the log are without the version: `POST /server`, `POST /server/{id}/stop`.
 
+mod addresses;
 mod config;
 mod create;
 mod devices;

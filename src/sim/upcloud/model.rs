@@ -49,6 +49,14 @@ pub(super) struct Address {
     pub(super) dhcp: bool,
 }
 
+/// A floating address of the account.
+#[derive(Clone, Debug)]
+pub(super) struct Floating {
+    pub(super) zone: String,
+    /// The interface that it leads to.
+    pub(super) mac: Option<String>,
+}
+
 /// An interface.
 #[derive(Clone, Debug)]
 pub(super) struct Nic {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::UpCloudSim;
 use super::errors::{Answer, Refusal};
-use super::model::{Server, State};
+use super::model::{Floating, Server, State};
 use super::world::{Effect, World};
 use crate::sim::cloud::{Ask, Reply};
 
@@ -161,6 +161,69 @@ impl UpCloudSim {
         let reply = made.map_err(|refusal| NoSuchThing(storage.into(), refusal.code.into()))?;
         let id = reply.body.as_ref().and_then(|b| b["storage"]["uuid"].as_str());
         Ok(id.unwrap_or_default().to_owned())
+    }
+
+    /// An empty storage of the account, in a zone; its id.
+    pub fn add_storage(&self, zone: &str) -> String {
+        let storage = json!({"zone": zone, "size": 10, "title": "spare", "tier": "maxiops"});
+        let made = self.world().storage_create(&storage).ok();
+        let body = made.and_then(|reply| reply.body).unwrap_or_default();
+        body["storage"]["uuid"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Somebody attaches a storage.
+    pub fn oob_attach(&self, key: &str, storage: &str) -> Deed {
+        let body = json!({"storage_device": {"type": "disk", "storage": storage}});
+        self.deed_to(key, |world, id| world.attach(id, &ask(&body, "")))
+    }
+
+    /// Somebody adds an interface on this network to it, in whatever state it is; its MAC address.
+    pub fn oob_interface(&self, key: &str, network: &str) -> Result<String, NoSuchThing> {
+        let addresses = json!({"ip_address": [{"family": "IPv4"}]});
+        let nic = json!({"interface": {"type": "private", "network": network, "ip_addresses": addresses}});
+        let mut mac = String::new();
+        self.deed_to(key, |world, id| {
+            let as_it_was = std::mem::replace(&mut world.config.choices.hot_interfaces, true);
+            let made = world.add_interface(id, &ask(&nic, ""));
+            world.config.choices.hot_interfaces = as_it_was;
+            let reply = made?;
+            let body = reply.body.as_ref();
+            mac = body
+                .and_then(|b| b["interface"]["mac"].as_str())
+                .unwrap_or_default()
+                .to_owned();
+            Ok(reply)
+        })?;
+        Ok(mac)
+    }
+
+    /// A floating address of the account, in a zone, that leads nowhere.
+    pub fn add_floating(&self, address: &str, zone: &str) {
+        let floating = Floating {
+            zone: zone.to_owned(),
+            mac: None,
+        };
+        self.world().floating.insert(address.to_owned(), floating);
+    }
+
+    /// Somebody leads a floating address to this interface.
+    pub fn oob_floating(&self, address: &str, mac: &str) {
+        if let Some(floating) = self.world().floating.get_mut(address) {
+            floating.mac = Some(mac.to_owned());
+        }
+    }
+
+    /// The MAC address of the interface that a floating address leads to.
+    pub fn floating_mac(&self, address: &str) -> Option<String> {
+        self.world().floating.get(address).and_then(|f| f.mac.clone())
+    }
+
+    /// The MAC addresses of a server's interfaces, each with the id of its network.
+    pub fn macs(&self, key: &str) -> Vec<(String, String)> {
+        let world = self.world();
+        let server = world.find(key).and_then(|id| world.servers.get(&id));
+        let nics = server.iter().flat_map(|s| &s.nics);
+        nics.map(|n| (n.mac.clone(), n.network.clone())).collect()
     }
 
     /// A storage is gone, attached or not.

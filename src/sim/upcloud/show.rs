@@ -27,14 +27,15 @@ fn yes(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
-pub(super) fn interface(nic: &Nic) -> Value {
-    let addresses: Vec<Value> = nic
-        .addresses
+/// An interface, with the floating addresses that lead to it.
+pub(super) fn interface(nic: &Nic, floating: &[String]) -> Value {
+    let own = nic.addresses.iter().map(
+        |a| json!({"address": a.address, "dhcp_provided": yes(a.dhcp), "family": a.family, "floating": "no"}),
+    );
+    let floating = floating
         .iter()
-        .map(|a| {
-            json!({"address": a.address, "dhcp_provided": yes(a.dhcp), "family": a.family, "floating": "no"})
-        })
-        .collect();
+        .map(|a| json!({"address": a, "dhcp_provided": "no", "family": "IPv4", "floating": "yes"}));
+    let addresses: Vec<Value> = own.chain(floating).collect();
     json!({
         "index": nic.index, "type": nic.kind, "network": nic.network, "mac": nic.mac,
         "bootable": yes(nic.bootable), "source_ip_filtering": yes(nic.filtering),
@@ -102,7 +103,10 @@ impl World {
             })
             .collect();
         body["ip_addresses"] = json!({"ip_address": addresses});
-        let interfaces: Vec<Value> = server.nics.iter().map(interface).collect();
+        let nics = server.nics.iter();
+        let interfaces: Vec<Value> = nics
+            .map(|nic| interface(nic, &self.floating_on(&nic.mac)))
+            .collect();
         body["networking"] = json!({"interfaces": {"interface": interfaces}});
         body["storage_devices"] = json!({"storage_device": self.devices(server)});
         body["devices"] = json!({"device": []});

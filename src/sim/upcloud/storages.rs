@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    fn storage_create(&mut self, body: &Value) -> Answer {
+    pub(super) fn storage_create(&mut self, body: &Value) -> Answer {
         let zone = text(&body["zone"], "ZONE_INVALID")?;
         if !ZONES.iter().any(|(known, _)| *known == zone) {
             return Err(refused("ZONE_NOT_FOUND"));
@@ -232,7 +232,7 @@ impl World {
             storage: storage.id,
             address,
             cdrom,
-            boot: false,
+            boot: block["boot_disk"] == "1",
             part_of_plan: false,
         };
         self.change(id, |s| s.devices.push(device));

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::config::{PASSWORD, SimConfig, TOKEN};
 use super::errors::{Refusal, because, refused};
-use super::model::{Group, Server, State, Storage};
+use super::model::{Floating, Group, Server, State, Storage};
 use crate::sim::cloud::{Ask, Core, serve_late};
 
 /// Name, cores, MiB, GB of its disk.
@@ -158,6 +158,8 @@ pub struct World {
     pub(super) servers: BTreeMap<String, Server>,
     pub(super) storages: BTreeMap<String, Storage>,
     pub(super) groups: BTreeMap<String, Group>,
+    /// The floating addresses of the account.
+    pub(super) floating: BTreeMap<String, Floating>,
     agenda: BTreeMap<(Instant, u64), Entry>,
 }
 
@@ -192,6 +194,7 @@ impl World {
             servers: BTreeMap::new(),
             storages,
             groups: BTreeMap::new(),
+            floating: BTreeMap::new(),
             agenda: BTreeMap::new(),
         }
     }

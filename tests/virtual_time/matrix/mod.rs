@@ -6,6 +6,7 @@ mod contract;
 mod deeds;
 pub mod field;
 mod grouped;
+mod later_upcloud;
 mod members;
 mod only_clouddc;
 mod only_openstack;

@@ -270,6 +270,7 @@ async fn what_is_sent_has_the_recorded_keys_and_types() {
     );
     let list = (CAPABILITIES.attributes)(&wish)
         .into_iter()
+        .filter(|a| a.items.is_none())
         .map(|a| (a.name, a.value))
         .collect();
     let restart = Operate::Restart {

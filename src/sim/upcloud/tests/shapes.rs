@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{CDROM, Client, NATIVE, NETWORK, create, wait};
+use crate::sim::upcloud::Choices;
 
 const RECORDED: &str = include_str!("../../../../tests/fixtures/upcloud-shapes.json");
 const DOCUMENTED: &str = include_str!("../../../../tests/fixtures/upcloud-documented.json");
@@ -300,6 +301,10 @@ async fn replies_have_the_keys_and_types_of_the_real_service() {
             )
             .await,
     );
+    client.0.set_choices(Choices {
+        hot_interfaces: true,
+        ..Choices::default()
+    });
     let nic = json!({"interface": {"type": "private", "network": NETWORK, "ip_addresses": {"ip_address": [{"family": "IPv4"}]}}});
     keep(
         "reply POST /server/{uuid}/networking/interface 201",
