@@ -43,6 +43,14 @@ choice! {
         DoADeedTwice,
         /// A wait after a refusal never ends.
         NeverTryAgain,
+        /// A group whose creation had no answer counts as refused, and is asked for again.
+        RetryTheGroup,
+        /// A group with the name of the object is taken for its own, whatever marks it has.
+        AdoptTheGroupByName,
+        /// A group is deleted although it has members.
+        DeleteTheGroupFirst,
+        /// The ServerGroup is let go as soon as the deletion of its group was asked for.
+        LetTheGroupGoTooEarly,
     }
 }
 

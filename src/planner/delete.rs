@@ -329,6 +329,11 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
     };
     let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
     match d.outcome(&key_of(&op)).cloned() {
+        // A list that was asked for before says nothing of what may have been done.
+        Some(Outcome::Refused(at, error)) if error.maybe_applied && asked <= at => {
+            d.list_after = Some(at);
+            true
+        }
         Some(Outcome::Refused(_, error)) => {
             d.memory.sent = None;
             if kind == OperationKind::Unlock

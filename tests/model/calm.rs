@@ -1,7 +1,7 @@
 //! What becomes of a state when nothing goes wrong any more and nobody does anything: it has to come to rest, as wished.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,36 +26,59 @@ pub(crate) struct Calm {
     pub(crate) longest: AtomicUsize,
 }
 
+/// What names a state.
+fn hashed<T: Hash>(s: &T) -> u64 {
+    BuildHasherDefault::<Quick>::default().hash_one(s)
+}
+
+impl Calm {
+    /// Whether it is known of a state that it comes to rest.
+    fn knows(&self, state: u64) -> bool {
+        let good = self.good.read().unwrap_or_else(PoisonError::into_inner);
+        good.contains(&state)
+    }
+
+    /// Follows a state until it does not change any more. `known`: states that were followed before are known to rest.
+    pub(crate) fn follow<S: Clone + Eq + Hash>(
+        &self,
+        mut s: S,
+        known: bool,
+        round: impl Fn(&mut S) -> Result<(), String>,
+        judge: impl Fn(&S) -> Result<(), String>,
+    ) -> Result<S, String> {
+        let mut passed = Vec::new();
+        for n in 0..ROUNDS {
+            let name = hashed(&s);
+            if known && self.knows(name) {
+                break;
+            }
+            passed.push(name);
+            let before = s.clone();
+            round(&mut s)?;
+            if s == before {
+                judge(&s)?;
+                self.longest.fetch_max(n, Ordering::Relaxed);
+                break;
+            }
+            if n == ROUNDS - 1 {
+                return Err(format!("still at it after {ROUNDS} rounds"));
+            }
+        }
+        self.looked_at.fetch_add(1, Ordering::Relaxed);
+        let mut good = self.good.write().unwrap_or_else(PoisonError::into_inner);
+        good.extend(passed);
+        Ok(s)
+    }
+}
+
 impl World {
     /// Where a state comes to rest. `Err`: why it does not.
     pub(crate) fn at_rest(&self, from: &State) -> Result<State, String> {
         let mut s = from.clone();
         s.left = Left::default();
-        let known = |s: &State| {
-            let good = self.calm.good.read().unwrap_or_else(PoisonError::into_inner);
-            good.contains(&BuildHasherDefault::<Quick>::default().hash_one(s))
-        };
-        let mut passed = Vec::new();
-        for round in 0..ROUNDS {
-            if known(&s) && self.bounds.calm_one_in > 0 && from.left != Left::default() {
-                break;
-            }
-            passed.push(BuildHasherDefault::<Quick>::default().hash_one(&s));
-            let before = s.clone();
-            self.round(&mut s)?;
-            if s == before {
-                self.judge_rest(&s)?;
-                self.calm.longest.fetch_max(round, Ordering::Relaxed);
-                break;
-            }
-            if round == ROUNDS - 1 {
-                return Err(format!("still at it after {ROUNDS} rounds"));
-            }
-        }
-        self.calm.looked_at.fetch_add(1, Ordering::Relaxed);
-        let mut good = self.calm.good.write().unwrap_or_else(PoisonError::into_inner);
-        good.extend(passed);
-        Ok(s)
+        let known = self.bounds.calm_one_in > 0 && from.left != Left::default();
+        self.calm
+            .follow(s, known, |s| self.round(s), |s| self.judge_rest(s))
     }
 
     /// One round in which everything goes well.

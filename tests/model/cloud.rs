@@ -37,7 +37,7 @@ const SOON: &[(OperationKind, u32)] = &[
 ];
 
 /// Deletes in every state, resizes running servers by itself and waits for a word, as Nova does.
-pub(crate) static CONFIRMS: Capabilities = Capabilities {
+pub(crate) const AS_NOVA: Capabilities = Capabilities {
     power_states: &[PowerWish::Running, PowerWish::Stopped],
     stop_kinds: &[StopKind::CloudEscalates],
     soft_stop_limit: None,
@@ -69,6 +69,9 @@ pub(crate) static CONFIRMS: Capabilities = Capabilities {
     groups: None,
     deadlines: SOON,
 };
+
+/// The same, in one place.
+pub(crate) static CONFIRMS: Capabilities = AS_NOVA;
 
 /// Resizes and deletes only what is stopped, and confirms nothing, as UpCloud does.
 pub(crate) static STOPS_FIRST: Capabilities = Capabilities {

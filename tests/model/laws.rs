@@ -1,6 +1,6 @@
 //! What must hold of every state.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 
 use stateright::Property;
 
@@ -17,6 +17,8 @@ pub(crate) const STAYS_STOPPED: &str = "what is wished to be stopped is not star
 pub(crate) const DELETES: &str = "nothing is deleted that is wished for";
 pub(crate) const ONE_CALL: &str = "one call at a time";
 pub(crate) const ONE_DEED: &str = "a deed is done once";
+pub(crate) const ONE_GROUP: &str = "never two groups of one object";
+pub(crate) const MEMBERS_FIRST: &str = "a group goes after its members";
 pub(crate) const COMES_TO_REST: &str = "when nothing goes wrong any more, the wish is reached and stays";
 
 /// How many servers carry the mark of an object.
@@ -52,8 +54,12 @@ pub(crate) fn properties() -> Vec<Property<World>> {
             if one_in == 0 || s.broken.is_some() {
                 return true;
             }
-            let chosen = BuildHasherDefault::<Quick>::default().hash_one(s) % one_in == 0;
-            !chosen || w.at_rest(s).is_ok()
+            !one_of(s, one_in) || w.at_rest(s).is_ok()
         }),
     ]
+}
+
+/// Whether a state is one of those, one in so many, that are followed to rest.
+pub(crate) fn one_of(s: &impl Hash, one_in: u64) -> bool {
+    BuildHasherDefault::<Quick>::default().hash_one(s) % one_in == 0
 }

@@ -14,6 +14,7 @@ mod bounds;
 mod calm;
 mod clock;
 mod cloud;
+mod groups;
 mod laws;
 mod mind;
 mod sown;
@@ -22,6 +23,8 @@ mod story;
 mod tables;
 mod world;
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -36,6 +39,32 @@ pub(crate) struct Story {
     sentences: Vec<String>,
 }
 
+/// A world that can be explored and told of.
+pub(crate) trait Tells:
+    Model<State: Clone + PartialEq + Debug + Hash, Action: Clone + PartialEq + Debug>
+{
+    /// A path, as a story.
+    fn tell(&self, path: &[(Self::State, Option<Self::Action>)]) -> Vec<String>;
+    /// Why a state does not come to rest as it should; none: it does.
+    fn restless(&self, state: &Self::State) -> Option<String>;
+    /// How many different plans were made, and what was followed to rest.
+    fn counts(&self) -> (usize, &calm::Calm);
+}
+
+impl Tells for World {
+    fn tell(&self, path: &[(Self::State, Option<Self::Action>)]) -> Vec<String> {
+        story::tell(self, path)
+    }
+
+    fn restless(&self, state: &Self::State) -> Option<String> {
+        self.at_rest(state).err()
+    }
+
+    fn counts(&self) -> (usize, &calm::Calm) {
+        (self.mind.plans(), &self.calm)
+    }
+}
+
 /// What an exploration came to.
 struct Explored {
     states: usize,
@@ -44,7 +73,11 @@ struct Explored {
     story: Option<Story>,
 }
 
-fn explore(world: &World, most: Option<usize>, threads: usize) -> Explored {
+fn explore<W>(world: &W, most: Option<usize>, threads: usize) -> Explored
+where
+    W: Tells + Clone + Send + Sync + 'static,
+    W::State: Send + Sync + 'static,
+{
     let mut builder = world
         .clone()
         .checker()
@@ -60,9 +93,9 @@ fn explore(world: &World, most: Option<usize>, threads: usize) -> Explored {
         .min_by_key(|(_, path)| path.clone().into_vec().len());
     let story = shortest.map(|(law, path)| {
         let path = path.into_vec();
-        let mut sentences = story::tell(world, &path);
+        let mut sentences = world.tell(&path);
         if law == laws::COMES_TO_REST
-            && let Some(Err(why)) = path.last().map(|(s, _)| world.at_rest(s))
+            && let Some(why) = path.last().and_then(|(s, _)| world.restless(s))
         {
             sentences.push(format!("From here on everything goes well, and yet: {why}."));
         }
@@ -76,74 +109,111 @@ fn explore(world: &World, most: Option<usize>, threads: usize) -> Explored {
     }
 }
 
-fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let wanted = |name: &str| words.is_empty() || words.iter().any(|w| name.contains(w.as_str()));
-    let large = std::env::var("MODEL").is_ok_and(|m| m == "large");
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let began = Instant::now();
-    let mut all = (0, 0);
-    let mut failed = Vec::new();
-    for bounds in bounds::worlds(large).into_iter().filter(|b| wanted(b.name)) {
+/// What all explorations came to.
+#[derive(Default)]
+struct Report {
+    states: usize,
+    transitions: usize,
+    failed: Vec<String>,
+}
+
+impl Report {
+    /// Explores a world, in which nothing may be found.
+    fn world<W>(&mut self, name: &str, words: &str, world: &W, most: Option<usize>)
+    where
+        W: Tells + Clone + Send + Sync + 'static,
+        W::State: Send + Sync + 'static,
+    {
         let t = Instant::now();
-        println!("world {}: {}", bounds.name, bounds.words());
-        let world = World::new(bounds.clone(), None, None);
-        let explored = explore(&world, bounds.depth, threads);
-        let calm = &world.calm;
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        println!("world {name}: {words}");
+        let explored = explore(world, most, threads);
+        let (plans, calm) = world.counts();
         println!(
-            "  {} states, {} transitions, {} steps deep, {} different plans, {:.0?}; {} of them followed to rest, within {} rounds",
+            "  {} states, {} transitions, {} steps deep, {plans} different plans, {:.0?}; {} of them followed to rest, within {} rounds",
             explored.states,
             explored.transitions,
             explored.depth,
-            world.mind.plans(),
             t.elapsed(),
             calm.looked_at.load(Ordering::Relaxed),
             calm.longest.load(Ordering::Relaxed),
         );
-        all = (all.0 + explored.states, all.1 + explored.transitions);
+        self.states += explored.states;
+        self.transitions += explored.transitions;
         if let Some(story) = explored.story {
             println!("  BROKEN: {}", story.law);
             story.sentences.iter().for_each(|line| println!("  {line}"));
-            failed.push(bounds.name.to_owned());
+            self.failed.push(name.to_owned());
         }
     }
-    for sown in sown::all().into_iter().filter(|s| wanted(&s.name())) {
+
+    /// Explores a world with a bug in it, which has to be found by the law that it breaks.
+    fn bug<W>(&mut self, name: &str, meaning: &str, words: &str, world: &W, law: &str)
+    where
+        W: Tells + Clone + Send + Sync + 'static,
+        W::State: Send + Sync + 'static,
+    {
         let t = Instant::now();
-        let world = World::new(sown.bounds.clone(), sown.bug, sown.shell);
         // One thread finds the shortest story, and always the same.
-        let explored = explore(&world, None, 1);
-        println!("bug {}: {}", sown.name(), sown.meaning());
-        println!(
-            "  {}; {} states, {:.1?}",
-            sown.bounds.words(),
-            explored.states,
-            t.elapsed()
-        );
+        let explored = explore(world, None, 1);
+        println!("bug {name}: {meaning}");
+        println!("  {words}; {} states, {:.1?}", explored.states, t.elapsed());
         match explored.story {
-            Some(story) if story.law == sown.law => {
+            Some(story) if story.law == law => {
                 println!("  found: {}", story.law);
                 story.sentences.iter().for_each(|line| println!("  {line}"));
             }
             other => {
-                println!("  NOT FOUND: {}", sown.law);
+                println!("  NOT FOUND: {law}");
                 if let Some(story) = other {
                     println!("  but: {}", story.law);
                     story.sentences.iter().for_each(|line| println!("  {line}"));
                 }
-                failed.push(sown.name());
+                self.failed.push(name.to_owned());
             }
         }
     }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|w| name.contains(w.as_str()));
+    let large = std::env::var("MODEL").is_ok_and(|m| m == "large");
+    let began = Instant::now();
+    let mut report = Report::default();
+    for bounds in bounds::worlds(large).into_iter().filter(|b| wanted(b.name)) {
+        let world = World::new(bounds.clone(), None, None);
+        report.world(bounds.name, &bounds.words(), &world, bounds.depth);
+    }
+    for bounds in groups::worlds(large).into_iter().filter(|b| wanted(b.name)) {
+        let world = groups::World::new(bounds.clone(), None);
+        report.world(bounds.name, &bounds.words(), &world, None);
+    }
+    for sown in sown::all().into_iter().filter(|s| wanted(&s.name())) {
+        let world = World::new(sown.bounds.clone(), sown.bug, sown.shell);
+        report.bug(
+            &sown.name(),
+            sown.meaning(),
+            &sown.bounds.words(),
+            &world,
+            sown.law,
+        );
+    }
+    for sown in groups::sown().into_iter().filter(|s| wanted(s.bug.as_str())) {
+        let world = groups::World::new(sown.bounds.clone(), Some(sown.bug));
+        let (name, meaning) = (sown.bug.as_str(), sown.bug.meaning());
+        report.bug(name, meaning, &sown.bounds.words(), &world, sown.law);
+    }
     println!(
         "{} states and {} transitions in all, {:.0?}",
-        all.0,
-        all.1,
+        report.states,
+        report.transitions,
         began.elapsed()
     );
-    if failed.is_empty() {
+    if report.failed.is_empty() {
         ExitCode::SUCCESS
     } else {
-        println!("broken in: {}", failed.join(", "));
+        println!("broken in: {}", report.failed.join(", "));
         ExitCode::FAILURE
     }
 }

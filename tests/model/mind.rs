@@ -19,7 +19,7 @@ use crate::clock;
 use crate::tables::{Memo, Table};
 use crate::world::{Broken, Call, Key, Law, Machine, Mark};
 
-const INSTALLATION: &str = "here";
+pub(crate) const INSTALLATION: &str = "here";
 
 /// The object in one version.
 pub(crate) struct Object {
@@ -533,7 +533,7 @@ pub(crate) fn older_key(key: Key) -> Key {
 }
 
 /// A server as the cloud shows it.
-fn observed(m: &Machine) -> ObservedServer {
+pub(crate) fn observed(m: &Machine) -> ObservedServer {
     let marks = |uid: String, installation: &str| Marks {
         uid,
         installation: installation.to_owned(),

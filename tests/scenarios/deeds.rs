@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 
 use super::stage::{Cluster, Stage, id_of};
 
-/// Makes a ServerAction for a Server.
-pub async fn ask(s: &Cluster, name: &str, server: &str, deed: Value) -> ServerAction {
+/// A ServerAction for a Server, not made yet.
+pub fn object(name: &str, server: &str, deed: Value) -> Value {
     let mut object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerAction", "metadata": {"name": name},
         "spec": {"serverRef": {"name": server}}});
     for (key, value) in deed.as_object().unwrap() {
         object["spec"][key] = value.clone();
     }
-    s.make::<ServerAction>(&object).await
+    object
+}
+
+/// Makes a ServerAction for a Server.
+pub async fn ask(s: &Cluster, name: &str, server: &str, deed: Value) -> ServerAction {
+    s.make::<ServerAction>(&object(name, server, deed)).await
 }
 
 /// How a ServerAction stands: the reason of its Ready condition, and its words.

@@ -10,11 +10,16 @@ use tokio::time::timeout;
 use super::cluster::{Cluster, id_of, merge};
 use super::stage::Stage;
 
-pub async fn make(s: &Cluster, name: &str, more: Value) -> ServerGroup {
+/// A ServerGroup of the stage's account, not made yet.
+pub fn object(name: &str, more: Value) -> Value {
     let mut object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ServerGroup",
         "metadata": {"name": name}, "spec": {"providerConfigRef": {"name": "cloud"}}});
     merge(&mut object["spec"], more);
-    s.make::<ServerGroup>(&object).await
+    object
+}
+
+pub async fn make(s: &Cluster, name: &str, more: Value) -> ServerGroup {
+    s.make::<ServerGroup>(&object(name, more)).await
 }
 
 pub async fn member(s: &Stage, name: &str, group: &str, mut more: Value) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel::api::{ConditionType, Server};
-use evenkeel::sim::openstack::FaultRule;
+use evenkeel::sim::openstack::{FaultEffect, FaultRule};
 use serde_json::{Value, json};
 
 use crate::faults::effects;
@@ -143,6 +143,25 @@ async fn a_death_between_a_lock_opened_and_closed_leaves_it_closed() {
     };
     // Three calls, each with its record: before and after each of them.
     killed_everywhere(&wish, 12).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_taken_off_without_an_answer_is_taken_off_once() {
+    let (world, s) = Virtual::new().await;
+    s.create(NAME, json!({"locked": {"reason": "payroll"}})).await;
+    s.wait(NAME, "locked", |x| locked_and(x, "Running")).await;
+    world.sim.reset_requests();
+    let rule = FaultRule::new(FaultEffect::LostReply).on("POST /servers/{id}/action");
+    world.sim.inject(rule.times(3).action("unlock"));
+    s.remove(NAME).await;
+    assert!(world.sim.live_servers().is_empty());
+    let counts = world.sim.counts();
+    assert_eq!(
+        counts.get("POST /servers/{id}/action unlock"),
+        Some(&1),
+        "{counts:?}"
+    );
+    world.judge().await;
 }
 
 /// Somebody deletes every server, and the cloud keeps them.

@@ -141,6 +141,13 @@ pub struct Virtual {
     consoles: AtomicBool,
 }
 
+impl Drop for Virtual {
+    fn drop(&mut self) {
+        // A hook may hold the server that holds it.
+        self.api.clear_hook();
+    }
+}
+
 impl Virtual {
     /// A fresh world without a controller.
     pub fn empty() -> Self {

@@ -3,7 +3,7 @@
 use super::{blocked, deleting, waiting, waits};
 use crate::api::Reason;
 use crate::api::server_status::OperationKind;
-use crate::planner::draft::{Draft, Verdict};
+use crate::planner::draft::{Draft, Verdict, later};
 use crate::planner::model::{ObservedServer, Operate};
 use crate::planner::{AccountFacts, lock};
 
@@ -23,6 +23,18 @@ pub(super) fn handle(
         return Some(blocked(d, Reason::Locked, &text));
     }
     let kind = OperationKind::Unlock;
+    // A list from before the step that is recorded does not know that the lock was taken off for it. The record has whole seconds.
+    let open = d.status.operation.as_ref().filter(|op| op.kind != kind);
+    if let Some(since) = open.map(|op| later(op.started_at, 1))
+        && facts.listing.asked_at.is_none_or(|asked| asked <= since)
+    {
+        if d.now() > since {
+            d.list_after = Some(since);
+        } else {
+            d.again(later(since, 1));
+        }
+        return Some(deleting(d));
+    }
     if waits(d, facts, seen, kind) {
         return Some(waiting(d, id, OperationKind::Delete));
     }

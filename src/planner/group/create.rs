@@ -10,6 +10,7 @@ use crate::api::conditions::to_seconds;
 use crate::api::server::ManagementPolicy;
 use crate::api::server_status::CreateAttempt;
 use crate::api::{Reason, keys};
+use crate::planner::bugs::{self, Bug};
 use crate::planner::create::{BETWEEN_LOOKS, key};
 use crate::planner::draft::later;
 use crate::planner::memory::{AttemptWatch, Outcome};
@@ -36,7 +37,7 @@ pub(super) fn absorb(d: &mut GroupDraft<'_>) -> Verdict {
             d.event(false, Reason::Created, "Create", &text);
             creating(d)
         }
-        Some(Outcome::Refused(_, error)) if error.maybe_applied => {
+        Some(Outcome::Refused(_, error)) if error.maybe_applied && !bugs::has(Bug::RetryTheGroup) => {
             d.failed(&CloudError {
                 class: ErrorClass::Ambiguous,
                 ..error
@@ -80,7 +81,7 @@ pub(super) fn mine<'f>(
         .filter(|n| n.ends_with(&d.suffix()));
     let ours = |g: &ObservedGroup| match (&g.marks, can.marks) {
         (Some(m), true) => m.uid == marks.uid && m.installation == marks.installation,
-        (None, true) => false,
+        (None, true) => bugs::has(Bug::AdoptTheGroupByName) && g.name == name,
         (_, false) => g.name == name || Some(g.name.as_str()) == asked,
     };
     let groups = facts.listing.groups.iter().flat_map(BTreeMap::values);

@@ -6,6 +6,7 @@ use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, ManagementPolicy};
 use crate::api::server_group::{GroupOperation, GroupOperationKind as Kind};
 use crate::api::{Reason, Server, keys};
+use crate::planner::bugs::{self, Bug};
 use crate::planner::delete::names_it;
 use crate::planner::memory::Outcome;
 use crate::planner::model::{GroupCapabilities, GroupChange};
@@ -64,7 +65,7 @@ fn exists(server: &Server) -> bool {
 
 /// The members that keep the group, unless it stays in the cloud anyway.
 fn has_members(d: &mut GroupDraft<'_>) -> Option<Verdict> {
-    if orphans(d) {
+    if orphans(d) || bugs::has(Bug::DeleteTheGroupFirst) {
         return None;
     }
     let id = d.status.id.as_deref();
@@ -141,6 +142,9 @@ pub(super) fn plan(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &'static G
         },
         _ => None,
     };
+    if bugs::has(Bug::LetTheGroupGoTooEarly) && deleted.is_some() {
+        return release(d);
+    }
     let Some(seen) = facts.listing.group(&id).cloned() else {
         let since = deleted.unwrap_or(since).max(since);
         if d.in_flight() {

@@ -66,15 +66,18 @@ impl Default for Config {
     }
 }
 
-/// Our own definitions. A process makes them once: a campaign starts thousands of servers.
-fn definitions() -> Result<Vec<Value>, CrdError> {
-    static ALL: OnceLock<Vec<Value>> = OnceLock::new();
-    if let Some(all) = ALL.get() {
-        return Ok(all.clone());
+/// A young cluster in which our own definitions are established. A process makes it once, and its objects are shared: a
+/// campaign starts thousands of servers.
+fn young() -> Result<&'static Store, CrdError> {
+    static YOUNG: OnceLock<Store> = OnceLock::new();
+    if let Some(store) = YOUNG.get() {
+        return Ok(store);
     }
-    let all = crds::all()?.into_iter().map(|(_, crd)| serde_json::to_value(crd));
-    let all = all.collect::<Result<Vec<Value>, _>>()?;
-    Ok(ALL.get_or_init(|| all).clone())
+    let definitions = crds::all()?.into_iter().map(|(_, crd)| serde_json::to_value(crd));
+    let definitions = definitions.collect::<Result<Vec<Value>, _>>()?;
+    let mut store = Store::empty();
+    store.install(definitions, Config::default().epoch);
+    Ok(YOUNG.get_or_init(|| store))
 }
 
 /// The server. Clones share everything.
@@ -121,21 +124,13 @@ impl ApiServer {
 
     /// A server with its own latency and time of day.
     pub fn with(config: Config) -> Result<Self, CrdError> {
-        let definitions = definitions()?;
-        let mut schemas = BTreeMap::new();
-        for definition in &definitions {
-            let plural = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
-            if let Ok(resource) = Resource::by_plural(plural) {
-                let schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
-                schemas.insert(resource.plural, schema);
-            }
-        }
-        let server = Self {
+        let store = young()?.clone();
+        Ok(Self {
             inner: Arc::new(Inner {
                 config,
                 started: Instant::now(),
                 state: Mutex::new(State {
-                    store: Store::new(schemas),
+                    store,
                     faults: FaultPlan::default(),
                     hook: None,
                     clients: BTreeMap::new(),
@@ -144,9 +139,7 @@ impl ApiServer {
                 }),
                 signal: tokio::sync::watch::Sender::new(0),
             }),
-        };
-        server.install(definitions);
-        Ok(server)
+        })
     }
 
     /// A client that is known by this name. Two clients of one name share their faults and their log.

@@ -68,6 +68,7 @@ pub(super) struct Preconditions {
     pub(super) resource_version: Option<String>,
 }
 
+#[derive(Clone)]
 pub(super) struct Store {
     pub(super) objects: BTreeMap<Key, Object>,
     history: Vec<Change>,
@@ -75,11 +76,13 @@ pub(super) struct Store {
     compacted: u64,
     pub(super) uids: u64,
     pub(super) names: u64,
-    pub(super) schemas: BTreeMap<&'static str, Value>,
+    /// The schemas of our own definitions, by plural name; clones share them.
+    pub(super) schemas: Arc<BTreeMap<&'static str, Value>>,
 }
 
 impl Store {
-    pub(super) fn new(schemas: BTreeMap<&'static str, Value>) -> Self {
+    /// Without any object.
+    pub(super) fn empty() -> Self {
         Self {
             objects: BTreeMap::new(),
             history: Vec::new(),
@@ -88,8 +91,40 @@ impl Store {
             compacted: 0,
             uids: 0,
             names: 0,
-            schemas,
+            schemas: Arc::default(),
         }
+    }
+
+    /// Puts definitions into an empty store, established long ago: no watch tells of them. They are no CRDs of ours to
+    /// default or prune.
+    pub(super) fn install(&mut self, definitions: Vec<Value>, now: Timestamp) {
+        let mut schemas = BTreeMap::new();
+        for mut definition in definitions {
+            let spec = &definition["spec"];
+            let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+            let plural = text(&spec["names"]["plural"]);
+            let name = text(&definition["metadata"]["name"]);
+            if let Ok(resource) = Resource::by_plural(&plural) {
+                let schema = spec["versions"][0]["schema"]["openAPIV3Schema"].clone();
+                schemas.insert(resource.plural, schema);
+            }
+            self.version += 1;
+            self.uids += 1;
+            definition["status"] = json!({"conditions": [{"type": "Established", "status": "True",
+                "reason": "InitialNamesAccepted", "message": "", "lastTransitionTime": seconds(now)}],
+                "acceptedNames": spec["names"], "storedVersions": [spec["versions"][0]["name"]]});
+            let meta = &mut definition["metadata"];
+            meta["uid"] = json!(uid(self.uids));
+            meta["creationTimestamp"] = json!(seconds(now));
+            meta["resourceVersion"] = json!(self.version.to_string());
+            let key = Key {
+                plural: "customresourcedefinitions",
+                namespace: String::new(),
+                name,
+            };
+            self.objects.insert(key, Arc::new(definition));
+        }
+        self.schemas = Arc::new(schemas);
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -182,6 +217,11 @@ impl Store {
         self.history.push(change);
         object
     }
+}
+
+/// The nth uid.
+pub(super) fn uid(n: u64) -> String {
+    format!("00000000-0000-4000-8000-{n:012x}")
 }
 
 /// A non-empty string of the metadata.

@@ -46,28 +46,6 @@ impl<'a> From<(&'a str, &'a str, &'a str)> for Place<'a> {
 }
 
 impl ApiServer {
-    /// Puts the cluster's own definitions into the store; they are no CRDs of ours to default or prune.
-    pub(super) fn install(&self, definitions: Vec<Value>) {
-        for mut definition in definitions {
-            definition["status"] = Value::Null;
-            let name = definition["metadata"]["name"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let established = json!({"conditions": [{"type": "Established", "status": "True", "reason": "InitialNamesAccepted",
-                "message": "", "lastTransitionTime": store::seconds(self.now())}],
-                "acceptedNames": definition["spec"]["names"], "storedVersions": [definition["spec"]["versions"][0]["name"]]});
-            let place = Place {
-                plural: "customresourcedefinitions",
-                namespace: "",
-                name: &name,
-            };
-            // Cannot be refused: the store is empty and the object is whole.
-            let _ = self.direct(place, false, |store, place| store.create(place, definition));
-            let _ = self.edit_status(place, |status| *status = established);
-        }
-    }
-
     fn direct<T>(
         &self,
         place: Place<'_>,

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::merge::PatchKind;
 use super::resources::Resource;
 use super::schema;
-use super::store::{Place, Preconditions, Store, Written, seconds, str_at};
+use super::store::{Place, Preconditions, Store, Written, seconds, str_at, uid};
 
 /// The metadata that only the server writes.
 const SERVER_OWNED: &[&str] = &[
@@ -67,7 +67,7 @@ impl Store {
             remove(meta, field);
         }
         meta["name"] = json!(name);
-        meta["uid"] = json!(format!("00000000-0000-4000-8000-{:012x}", self.uids));
+        meta["uid"] = json!(uid(self.uids));
         meta["creationTimestamp"] = json!(seconds(place.now));
         if resource.namespaced {
             meta["namespace"] = json!(place.namespace);

@@ -1,5 +1,7 @@
 //! The scenarios of the campaign, in words that fit every cloud: what is there before, what is wished, what it leads to.
 
+use evenkeel::api::server::PowerWish;
+use evenkeel::api::server_status::{LockState, OperationKind};
 use evenkeel::api::{Server, ServerGroup};
 use evenkeel::planner::model::ServerState;
 use k8s_openapi::api::core::v1::Secret;
@@ -11,7 +13,6 @@ use crate::matrix::clouds::Cloud;
 use crate::matrix::field::Field;
 use crate::scenarios::cluster::{power_of, ready};
 use crate::scenarios::deeds;
-use evenkeel::api::server_status::OperationKind;
 
 /// The one Server of most scenarios.
 const WEB: &str = "web";
@@ -31,8 +32,48 @@ pub enum Act {
     Waver,
     /// A running server is restarted by a token.
     Restart,
-    /// A running server is restarted by a ServerAction.
+    /// A server is restarted by a ServerAction.
     Deed,
+    /// An image is made of it by a ServerAction.
+    DeedImage,
+    /// A backup is made of it by a ServerAction.
+    DeedBackup,
+    /// A backup is made of its disk by a ServerAction.
+    DeedBackupDisk,
+    /// Its password is set by a ServerAction.
+    DeedPassword,
+    /// It is installed anew by a ServerAction.
+    DeedReinstall,
+    /// It is moved to another host by a ServerAction.
+    DeedMigrate,
+    /// Its pending size is brought about by a ServerAction.
+    DeedResize,
+    /// Its console is read by a ServerAction.
+    DeedConsole,
+    /// A server is locked.
+    Lock,
+    /// A lock is dropped.
+    Unlock,
+    /// A locked server is stopped: the lock is opened and closed again.
+    LockedStop,
+    /// A locked server is deleted.
+    LockedDelete,
+    /// A server is put into rescue mode.
+    Rescue,
+    /// It leaves rescue mode.
+    Unrescue,
+    /// A server in rescue mode is deleted.
+    RescuedDelete,
+    /// A server is suspended.
+    Suspend,
+    /// A suspended server runs again.
+    Resume,
+    /// A server is taken off its host.
+    Shelve,
+    /// A shelved server runs again.
+    Unshelve,
+    /// A shelved server is deleted.
+    ShelvedDelete,
     /// A running server gets another size.
     Resize,
     /// A stopped server gets another size.
@@ -83,6 +124,26 @@ impl Act {
         Waver,
         Restart,
         Deed,
+        DeedImage,
+        DeedBackup,
+        DeedBackupDisk,
+        DeedPassword,
+        DeedReinstall,
+        DeedMigrate,
+        DeedResize,
+        DeedConsole,
+        Lock,
+        Unlock,
+        LockedStop,
+        LockedDelete,
+        Rescue,
+        Unrescue,
+        RescuedDelete,
+        Suspend,
+        Resume,
+        Shelve,
+        Unshelve,
+        ShelvedDelete,
         Resize,
         ResizeStopped,
         Rename,
@@ -107,7 +168,14 @@ impl Act {
     pub fn fits(self, cloud: &dyn Cloud) -> bool {
         let can = cloud.capabilities();
         match self {
-            Restart | Deed => !can.restart_modes.is_empty(),
+            Restart => !can.restart_modes.is_empty(),
+            _ if self.deed().is_some() => {
+                self.can_be_asked(cloud) && (self != DeedResize || cloud.sizes().is_some())
+            }
+            Lock | Unlock | LockedStop | LockedDelete => can.has(OperationKind::Lock),
+            Rescue | Unrescue | RescuedDelete => can.has(OperationKind::Rescue),
+            Suspend | Resume => can.power_states.contains(&PowerWish::Suspended),
+            Shelve | Unshelve | ShelvedDelete => can.power_states.contains(&PowerWish::Shelved),
             Resize | ResizeStopped => can.allows(OperationKind::Resize, ServerState::Stopped),
             Rename => crate::matrix::rename(cloud).is_ok(),
             Rebuild => can.has(OperationKind::Rebuild),
@@ -131,7 +199,8 @@ impl Act {
 
     /// Brings a world to where it begins.
     pub async fn prepare(self, f: &Field) {
-        let stopped = matches!(self, Start | ResizeStopped | DeleteStopped);
+        let stopped =
+            matches!(self, Start | ResizeStopped | DeleteStopped) || self.deed_needs_a_stop(&*f.cloud);
         let more = match self {
             Create | CreateStopped | DeleteWhileMade | Two | Group => return,
             Import => {
@@ -146,11 +215,29 @@ impl Act {
             DeletedOutside => json!({"onMissing": "Recreate"}),
             Resize => json!({"resize": {"when": "StopIfNeeded"}}),
             Rebuild => json!({"rebuild": {"when": "OnImageChange"}}),
+            Unlock | LockedStop | LockedDelete => json!({"locked": {"reason": "payroll"}}),
+            Unrescue | RescuedDelete => json!({"rescue": {}}),
+            Resume => json!({"powerState": "Suspended"}),
+            Unshelve | ShelvedDelete => json!({"powerState": "Shelved"}),
             _ if stopped => json!({"powerState": "Stopped"}),
-            _ => json!({}),
+            _ => self.deed_spec(),
         };
         f.create(WEB, more).await;
-        f.ready_in(WEB, if stopped { "Stopped" } else { "Running" }).await;
+        let power = match self {
+            Unrescue | RescuedDelete => "Rescued",
+            Resume => "Suspended",
+            Unshelve | ShelvedDelete => "Shelved",
+            _ if stopped => "Stopped",
+            _ => "Running",
+        };
+        f.ready_in(WEB, power).await;
+        if matches!(self, Unlock | LockedStop | LockedDelete) {
+            locked(f, power).await;
+        }
+        if self == DeedResize {
+            let (_, other) = f.cloud.sizes().unwrap();
+            f.edit(WEB, json!({"size": {"name": other}})).await;
+        }
         if self == Paused {
             annotate(f, json!("true")).await;
         }
@@ -169,16 +256,27 @@ impl Act {
                 f.edit(WEB, power("Running")).await;
             }
             Restart => drop(f.edit(WEB, json!({"restart": {"token": "1"}})).await),
-            Deed => {
-                deeds::ask(f, "now", WEB, json!({"reboot": {"mode": "SoftThenHard"}})).await;
+            Deed | DeedImage | DeedBackup | DeedBackupDisk | DeedPassword | DeedReinstall | DeedMigrate
+            | DeedResize | DeedConsole => {
+                deeds::ask(f, "now", WEB, self.deed().unwrap()).await;
             }
+            Lock => drop(f.edit(WEB, json!({"locked": {"reason": "payroll"}})).await),
+            Unlock => drop(f.edit(WEB, json!({"locked": null})).await),
+            LockedStop => drop(f.edit(WEB, power("Stopped")).await),
+            Rescue => drop(f.edit(WEB, json!({"rescue": {}})).await),
+            Unrescue => drop(f.edit(WEB, json!({"rescue": null})).await),
+            Suspend => drop(f.edit(WEB, power("Suspended")).await),
+            Shelve => drop(f.edit(WEB, power("Shelved")).await),
+            Resume | Unshelve => drop(f.edit(WEB, power("Running")).await),
             Resize | ResizeStopped => {
                 let (_, other) = f.cloud.sizes().unwrap();
                 f.edit(WEB, json!({"size": {"name": other}})).await;
             }
             Rename => drop(f.edit(WEB, json!({"cloudName": "renamed"})).await),
             Rebuild => drop(f.edit(WEB, f.cloud.other_image()).await),
-            Delete | DeleteStopped | Orphan | Again => f.delete(WEB).await,
+            Delete | DeleteStopped | Orphan | Again | LockedDelete | RescuedDelete | ShelvedDelete => {
+                f.delete(WEB).await;
+            }
             StoppedOutside => f.cloud.stop(&f.cloud.servers()[0].id),
             DeletedOutside => f.cloud.delete(&f.cloud.servers()[0].id),
             Import => {
@@ -222,7 +320,7 @@ impl Act {
     /// Waits until it is fulfilled. May be asked again after a controller died meanwhile.
     pub async fn fulfilled(self, f: &Field) {
         match self {
-            Create | Start | Waver => drop(f.ready_in(WEB, "Running").await),
+            Create | Start | Waver | Unrescue | Resume | Unshelve => drop(f.ready_in(WEB, "Running").await),
             StoppedOutside => {
                 let asked = || {
                     f.cloud
@@ -247,10 +345,23 @@ impl Act {
                 })
                 .await;
             }
-            Deed => {
+            Deed | DeedImage | DeedBackup | DeedBackupDisk | DeedPassword | DeedReinstall | DeedMigrate
+            | DeedResize | DeedConsole => {
                 deeds::ended(f, "now").await;
-                f.ready_in(WEB, "Running").await;
+                let stopped = self.deed_needs_a_stop(&*f.cloud);
+                f.ready_in(WEB, if stopped { "Stopped" } else { "Running" }).await;
             }
+            Lock => locked(f, "Running").await,
+            LockedStop => locked(f, "Stopped").await,
+            Unlock => {
+                f.wait(WEB, "Ready without a lock", |x| {
+                    ready(x) && x.status.as_ref().unwrap().lock.is_none()
+                })
+                .await;
+            }
+            Rescue => drop(f.ready_in(WEB, "Rescued").await),
+            Suspend => drop(f.ready_in(WEB, "Suspended").await),
+            Shelve => drop(f.ready_in(WEB, "Shelved").await),
             Resize | ResizeStopped => {
                 let (_, other) = f.cloud.sizes().unwrap();
                 f.wait(WEB, "Ready in the other size", |x| {
@@ -269,7 +380,10 @@ impl Act {
                 f.wait(WEB, "Ready and installed", |x| ready(x) && installed(x))
                     .await;
             }
-            Delete | DeleteStopped | DeleteWhileMade | Orphan => f.gone(WEB).await,
+            Delete | DeleteStopped | DeleteWhileMade | Orphan | LockedDelete | RescuedDelete
+            | ShelvedDelete => {
+                f.gone(WEB).await;
+            }
             Again => {
                 // The second one is made by whoever sees first that the first one is gone.
                 if f.api::<Server>()
@@ -302,10 +416,15 @@ impl Act {
     }
 
     /// Power of each server that is left in the end.
-    pub const fn leaves(self) -> &'static [&'static str] {
+    pub fn leaves(self, cloud: &dyn Cloud) -> &'static [&'static str] {
         match self {
             Delete | DeleteStopped | DeleteWhileMade | GroupDelete => &[],
-            CreateStopped | Stop | ResizeStopped | Import | Paused | Rotate => &["Stopped"],
+            LockedDelete | RescuedDelete | ShelvedDelete => &[],
+            Rescue => &["RESCUE"],
+            Suspend => &["SUSPENDED"],
+            Shelve => &["SHELVED_OFFLOADED"],
+            _ if self.deed_needs_a_stop(cloud) => &["Stopped"],
+            LockedStop | CreateStopped | Stop | ResizeStopped | Import | Paused | Rotate => &["Stopped"],
             Two | Group => &["Running", "Running"],
             GroupStop => &["Stopped", "Stopped"],
             _ => &["Running"],
@@ -329,6 +448,15 @@ async fn pair(f: &Field) {
     }
     let placement = json!({"placement": {"policy": "SoftAntiAffinity"}});
     crate::scenarios::groups::make(f, "g", placement).await;
+}
+
+/// Waits until it has our lock, at rest.
+async fn locked(f: &Field, power: &str) {
+    f.wait(WEB, "Ready and locked", |x| {
+        let lock = x.status.as_ref().and_then(|s| s.lock.as_ref());
+        ready(x) && power_of(x) == power && lock.is_some_and(|l| l.ours && l.state == LockState::Held)
+    })
+    .await;
 }
 
 async fn annotate(f: &Field, paused: Value) {

@@ -4,9 +4,12 @@
 //! undisturbed run gives. `CAMPAIGN=... cargo test --features sim --test virtual_time -- campaign::replay` plays it again.
 
 mod act;
+mod arrival;
+mod deeds;
 mod plan;
 mod run;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -22,7 +25,7 @@ use crate::matrix::{Fresh, PROVIDERS};
 use crate::scenarios::dice::mixed;
 
 /// How many single faults are played for each provider unless all are asked for.
-const SINGLE: usize = 1_000;
+const SINGLE: usize = 3_000;
 /// How many seeds are played for each provider.
 const SEEDS: u64 = 60;
 /// So many failures are enough to see what is wrong.
@@ -139,15 +142,29 @@ fn one_fault_at_a_time() {
             .flat_map(|case| (0..case.troubles.len()).map(move |n| (case, n)))
             .collect();
         let all = plans.len();
-        // Spread over all of them, the same ones each time.
-        plans.sort_by_key(|(case, n)| mixed(*n as u64 ^ ((case.act as u64) << 32)));
+        let kind = |(case, n): &(&Case, usize)| case.troubles[*n].kind();
+        let kinds = plans.iter().map(kind).collect::<BTreeSet<_>>().len();
+        plan::spread(&mut plans, kind, |(case, n)| {
+            *n as u64 ^ ((case.act as u64) << 32)
+        });
         plans.truncate(wanted);
+        let met = plans.iter().map(kind).collect::<BTreeSet<_>>().len();
+        let acts = plans
+            .iter()
+            .map(|(case, _)| case.act as u64)
+            .collect::<BTreeSet<_>>()
+            .len();
+        assert!(
+            plans.len() < kinds || (met, acts) == (kinds, cases.len()),
+            "{provider}: {met} of {kinds} kinds in {acts} of {} scenarios",
+            cases.len()
+        );
         failed.extend(play_all(plans.len(), |job| {
             let (case, n) = plans[job];
             case.play(&[n], Manner::default())
         }));
         println!(
-            "{provider}: {} scenarios, {} of {all} single faults in {:.0?}",
+            "{provider}: {} scenarios, {} of {all} single faults, {met} kinds of fault on a kind of request, in {:.0?}",
             cases.len(),
             plans.len(),
             began.elapsed()

@@ -7,6 +7,8 @@ use std::time::Duration;
 use evenkeel::sim::apiserver::{Fault, Rule, Verb, WriteRecord};
 use evenkeel::sim::cloud::{FaultEffect, FaultRule, RequestRecord, Spoil};
 
+use crate::scenarios::dice::mixed;
+
 /// One thing that goes wrong at one place of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
@@ -159,6 +161,11 @@ impl Call {
         self.method != "GET" && !self.logs_in()
     }
 
+    /// Whether it changes nothing, whatever its method is.
+    pub fn reads(&self) -> bool {
+        self.method == "GET" || self.action.as_deref() == Some("os-getConsoleOutput")
+    }
+
     fn effects(&self, many: &[&str]) -> Vec<&'static FaultEffect> {
         let mut all: Vec<&FaultEffect> = ANY.iter().collect();
         let listed = many.contains(&format!("{} {}", self.method, self.route).as_str());
@@ -245,6 +252,22 @@ pub fn all(trace: &Trace, many: &[&str]) -> Vec<Trouble> {
     found
 }
 
+/// The order in which plans are played if not all are: one of every kind before the second of any, and those of one kind
+/// spread over the scenarios and the requests. Always the same.
+pub fn spread<T>(plans: &mut Vec<T>, kind: impl Fn(&T) -> String, number: impl Fn(&T) -> u64) {
+    plans.sort_by_cached_key(|plan| mixed(number(plan)));
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut nth = |plan: &T| {
+        let nth = known.entry(kind(plan)).or_default();
+        *nth += 1;
+        *nth
+    };
+    let mut ranked: Vec<(usize, T)> = plans.drain(..).map(|plan| (nth(&plan), plan)).collect();
+    // Stable: of one rank they stay as they were drawn.
+    ranked.sort_by_key(|(rank, _)| *rank);
+    plans.extend(ranked.into_iter().map(|(_, plan)| plan));
+}
+
 impl Trouble {
     /// The rule for the cloud, if it is the cloud's.
     pub fn of_cloud(&self) -> Option<FaultRule> {
@@ -278,6 +301,25 @@ impl Trouble {
         let rule = Rule::new(fault.clone()).client(client).verb(*verb).on(plural);
         let rule = if *status { rule.status() } else { rule.main() };
         Some(rule.nth(*nth).times(*times))
+    }
+
+    /// What goes wrong, and with which kind of request; not with which one of them.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Cloud { call, effect, .. } => {
+                let action = call.action.as_deref().unwrap_or_default();
+                format!("{effect:?} on {} {} {action}", call.method, call.route)
+            }
+            Self::Cluster {
+                verb,
+                plural,
+                status,
+                fault,
+                ..
+            } => format!("{fault:?} on {verb:?} {plural} {status}"),
+            Self::Kill(moment) => format!("killed {:?}", std::mem::discriminant(moment)),
+            Self::Watch(_, trick) => format!("{trick:?}"),
+        }
     }
 
     /// Whether the cloud refuses the credentials in it.

@@ -65,6 +65,13 @@ impl Deref for Field {
     }
 }
 
+impl Drop for Field {
+    fn drop(&mut self) {
+        // A hook may hold the server that holds it.
+        self.api.clear_hook();
+    }
+}
+
 impl Field {
     /// A world with an account and a controller.
     pub async fn new(cloud: Arc<dyn Cloud>, api: ApiServer) -> Self {
@@ -97,28 +104,37 @@ impl Field {
 
     /// A ProviderConfig and its Secret.
     pub async fn account(&self, name: &str, good: bool) {
+        let [secret, config, password] = self.account_objects(name, good);
+        self.make::<Secret>(&secret).await;
+        self.make::<ProviderConfig>(&config).await;
+        self.make::<Secret>(&password).await;
+    }
+
+    /// A Secret with credentials, the ProviderConfig of it, and a Secret with a password for new servers.
+    pub fn account_objects(&self, name: &str, good: bool) -> [Value; 3] {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
             "stringData": self.cloud.secret(good)});
-        self.make::<Secret>(&secret).await;
         let mut spec = json!({"requests": {"perSecond": 50, "burst": 100}});
         merge(&mut spec, self.cloud.account(name));
         let config = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "ProviderConfig",
             "metadata": {"name": name}, "spec": spec});
-        self.make::<ProviderConfig>(&config).await;
         let password = json!({"apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": format!("{name}-admin"), "labels": {"evenkeel.dev/allow": "password"}},
             "stringData": {"password": ADMIN_PASSWORD}});
-        self.make::<Secret>(&password).await;
+        [secret, config, password]
     }
 
     /// A Server of the smallest kind, and what `more` says of its spec.
     pub async fn create(&self, name: &str, more: Value) -> Server {
+        self.make::<Server>(&self.server(name, more)).await
+    }
+
+    /// The same, not made yet.
+    pub fn server(&self, name: &str, more: Value) -> Value {
         let mut spec = json!({"providerConfigRef": {"name": "cloud"}, "powerOff": {"timeout": "5m"}});
         merge(&mut spec, self.cloud.spec());
         merge(&mut spec, more);
-        let object = json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": name},
-            "spec": spec});
-        self.make::<Server>(&object).await
+        json!({"apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "metadata": {"name": name}, "spec": spec})
     }
 
     /// Starts a controller, beside those that run.

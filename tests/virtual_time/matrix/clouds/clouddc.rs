@@ -138,6 +138,17 @@ impl Cloud for CloudDc {
         self.0.inject(rule.on("POST /instances").times(1));
     }
 
+    fn hurry(&self) {
+        for call in ["install", "reinstall"] {
+            self.0.order(HypervisorOrder {
+                call: call.to_owned(),
+                server: None,
+                delay_ms: Some(200_000),
+                fault: None,
+            });
+        }
+    }
+
     fn stops_hang(&self, hang: bool) {
         self.0.clear_faults();
         if hang {

@@ -125,6 +125,8 @@ pub trait Cloud: Send + Sync {
     fn no_room(&self, full: bool);
     /// The next creation goes wrong.
     fn next_create(&self, mishap: Mishap);
+    /// What takes a quarter of an hour takes minutes from now on, for worlds that are made by the thousand.
+    fn hurry(&self) {}
     /// Stops never end, or end again.
     fn stops_hang(&self, hang: bool);
     /// Every request since the last reset, by method and route.
