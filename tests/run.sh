@@ -36,8 +36,6 @@ if [ "$tier" = all ]; then
   # The life of a shop under Argo CD takes three minutes more: `make test-gitops`.
   check "Argo CD's scripts, kstatus" --test argocd -- --skip life
   check "scenarios on real parts" --test real
-  # Half an hour of it: `make soak`.
-  SOAK=180 check "chaos on real parts" --test real -- soak
   step "clippy" "$cargo" clippy --locked --features sim --all-targets -- -D warnings
   step "demo" env DEMO_EXIT=1 demo/run.sh
 fi

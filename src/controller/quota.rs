@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Shell;
 use super::call::Asker;
@@ -10,9 +10,9 @@ use super::queue::Urgency;
 use crate::api::Server;
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
-use crate::planner::backoff;
 use crate::planner::model::{CloudError, ErrorClass};
 use crate::planner::quota::QuotaShut;
+use crate::planner::{backoff, later};
 
 /// Whoever was given the turn and says nothing for so many seconds has lost it.
 const TURN: i64 = 150;
@@ -49,10 +49,10 @@ struct Shut {
 
 impl Shut {
     fn admits(&self, object: &Asked, now: Timestamp) -> bool {
-        let asking = self.asking.iter().filter(|(_, until)| **until > now);
         if self.asking.get(&object.0).is_some_and(|until| *until > now) {
             return true;
         }
+        let asking = self.asking.values().filter(|until| **until > now);
         let others_first =
             self.refused.contains(object) && self.waiting.keys().any(|w| !self.refused.contains(w));
         asking.count() < self.width && self.next <= now && !others_first
@@ -78,7 +78,7 @@ impl Quotas {
             until: if shut.next > now {
                 shut.next
             } else {
-                after(now, AFTER)
+                later(now, AFTER)
             },
         })
     }
@@ -98,7 +98,7 @@ impl Quotas {
         };
         shut.waiting.retain(|w, _| w.0 != object.0);
         if asks {
-            shut.asking.insert(object.0, after(now, TURN));
+            shut.asking.insert(object.0, later(now, TURN));
         } else if waits {
             shut.waiting.insert(object, key.clone());
         }
@@ -145,7 +145,7 @@ impl Quotas {
         if shut.asking.remove(&object.0).is_some() || shut.count == 0 {
             shut.count = shut.count.saturating_add(1);
             let wait = backoff::seconds(ErrorClass::Quota, shut.count, error.retry_after, seed);
-            shut.next = after(now, wait);
+            shut.next = later(now, wait);
         }
         shut.width = 1;
         shut.refused.insert(object);
@@ -198,11 +198,6 @@ fn wake(shell: &Shell, woken: Vec<ObjectKey>) {
     for key in woken {
         shell.queue.wake(&key, Urgency::Background);
     }
-}
-
-fn after(now: Timestamp, seconds: i64) -> Timestamp {
-    now.saturating_add(SignedDuration::from_secs(seconds))
-        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -268,7 +263,7 @@ mod tests {
                 order.push(*n);
                 waits.push(now);
             }
-            now = after(now, 5);
+            now = later(now, 5);
         }
         for five in order.chunks(5) {
             let mut five = five.to_vec();

@@ -416,7 +416,7 @@ pub(super) fn key_of(operation: &Operation) -> String {
 }
 
 /// A time so many seconds later; the end of time where there is none.
-pub(super) fn later(t: Timestamp, seconds: i64) -> Timestamp {
+pub(crate) fn later(t: Timestamp, seconds: i64) -> Timestamp {
     t.checked_add(SignedDuration::from_secs(seconds))
         .unwrap_or(Timestamp::MAX)
 }

@@ -50,6 +50,7 @@ use jiff::Timestamp;
 
 use crate::api::{Reason, Server, ServerAction, ServerStatus, conditions, keys};
 use bugs::Bug;
+pub(crate) use draft::later;
 use draft::{Draft, Verdict};
 use group::GroupView;
 use memory::{Backoff, Memory};

@@ -18,7 +18,7 @@ use crate::api::server_status::AddressStatus;
 pub use call::{Accepted, CloudCall, CreateRequest, Disks, Operate, Reading};
 pub use capabilities::{Capabilities, Cost, IdleCost, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
-pub use listing::Listing;
+pub use listing::{Listing, each_once};
 pub use part::{ADMIN_PASSWORD, FailedStep, ItemChange, Items, Part, PartKind, WantedAttribute, is_uuid};
 pub use trace::{Ended, Trace};
 

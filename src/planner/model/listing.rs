@@ -55,15 +55,7 @@ impl Listing {
     /// The list after this one. What did not change stays the very same allocation, the whole of it too.
     #[must_use]
     pub fn next(&self, asked_at: Timestamp, mut servers: Vec<Arc<ObservedServer>>) -> Self {
-        // Each server once, as it was told last.
-        servers.sort_by(|a, b| a.id.cmp(&b.id));
-        servers.dedup_by(|later, earlier| {
-            let same = later.id == earlier.id;
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
+        each_once(&mut servers, |s| &s.id);
         let mut same = 0;
         let listed = servers.len();
         let (servers, unreadable) = fit(servers, |new| {
@@ -138,6 +130,18 @@ impl Listing {
             groups_refused: None,
         }
     }
+}
+
+/// Sorts by id, and keeps of each what was told last.
+pub fn each_once<T>(all: &mut Vec<T>, id: impl Fn(&T) -> &str) {
+    all.sort_by(|a, b| id(a).cmp(id(b)));
+    all.dedup_by(|later, earlier| {
+        let same = id(later) == id(earlier);
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
 }
 
 fn uid_of(server: &Arc<ObservedServer>) -> Option<&str> {

@@ -10,7 +10,7 @@ use super::errors::{Asked, unreadable};
 use super::seen::{Read, Seen};
 use super::session::{Request, Services};
 use super::wire::{Link, ServerPage};
-use crate::planner::model::{CloudError, ErrorClass};
+use crate::planner::model::{CloudError, ErrorClass, each_once};
 use crate::providers::answers::Pages;
 
 /// Where the next page begins; none after the last one.
@@ -52,12 +52,16 @@ pub(super) async fn all_servers(services: &Services, known: &Seen) -> Result<Vec
         let unreadable = |e| unreadable(ServiceKind::Compute.name(), "answer", Asked::Read, &e);
         let page: ServerPage<'_> = serde_json::from_slice(&reply.body).map_err(unreadable)?;
         let empty = page.servers.is_empty();
-        all.extend(known.read(&page.servers).map_err(unreadable)?);
-        if all.iter().any(|read| read.server.id.is_empty()) {
+        let servers = known.read(&page.servers).map_err(unreadable)?;
+        if servers.iter().any(|read| read.server.id.is_empty()) {
             return Err(broken("holds a server without an id"));
         }
+        all.extend(servers);
         marker = match next_marker(&page.servers_links)? {
-            None => return Ok(by_id(all)),
+            None => {
+                each_once(&mut all, |read| &read.server.id);
+                return Ok(all);
+            }
             // The page behind a full one may be empty, but then nothing comes after it.
             Some(_) if empty => return Err(broken("goes on after an empty page")),
             next => next,
@@ -66,17 +70,4 @@ pub(super) async fn all_servers(services: &Services, known: &Seen) -> Result<Vec
             return Err(broken("goes round in a circle"));
         }
     }
-}
-
-/// Each server once: as the last page has it that shows it.
-fn by_id(mut all: Vec<Read>) -> Vec<Read> {
-    all.sort_by(|a, b| a.server.id.cmp(&b.server.id));
-    all.dedup_by(|later, earlier| {
-        let same = later.server.id == earlier.server.id;
-        if same {
-            std::mem::swap(later, earlier);
-        }
-        same
-    });
-    all
 }

@@ -80,21 +80,8 @@ impl Controller {
 
     /// The processor time that it has had, in seconds.
     pub fn cpu(&self) -> f64 {
-        let stat = self.proc("stat");
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        let ticks = |n: usize| {
-            fields
-                .get(n)
-                .and_then(|f| f.parse::<f64>().ok())
-                .unwrap_or(f64::NAN)
-        };
-        // utime and stime, in hundredths of a second on every Linux.
-        (ticks(11) + ticks(12)) / 100.0
+        // utime and stime.
+        seconds(&self.proc("stat"), [11, 12])
     }
 
     /// The sum of a metric over all its labels that contain a text; none while it does not answer.
@@ -130,6 +117,14 @@ impl Drop for Controller {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The sum of two times in a `/proc/PID/stat`, by their places behind the name; hundredths of a second on every Linux.
+pub fn seconds(stat: &str, places: [usize; 2]) -> f64 {
+    let behind = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = behind.split_whitespace().collect();
+    let ticks = places.map(|n| fields.get(n).and_then(|f| f.parse::<f64>().ok()));
+    ticks.map(|t| t.unwrap_or(f64::NAN)).iter().sum::<f64>() / 100.0
 }
 
 /// The body of a page that was answered with 200.

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{ACTION, asked, on_action, refusal};
-use crate::scenarios::stage::{condition, id_of, power_of, ready, words};
+use crate::scenarios::stage::{Stage, condition, id_of, power_of, ready, words};
 use crate::world::{NAMESPACE, Virtual};
 
 async fn all(world: &Virtual, n: usize, what: &str, holds: impl Fn(&Server) -> bool) {
@@ -87,6 +87,20 @@ async fn a_lock_of_an_administrator_is_named_and_never_opened() {
     world.judge().await;
 }
 
+/// The account has room for so many, and so many more are wished for: each is told.
+async fn short_of_quota(world: &Virtual, s: &Stage, instances: i64, n: usize) {
+    world.sim.set_quota(Quota {
+        instances,
+        ..Quota::default()
+    });
+    for i in 0..n {
+        s.create(&format!("web-{i}"), json!({})).await;
+    }
+    let refused =
+        |x: &Server| condition(x, ConditionType::Stalled).is_some_and(|c| c.reason == "QuotaExceeded");
+    all(world, n, "all are refused", refused).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lock_of_an_administrator_over_ours_is_known_by_one_refusal_and_left_where_it_is() {
     let (world, s) = Virtual::new().await;
@@ -127,16 +141,7 @@ async fn a_quota_that_is_used_up_is_asked_by_one_for_all_ever_more_seldom_and_to
     let world = Virtual::with(Default::default(), tracing::Level::WARN);
     let s = world.stage().await;
     world.run();
-    world.sim.set_quota(Quota {
-        instances: 0,
-        ..Quota::default()
-    });
-    for i in 0..N {
-        s.create(&format!("web-{i}"), json!({})).await;
-    }
-    let refused =
-        |x: &Server| condition(x, ConditionType::Stalled).is_some_and(|c| c.reason == "QuotaExceeded");
-    all(&world, N, "all are refused", refused).await;
+    short_of_quota(&world, &s, 0, N).await;
     sleep(Duration::from_secs(1800)).await;
     world.sim.reset_requests();
     sleep(Duration::from_secs(3600)).await;
@@ -161,16 +166,7 @@ async fn room_that_a_deletion_makes_is_taken_at_once_and_everybody_has_a_turn() 
     s.create("first", json!({})).await;
     s.ready("first").await;
     let used = world.sim.live_servers().len() as i64;
-    world.sim.set_quota(Quota {
-        instances: used,
-        ..Quota::default()
-    });
-    for i in 0..N {
-        s.create(&format!("web-{i}"), json!({})).await;
-    }
-    let refused =
-        |x: &Server| condition(x, ConditionType::Stalled).is_some_and(|c| c.reason == "QuotaExceeded");
-    all(&world, N, "all are refused", refused).await;
+    short_of_quota(&world, &s, used, N).await;
     // By now a turn comes each five minutes.
     sleep(Duration::from_secs(3600)).await;
     let before = world.sim.live_servers().len();

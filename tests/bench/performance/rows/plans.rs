@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::process::seconds;
 use crate::table::Row;
 
 /// So many plans for each of the three clouds.
@@ -39,17 +40,6 @@ pub async fn rows() -> Vec<Row> {
 /// Processor time of all children that have ended, in seconds.
 fn children_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks = |n: usize| {
-        fields
-            .get(n)
-            .and_then(|f| f.parse::<f64>().ok())
-            .unwrap_or(f64::NAN)
-    };
-    (ticks(13) + ticks(14)) / 100.0
+    // cutime and cstime.
+    seconds(&stat, [13, 14])
 }
