@@ -5,7 +5,7 @@ CARGO ?= cargo
 # One set of features for every check and test, so that nothing is built twice.
 FEATURES := --features sim
 
-.PHONY: help build generate lint audit test test-fast model campaign soak test-gitops provision demo image bench bench-quick bench-side-by-side clean-env
+.PHONY: help build generate lint audit test test-fast model campaign soak test-gitops provision demo image bench bounds bench-quick bench-side-by-side clean-env
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -60,8 +60,11 @@ image: ## the image as an OCI layout tar, without a container engine, verified a
 	  "linux/$$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')=$$(release/binary.sh)"
 	release/image.py verify target/evenkeel-image.tar $$([ "$$(id -u)" != 0 ] || echo --run)
 
-bench: ## the table of docs/performance.md, P1 to P12, and target/performance.json (a quarter of an hour)
+bench: ## the table of docs/performance.md, P1 to P13, and target/performance.json (a quarter of an hour)
 	tests/bench/run.sh
+
+bounds: ## memory and reaction of 10,000 objects with a cloud that hangs, a storm of events, a neighbour that makes 5,000 (BINARY=FILE)
+	JSON=target/bounds.json tests/bench/run.sh bounds
 
 bench-quick: ## counts that depend on no machine: requests, writes, allocations
 	$(CARGO) test --locked $(FEATURES) --test counts

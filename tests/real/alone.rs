@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use evenkeel::api::{ConditionType, ProviderConfig, conditions};
 use futures::future::BoxFuture;
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
@@ -18,6 +21,9 @@ type Scenario = for<'a> fn(&'a Parts, &'a Stage) -> BoxFuture<'a, ()>;
 pub const ALL: &[(&str, Scenario)] = &[
     ("a_strict_group_is_cured_when_a_host_comes_back", |p, s| {
         Box::pin(a_strict_group_is_cured_when_a_host_comes_back(p, s))
+    }),
+    ("what_nova_keeps_after_a_deletion", |p, s| {
+        Box::pin(what_nova_keeps_after_a_deletion(p, s))
     }),
     ("nova_away_for_a_minute", |p, s| {
         Box::pin(nova_away_for_a_minute(p, s))
@@ -283,4 +289,82 @@ async fn a_strict_group_is_cured_when_a_host_comes_back(p: &Parts, s: &Stage) {
     }
     groups::delete(s, &group).await;
     groups::gone(s, &group).await;
+}
+
+/// The notes of the events of a reason.
+async fn told(s: &Stage, reason: &str) -> Vec<String> {
+    let events: Api<Event> = Api::namespaced(s.client.clone(), &s.namespace);
+    let all = events.list(&ListParams::default()).await.unwrap().items;
+    let of = all.into_iter().filter(|e| e.reason.as_deref() == Some(reason));
+    of.filter_map(|e| e.note).collect()
+}
+
+/// Nova keeps what is deleted for an hour: after a deletion of ours that counts as gone, or is ended by force; after one
+/// by somebody else it is shown, and put back where that is wished.
+async fn what_nova_keeps_after_a_deletion(parts: &Parts, s: &Stage) {
+    parts.keep_deleted().await;
+    let status = async |id: &str| s.nova.show(id).await.map(|x| x["status"].clone());
+    let (kept, forced, lost) = (s.name("kept"), s.name("forced"), s.name("lost"));
+    s.create(&kept, json!({})).await;
+    s.create(&forced, json!({"deletion": {"force": true}})).await;
+    s.create(&lost, json!({})).await;
+    let mut ids = Vec::new();
+    for name in [&kept, &forced, &lost] {
+        ids.push(id_of(&s.ready(name).await).to_owned());
+    }
+    s.remove(&kept).await;
+    assert_eq!(status(&ids[0]).await, Some(json!("SOFT_DELETED")));
+    let pending = async {
+        while !told(s, "ReclaimPending")
+            .await
+            .iter()
+            .any(|note| note.contains(&ids[0]))
+        {
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(s.patience, pending)
+        .await
+        .expect("an event ReclaimPending");
+    s.remove(&forced).await;
+    s.nova.until(&ids[1], "GONE").await;
+    assert!(
+        !told(s, "ReclaimPending")
+            .await
+            .iter()
+            .any(|note| note.contains(&ids[1]))
+    );
+
+    s.nova.delete(&ids[2]).await;
+    s.nova.until(&ids[2], "SOFT_DELETED").await;
+    let shown = s
+        .reason(&lost, ConditionType::Stalled, "True", "SoftDeleted")
+        .await;
+    println!("    {}", words(&shown, ConditionType::Stalled));
+    assert_eq!(
+        status(&ids[2]).await,
+        Some(json!("SOFT_DELETED")),
+        "it is left alone"
+    );
+    s.edit(&lost, json!({"onMissing": "Recreate"})).await;
+    let back = s.ready_in(&lost, "Running").await;
+    assert_eq!(id_of(&back), ids[2], "the same one");
+    assert_eq!(status(&ids[2]).await, Some(json!("ACTIVE")));
+    let actions = s.nova.actions(&ids[2]).await;
+    println!("    Nova's log of the one that was put back: {actions:?}");
+    assert_eq!(
+        actions.iter().filter(|a| *a == "restore").count(),
+        1,
+        "{actions:?}"
+    );
+    s.remove(&lost).await;
+    // Nobody else would ever take them away.
+    for id in [&ids[0], &ids[2]] {
+        println!(
+            "    Nova's log of one that is kept: {:?}",
+            s.nova.actions(id).await
+        );
+        s.nova.act(id, &json!({"forceDelete": null})).await;
+        s.nova.until(id, "GONE").await;
+    }
 }

@@ -87,13 +87,18 @@ impl Drop for Cloud {
 }
 
 async fn script(clouds: &Path, name: &str, service: &str) {
+    script_with(clouds, name, service, &[]).await;
+}
+
+async fn script_with(clouds: &Path, name: &str, service: &str, settings: &[(&str, &str)]) {
     let mut command = Command::new(format!(
         "{}/tests/env/openstack/{name}",
         env!("CARGO_MANIFEST_DIR")
     ));
     command
         .arg(service)
-        .env("OPENSTACK_RUN", clouds.parent().unwrap());
+        .env("OPENSTACK_RUN", clouds.parent().unwrap())
+        .envs(settings.iter().copied());
     let status = tokio::task::spawn_blocking(move || command.output())
         .await
         .unwrap()
@@ -340,6 +345,11 @@ impl Parts {
     /// Stops one service of the cloud, or starts it again.
     pub async fn service(&self, name: &str, runs: bool) {
         script(&self.clouds, if runs { "up.sh" } else { "down.sh" }, name).await;
+    }
+
+    /// From now on Nova keeps what is deleted for an hour, until [`Parts::restore`].
+    pub async fn keep_deleted(&self) {
+        script_with(&self.clouds, "up.sh", "nova-api", &[("RECLAIM", "3600")]).await;
     }
 
     /// One controller that runs, and all of the cloud.

@@ -82,6 +82,19 @@ impl Stage {
         self.api.apply(&object).expect("a ProviderConfig");
     }
 
+    /// Another account of the same name as its ProviderConfig, in a cloud of its own.
+    pub async fn neighbour(&self, name: &str) -> Cloud {
+        let cloud = Cloud::new(20);
+        let (address, listener) = listener().await;
+        let serving = cloud.clone();
+        // It ends with the program.
+        tokio::spawn(async move { serving.serve(listener).await.expect("a cloud") });
+        self.api
+            .apply_yaml(&manifests(&address, name, NAMESPACE))
+            .expect("an account");
+        cloud
+    }
+
     /// Starts a controller.
     pub fn start(&self) -> Controller {
         process::start(&self.folder.path().join("kubeconfig"), &self.log())

@@ -144,6 +144,7 @@ state_path = $DATA/nova
 compute_driver = testbed_fake.TestbedDriver
 allow_resize_to_same_host = false
 shelved_offload_time = $SHELVED_OFFLOAD
+reclaim_instance_interval = $RECLAIM
 report_interval = 3
 sync_power_state_interval = $POWER_SYNC
 service_down_time = 20

@@ -49,6 +49,8 @@ TOKEN_TTL="${TOKEN_TTL:-3600}"
 TOKEN_CACHE="${TOKEN_CACHE:-300}"
 # Seconds between SHELVED and SHELVED_OFFLOADED (0: at once, -1: never).
 SHELVED_OFFLOAD="${SHELVED_OFFLOAD:-0}"
+# Seconds for which Nova keeps what was deleted (0: not at all). nova-api alone reads it, at its start.
+RECLAIM="${RECLAIM:-0}"
 # Seconds between Nova's looks at what the hypervisor says about power
 # (Nova's own default is 600).
 POWER_SYNC="${POWER_SYNC:-20}"

@@ -1,5 +1,6 @@
 //! What is measured, one file for each stage that it needs.
 
+pub mod bounds;
 pub mod footprint;
 pub mod large;
 pub mod memory;
