@@ -18,8 +18,9 @@ pub struct OpenStackServer {
     #[schemars(length(min = 1, max = 255))]
     pub key_name: Option<String>,
     /// The networks in the order of the guest's interfaces, at most 16; absent or empty means none. Changed in place,
-    /// one interface after the other, while the server is running, paused or stopped: what is added is attached, in
-    /// the account's default security group, and what is taken out is detached; interfaces that others attached stay.
+    /// one interface after the other, while the server is running, paused or stopped: what is added is attached, and
+    /// put into securityGroups right after (a port that is named keeps its own groups), and what is taken out is
+    /// detached; interfaces that others attached stay.
     /// An entry that is changed is another interface: the new one comes before the old one goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]

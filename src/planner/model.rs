@@ -19,7 +19,9 @@ pub use call::{Accepted, CloudCall, CreateRequest, Disks, Operate, Reading};
 pub use capabilities::{Capabilities, Cost, IdleCost, StopKind};
 pub use group::{CreateGroup, GroupCapabilities, GroupChange, GroupMember, ObservedGroup};
 pub use listing::{Listing, each_once};
-pub use part::{ADMIN_PASSWORD, FailedStep, ItemChange, Items, Part, PartKind, WantedAttribute, is_uuid};
+pub use part::{
+    ADMIN_PASSWORD, FailedStep, HALF_DONE, ItemChange, Items, Part, PartKind, WantedAttribute, is_uuid,
+};
 pub use trace::{Ended, Trace};
 
 choice! {

@@ -244,6 +244,21 @@ fn give_up(
     close(d)
 }
 
+/// A deed of ours that installs an image ended in a failure: no wish tries the same image again behind its back.
+pub(super) fn deed_failed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer, words: &str) {
+    let text = op.argument.clone();
+    let text = text.or_else(|| d.spec.image.as_ref().map(Image::text));
+    let image = d.status.image.get_or_insert_default();
+    image.refused.clone_from(&text);
+    // Only what ends in an error may have erased the disk.
+    if seen.state == ServerState::Error {
+        image.failed = text;
+    }
+    let class = seen.fault.as_ref().map_or(ErrorClass::Transient, |f| f.class);
+    d.failed(class, None, words, None);
+    d.memory.backoff = None;
+}
+
 /// A refusal. `true`: it is not tried again by itself.
 pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> bool {
     use ErrorClass::{Capacity, Forbidden, InvalidSpec, Quota, Unsupported};

@@ -6,7 +6,7 @@ mod items;
 
 use super::draft::{Draft, Verdict};
 use super::model::{
-    CloudError, ErrorClass, FailedStep, ObservedServer, Operate, ServerState, WantedAttribute,
+    CloudError, ErrorClass, FailedStep, HALF_DONE, ObservedServer, Operate, ServerState, WantedAttribute,
 };
 use super::operation::{Progress, close};
 use super::stop::Purpose;
@@ -116,7 +116,8 @@ pub(super) fn before_power(
                 synced(d, ConditionStatus::False, Reason::NotApplied, &text);
             }
         } else if d.status.applied.as_ref().is_some_and(|a| !a.settings.is_empty()) {
-            synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
+            let unseen = compare::unseen(d, facts, id, seen);
+            synced(d, ConditionStatus::True, Reason::Synced, &unseen);
         }
         return Ok(());
     }
@@ -335,7 +336,9 @@ pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> 
         }
     }
     if last {
-        items::refused(d, op);
+        if error.code.as_deref() != Some(HALF_DONE) {
+            items::refused(d, op);
+        }
         d.failed(error.class, error.code.as_deref(), &error.message, None);
         d.memory.backoff = None;
         d.event(true, Reason::Refused, op.kind.as_str(), error.message.clone());

@@ -15,7 +15,7 @@ use crate::planner::memory::{Backoff, Outcome};
 use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace};
 use crate::planner::operation::{Progress, VISIBLE_WITHIN, close, lost_after};
 use crate::planner::refusal::STUBBORN;
-use crate::planner::{AccountFacts, Step, resize, restart};
+use crate::planner::{AccountFacts, Step, rebuild, resize, restart};
 
 /// Refusals that end a deed, and their reason. What is not here is tried again until its deadline.
 const FINAL: &[(ErrorClass, Reason)] = &[
@@ -164,7 +164,7 @@ fn judge(
         return waits(d, op);
     }
     if let Some(words) = seen.failure_of(op.kind).map(str::to_owned) {
-        return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
+        return failed(d, op, seen, &words);
     }
     let request = d.status.operation.as_ref().and_then(|o| o.request_id.clone());
     if let Some(request_id) = request.filter(|_| facts.capabilities.tells_the_end_of(op.kind)) {
@@ -175,7 +175,7 @@ fn judge(
                     Some(fault) if seen.state == ServerState::Error => fault.message.clone(),
                     _ => words,
                 };
-                return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
+                return failed(d, op, seen, &words);
             }
             Some(Ended::Untold) if unseen => return waits(d, op),
             Some(Ended::Untold) if op.kind == OperationKind::ResetState => {}
@@ -194,7 +194,7 @@ fn judge(
             || "the server is in an error state".to_owned(),
             |f| f.message.clone(),
         );
-        return end(d, op, DeedOutcome::Failed, Reason::DeedFailed, &words);
+        return failed(d, op, seen, &words);
     }
     if op.kind == OperationKind::Restart {
         match restart::quiet(d, facts, op, seen) {
@@ -207,6 +207,14 @@ fn judge(
         }
     }
     succeed(d, op, seen)
+}
+
+/// The cloud took it, and it failed.
+fn failed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer, words: &str) -> Progress {
+    if op.kind == OperationKind::Rebuild {
+        rebuild::deed_failed(d, op, seen, words);
+    }
+    end(d, op, DeedOutcome::Failed, Reason::DeedFailed, words)
 }
 
 /// What the cloud's log says of the request, once it was asked after the server had come to rest.
@@ -254,6 +262,8 @@ fn succeed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress
                 id: seen.image_id.clone().or(known.id),
                 ..ImageStatus::default()
             });
+            // What a failed one left behind is over with it.
+            d.recovered();
         }
         _ => {}
     }

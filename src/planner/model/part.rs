@@ -65,6 +65,9 @@ pub struct Items {
     /// space between, and ` #2`, ` #3` behind it for another one that is like it. A key that is
     /// `id ` and a UUID names one thing, and its identity is not shown.
     pub nameless: bool,
+    /// Whether bringing a thing in is two calls to the cloud: where it is not known that both were made, the change is
+    /// sent again, and finishes what is there.
+    pub finishes: bool,
 }
 
 impl Items {
@@ -155,6 +158,9 @@ impl WantedAttribute {
         }
     }
 }
+
+/// The code of a refusal after which a thing that was to come in is there all the same, half done.
+pub const HALF_DONE: &str = "HalfDone";
 
 /// The setting that stands for the administrator's password. Its value is the text of
 /// `spec.adminPasswordSecretRef`; the password itself goes along with the call and is recorded nowhere.

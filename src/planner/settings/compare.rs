@@ -7,7 +7,7 @@ use crate::api::Reason;
 use crate::api::conditions::{self, ConditionType, bounded};
 use crate::api::server_status::{AppliedStatus, SettingStatus};
 use crate::planner::draft::Draft;
-use crate::planner::model::{ObservedServer, WantedAttribute};
+use crate::planner::model::{ADMIN_PASSWORD, ObservedServer, WantedAttribute};
 use crate::planner::{AccountFacts, details};
 
 /// What is said of a set of which nothing is known.
@@ -171,4 +171,25 @@ pub(super) fn compare(
     }
     let kept = (!kept.is_empty()).then(|| bounded(&kept.join("; "), 900));
     (changed, kept)
+}
+
+/// What is said of settings that are as declared, as far as the cloud shows them.
+pub(super) fn unseen(d: &Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> String {
+    let meaning = Reason::Synced.meaning();
+    // Whose lists leave things out shows them elsewhere.
+    if facts.listing.servers.get(id).is_none_or(|s| !s.detailed) {
+        return meaning.to_owned();
+    }
+    let shows = |w: &WantedAttribute| w.fixed || w.items.is_some() || w.name == ADMIN_PASSWORD;
+    let wanted = wanted(d, facts);
+    let unseen = wanted
+        .iter()
+        .filter(|w| !shows(w) && !seen.attributes.contains_key(w.name));
+    match unseen.map(|w| w.name).collect::<Vec<_>>().as_slice() {
+        [] => meaning.to_owned(),
+        names => format!(
+            "{meaning} The cloud does not show, and nobody can compare: {}.",
+            names.join(", ")
+        ),
+    }
 }

@@ -165,18 +165,18 @@ pub(super) fn step(
             value.clone_from(how);
         }
     }
+    let none = BTreeMap::new();
+    let there = seen.items.get(wish.name).unwrap_or(&none);
+    let compared = match items.nameless {
+        true => nameless::compared(wish.name, applied, there, &standing.add),
+        false => there.keys().cloned().collect(),
+    };
     Some(ItemChange {
         name: wish.name,
         add: standing.add,
         remove: standing.remove,
         keep: items.all.keys().cloned().collect(),
-        seen: seen
-            .items
-            .get(wish.name)
-            .into_iter()
-            .flat_map(BTreeMap::keys)
-            .cloned()
-            .collect(),
+        seen: compared,
     })
 }
 
@@ -269,7 +269,7 @@ pub(super) fn ended(
         super::refused(d, op, &error);
         return Some(close(d));
     }
-    let told = accepted || done;
+    let told = accepted || (done && !(items.nameless && nameless::any_half_done(&name, items, applied)));
     let applied = d.status.applied.as_mut()?;
     if told && items.nameless {
         let note = nameless::told(applied, &name, items, seen);

@@ -120,9 +120,9 @@ fn deeds_come_one_after_the_other_in_the_order_of_their_making_and_before_wishes
     }
 }
 
-#[test]
-fn a_deed_is_sent_exactly_where_the_cloud_accepts_it() {
-    let deeds = [
+/// Every deed, with something to do.
+pub(super) fn every_deed() -> Vec<(Deed, serde_json::Value)> {
+    vec![
         (Deed::Reboot, json!({"reboot": {"mode": "SoftThenHard"}})),
         (Deed::ConfirmResize, json!({"confirmResize": {}})),
         (Deed::RevertResize, json!({"revertResize": {}})),
@@ -146,7 +146,12 @@ fn a_deed_is_sent_exactly_where_the_cloud_accepts_it() {
         (Deed::RemoteConsole, json!({"remoteConsole": {"type": "Serial"}})),
         (Deed::Cancel, json!({"cancel": {}})),
         (Deed::BackupDisk, json!({"backupDisk": {"name": "a"}})),
-    ];
+    ]
+}
+
+#[test]
+fn a_deed_is_sent_exactly_where_the_cloud_accepts_it() {
+    let deeds = every_deed();
     let all: Vec<Deed> = deeds.iter().map(|(deed, _)| *deed).collect();
     for deed in Deed::ALL
         .iter()

@@ -11,6 +11,7 @@ mod clouds;
 mod contradicting;
 mod creating;
 mod deeds;
+mod deeds_beside;
 mod deeds_cloud;
 mod deeds_ended;
 mod deeds_held;

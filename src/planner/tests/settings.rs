@@ -419,3 +419,28 @@ fn no_password_is_sent_to_a_server_that_another_change_has_broken() {
         ["network=net 2", "network=net 3", "adminPassword=s/k"]
     );
 }
+
+#[test]
+fn what_a_cloud_does_not_show_is_not_called_compared() {
+    let mut w = World::new(
+        json!({"import": {"id": "x"}, "powerState": "Running", "deletionPolicy": "Orphan",
+        "hostname": "h", "cloudName": "one"}),
+    );
+    w.can = &STOPPED_ONLY;
+    w.put("x", S::Running, None);
+    w.the().seen.attributes.insert("title".into(), "one".into());
+    w.run(120);
+    let said = |w: &World| {
+        let all = &w.server.status.as_ref().unwrap().conditions;
+        let synced = crate::api::conditions::get(all, C::SettingsSynced).unwrap();
+        format!("{} {}", synced.status, synced.message)
+    };
+    let words = said(&w);
+    assert!(
+        words.starts_with("True") && words.ends_with("nobody can compare: hostname."),
+        "{words}"
+    );
+    w.the().seen.attributes.insert("hostname".into(), "h".into());
+    w.run(30);
+    assert_eq!(said(&w), format!("True {}", crate::api::Reason::Synced.meaning()));
+}

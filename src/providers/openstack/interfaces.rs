@@ -15,7 +15,7 @@ use super::catalog::Catalog;
 use super::errors::Asked;
 use super::session::{Request, Services};
 use super::settings::{is_thing, wrong_thing};
-use super::{accepted, checked, floating, wire};
+use super::{accepted, checked, floating, port_groups, wire};
 use crate::api::server::{OpenStackNetwork, OpenStackServer};
 use crate::planner::model::{
     Accepted, CloudError, ErrorClass, ItemChange, Items, ObservedServer, ServerState, WantedAttribute,
@@ -56,10 +56,21 @@ pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
         };
         all.insert(key, String::new());
     }
+    // Nova puts the ports that it makes for an existing server into the project's default group.
+    let groups = own
+        .and_then(|o| o.security_groups.as_ref())
+        .filter(|g| !g.is_empty());
+    let how = groups.map(|groups| {
+        let text = json!(groups).to_string();
+        let named = all.keys().filter(|key| !key.starts_with(PORT));
+        named.map(|key| (key.clone(), text.clone())).collect()
+    });
     let items = Items {
         all,
         at_once: 1,
         nameless: true,
+        finishes: how.is_some(),
+        how: how.unwrap_or_default(),
         ..Items::default()
     };
     WantedAttribute {
@@ -175,8 +186,15 @@ pub(super) async fn change(
 ) -> Result<Accepted, CloudError> {
     let mut last = Accepted::so_already(checked(id)?);
     let there = read(services, id).await?;
-    for (key, _) in &change.add {
-        if let Some(body) = missing(services, catalog, key, change, &there).await? {
+    for (key, groups) in &change.add {
+        let found = missing(services, catalog, key, change, &there).await?;
+        // What does not exist is refused before anything is attached.
+        let groups = port_groups::ids(services, groups).await?;
+        let mut port = match &found {
+            Found::There(port) => Some(port.clone()),
+            Found::Missing(_) => None,
+        };
+        if let Found::Missing(body) = found {
             let request = Request {
                 body: Some(json!({ "interfaceAttachment": body })),
                 asked: Asked::Change,
@@ -188,12 +206,18 @@ pub(super) async fn change(
                 )
             };
             match services.send(request).await {
-                Ok(reply) => last = accepted(id, &reply),
+                Ok(reply) => {
+                    last = accepted(id, &reply);
+                    port = port_groups::attached(&reply);
+                }
                 Err(error) => {
                     catalog.forget();
                     return Err(wrong_thing(error, id));
                 }
             }
+        }
+        if let Some(groups) = groups {
+            port_groups::put(services, port.as_deref(), &groups, send_before).await?;
         }
     }
     for key in &change.remove {
@@ -215,6 +239,14 @@ pub(super) async fn change(
     Ok(last)
 }
 
+/// What a wish for an interface needs.
+enum Found {
+    /// Nothing: this port is there.
+    There(String),
+    /// An attachment with this body.
+    Missing(Value),
+}
+
 /// The body of an attachment, unless it is there.
 async fn missing(
     services: &Services,
@@ -222,10 +254,13 @@ async fn missing(
     key: &str,
     change: &ItemChange,
     there: &[wire::Interface],
-) -> Result<Option<Value>, CloudError> {
+) -> Result<Found, CloudError> {
     if let Some(port) = key.strip_prefix(PORT).filter(|port| is_uuid(port)) {
         let attached = there.iter().any(|i| i.port_id == port);
-        return Ok((!attached).then(|| json!({ "port_id": port })));
+        return Ok(match attached {
+            true => Found::There(port.to_owned()),
+            false => Found::Missing(json!({ "port_id": port })),
+        });
     }
     let wish = Wish::of(key);
     if is_uuid(&wish.network) && !catalog.knows_network(services, &wish.network).await {
@@ -246,14 +281,14 @@ async fn missing(
             && wish.address.as_ref().is_none_or(at)
             && !change.seen.contains(&i.mac_addr.to_lowercase())
     };
-    if there.iter().any(|i| fits(&i)) {
-        return Ok(None);
+    if let Some(interface) = there.iter().find(fits) {
+        return Ok(Found::There(interface.port_id.clone()));
     }
     let mut body = json!({ "net_id": network });
     if let Some(address) = &wish.address {
         body["fixed_ips"] = json!([{ "ip_address": address }]);
     }
-    Ok(Some(body))
+    Ok(Found::Missing(body))
 }
 
 /// The port that goes; none if it is gone.

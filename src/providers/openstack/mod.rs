@@ -15,6 +15,7 @@ mod floating;
 mod groups;
 mod interfaces;
 mod paging;
+mod port_groups;
 mod register;
 mod seen;
 mod session;

@@ -106,6 +106,20 @@ pub(super) struct InterfaceList {
     pub(super) interfaces: Vec<Interface>,
 }
 
+/// `GET /v2.0/security-groups`.
+#[derive(Debug, Deserialize)]
+pub(super) struct SecurityGroupList {
+    pub(super) security_groups: Vec<NamedGroup>,
+}
+
+/// A security group of Neutron.
+#[derive(Debug, Deserialize)]
+pub(super) struct NamedGroup {
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) name: String,
+}
+
 /// An interface of a server, a port of Neutron.
 #[derive(Debug, Deserialize)]
 pub(super) struct Interface {

@@ -1,5 +1,7 @@
 //! Interfaces and volumes that come to a server and leave it after it was made.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -57,6 +59,7 @@ impl World {
                 n & 255
             ),
             port: self.core.uuid(),
+            groups: BTreeSet::from(["default".to_owned()]),
         }
     }
 

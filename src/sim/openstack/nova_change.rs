@@ -83,11 +83,15 @@ impl World {
             let text = format!("instance_id {id} could not be found as device id on any ports");
             return Err(nova_error(404, text));
         }
-        if add {
-            server.security_groups.insert(group);
-        } else if !server.security_groups.remove(&group) {
+        if !add && !server.groups().contains(&group) {
             let text = format!("Security group {wanted} not associated with the instance {id}");
             return Err(nova_error(404, text));
+        }
+        for nic in &mut server.nics {
+            match add {
+                true => nic.groups.insert(group.clone()),
+                false => nic.groups.remove(&group),
+            };
         }
         server.updated = time;
         Ok(Reply::empty(202))

@@ -141,7 +141,7 @@ impl World {
             body["server_groups"] = json!([]);
         }
         if !s.nics.is_empty() {
-            body["security_groups"] = s.security_groups.iter().map(|g| json!({"name": g})).collect();
+            body["security_groups"] = s.groups().iter().map(|g| json!({"name": g})).collect();
         }
         if PROGRESS.contains(&status) {
             body["progress"] = json!(0);

@@ -109,6 +109,21 @@ impl World {
                 let bodies: Vec<Value> = self.live().filter(mine).flat_map(ports).collect();
                 Ok(Reply::ok(json!({"ports": bodies})))
             }
+            ("PUT", ["v2.0", "ports", id]) => {
+                let groups = ask.json()["port"]["security_groups"].clone();
+                self.regroup(id, &groups).ok_or_else(|| {
+                    missing(
+                        "PortNotFound",
+                        format!("Port {id}, or one of the groups, could not be found."),
+                    )
+                })
+            }
+            ("GET", ["v2.0", "security-groups"]) => {
+                let all = self.security_groups.iter();
+                let all = all.filter(|(_, name)| ask.query("name").is_none_or(|wanted| wanted == name));
+                let all: Vec<Value> = all.map(|(id, name)| json!({"id": id, "name": name})).collect();
+                Ok(Reply::ok(json!({ "security_groups": all })))
+            }
             ("GET", ["v2.0", "floatingips"]) if self.floating.is_some() => {
                 let all = self.floating.iter().flatten();
                 let wanted = ask.query("floating_ip_address");
@@ -175,7 +190,7 @@ impl World {
             }
             ("DELETE", ["v2.0", "security-groups", id]) => {
                 let name = self.security_group(id).unwrap_or_default();
-                if self.live().any(|s| s.security_groups.contains(&name)) {
+                if self.live().any(|s| s.groups().contains(&name)) {
                     let text = format!("Security Group {id} in use.");
                     return Err(Reply::new(
                         409,
@@ -188,6 +203,21 @@ impl World {
             ("GET", ["v2.0", "extensions"]) => Ok(Reply::ok(json!({"extensions": []}))),
             _ => Err(missing("HTTPNotFound", "The resource could not be found.".into())),
         }
+    }
+}
+
+impl World {
+    /// A port is put into these groups, and into no other.
+    fn regroup(&mut self, port: &str, groups: &Value) -> Option<Reply> {
+        let ids = groups.as_array()?.iter().filter_map(Value::as_str);
+        let names: Option<_> = ids.map(|id| self.security_group(id)).collect();
+        let names = names?;
+        let mut nics = self.servers.values_mut().flat_map(|s| &mut s.nics);
+        let nic = nics.find(|n| n.port == port)?;
+        nic.groups = names;
+        Some(Reply::ok(
+            json!({"port": {"id": port, "security_groups": groups}}),
+        ))
     }
 }
 

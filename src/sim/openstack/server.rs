@@ -103,6 +103,8 @@ pub(super) struct Nic {
     pub(super) address: String,
     pub(super) mac: String,
     pub(super) port: String,
+    /// The names of its port's security groups.
+    pub(super) groups: BTreeSet<String>,
 }
 
 /// What Nova says about a failure.
@@ -206,6 +208,14 @@ impl Server {
         })
     }
 
+    /// The security groups of its ports; of one without ports those that it was asked to be made with.
+    pub(super) fn groups(&self) -> BTreeSet<String> {
+        match self.nics.is_empty() {
+            true => self.security_groups.clone(),
+            false => self.nics.iter().flat_map(|n| n.groups.iter().cloned()).collect(),
+        }
+    }
+
     pub(super) fn view(&self) -> ServerView {
         ServerView {
             id: self.id.clone(),
@@ -222,7 +232,12 @@ impl Server {
             tags: self.tags.iter().cloned().collect(),
             uid: self.uid().map(Into::into),
             hostname: self.hostname.clone(),
-            security_groups: self.security_groups.iter().cloned().collect(),
+            security_groups: self.groups().into_iter().collect(),
+            port_groups: self
+                .nics
+                .iter()
+                .map(|n| n.groups.iter().cloned().collect())
+                .collect(),
             networks: self
                 .nics
                 .iter()
@@ -268,6 +283,8 @@ pub struct ServerView {
     pub hostname: String,
     /// The names of its security groups, sorted.
     pub security_groups: Vec<String>,
+    /// The security groups of each port.
+    pub port_groups: Vec<Vec<String>>,
     /// Its ports and their networks' names, in the order of their coming.
     pub networks: Vec<(String, String)>,
     /// Their addresses.

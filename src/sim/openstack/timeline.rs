@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::server::{Before, Flavor, ServerFault, Vm};
+use super::server::{Before, Flavor, Nic, ServerFault, Vm};
 use super::world::World;
 use crate::sim::cloud::{Ask, serve_late};
 
@@ -214,7 +214,11 @@ impl World {
                     let Some(network) = self.networks.iter().find(|n| n.id == id).cloned() else {
                         continue;
                     };
-                    let nic = self.new_nic(network, None);
+                    let groups = server.security_groups.clone();
+                    let nic = Nic {
+                        groups,
+                        ..self.new_nic(network, None)
+                    };
                     self.made_ports.insert(nic.port.clone());
                     server.nics.push(nic);
                 }

@@ -294,3 +294,97 @@ async fn a_cloud_without_floating_addresses_is_said() {
     assert!(words.contains("no floating addresses"), "{words}");
     f.judge().await;
 }
+
+/// The security groups of the ports, in the order of their coming.
+fn groups(sim: &OpenStackSim, id: &str) -> Vec<String> {
+    let all = sim.server(id).unwrap().port_groups;
+    all.iter().map(|g| g.join("+")).collect()
+}
+
+fn with_groups(nets: &[&str], groups: &[&str]) -> Value {
+    let mut spec = networks(nets);
+    spec["openstack"]["securityGroups"] = json!(groups);
+    spec
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interface_that_comes_later_is_in_the_groups_of_the_spec() {
+    let lost = FaultEffect::LostReply;
+    let busy = FaultEffect::Status {
+        code: 503,
+        body: None,
+    };
+    let (attach, put) = ("POST /servers/{id}/os-interface", "PUT /v2.0/ports/{id}");
+    for (effect, at) in [
+        (None, ""),
+        (Some(lost.clone()), attach),
+        (Some(lost), put),
+        (Some(busy), put),
+    ] {
+        for killed in [false, true] {
+            let (mut f, sim) = field().await;
+            sim.add_network("b");
+            let port = sim.add_port("b").unwrap();
+            f.create("web", with_groups(&["demo-net"], &["web"])).await;
+            let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+            assert_eq!(groups(&sim, &id), ["web"]);
+            if let Some(effect) = &effect {
+                sim.inject(FaultRule::new(effect.clone()).on(at).times(1));
+            }
+            f.edit("web", networks(&["demo-net", "b"])).await;
+            if killed {
+                sleep(Duration::from_secs(2)).await;
+                f.kill().await;
+                f.run();
+            }
+            settled(&f).await;
+            sleep(Duration::from_secs(600)).await;
+            assert_eq!(groups(&sim, &id), ["web", "web"], "{effect:?} at {at}, {killed}");
+            // A port that is named keeps its own.
+            f.edit("web", networks(&["demo-net", "b", &format!("port {port}")]))
+                .await;
+            settled(&f).await;
+            assert_eq!(groups(&sim, &id), ["web", "web", "default"]);
+            f.edit("web", networks(&["demo-net"])).await;
+            settled(&f).await;
+            assert_eq!(
+                (on(&sim, &id), asked(&sim, &id, "attach_interface")),
+                (vec!["demo-net".to_owned()], 2)
+            );
+            f.judge().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_neutron_refuses_for_an_interface_are_said() {
+    let (f, sim) = field().await;
+    sim.add_network("b");
+    f.create("web", with_groups(&["demo-net"], &["web"])).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    let body = json!({"NeutronError": {"type": "PolicyNotAuthorized", "message": "rule:update_port is disallowed by policy", "detail": ""}});
+    let refused = FaultEffect::Status {
+        code: 403,
+        body: Some(body),
+    };
+    sim.inject(FaultRule::new(refused).on("PUT /v2.0/ports/{id}").times(1));
+    f.edit("web", networks(&["demo-net", "b"])).await;
+    let said = f
+        .reason("web", ConditionType::Ready, "False", "SettingsRefused")
+        .await;
+    let words = &condition(&said, ConditionType::SettingsSynced).unwrap().message;
+    assert!(
+        words.contains("the interface is attached, its security groups were refused"),
+        "{words}"
+    );
+    assert_eq!(groups(&sim, &id), ["web", "default"]);
+    // It is ours all the same.
+    f.edit("web", networks(&["demo-net"])).await;
+    settled(&f).await;
+    assert_eq!(on(&sim, &id), ["demo-net"]);
+    // With the right for it nothing is left of that.
+    f.edit("web", networks(&["demo-net", "b"])).await;
+    settled(&f).await;
+    assert_eq!(groups(&sim, &id), ["web", "web"]);
+    f.judge().await;
+}

@@ -113,13 +113,37 @@ fn met<'a>(memory: &Memory<'_>, items: &'a Items, there: &'a There) -> BTreeMap<
     met
 }
 
+/// Whether what came in for a wish may be half done: the end of the call that brought it is not known.
+fn half_done(memory: &Memory<'_>, items: &Items, key: &str) -> bool {
+    items.finishes && memory.sent(key) && !items.hides(key)
+}
+
+/// Whether anything may be half done.
+pub(super) fn any_half_done(name: &str, items: &Items, applied: &AppliedStatus) -> bool {
+    let memory = Memory::of(name, applied);
+    items.all.keys().any(|key| half_done(&memory, items, key))
+}
+
+/// The identities that a change was decided on: without those that came with an earlier try.
+pub(super) fn compared(
+    name: &str,
+    applied: &AppliedStatus,
+    there: &There,
+    add: &[(String, String)],
+) -> Vec<String> {
+    let memory = Memory::of(name, applied);
+    let again = add.iter().any(|(key, _)| memory.sent(key));
+    let known = |id: &&String| !again || memory.owns(id) || memory.before(id);
+    there.keys().filter(known).cloned().collect()
+}
+
 /// A set beside the wish for it.
 pub(super) fn standing(name: &str, items: &Items, applied: &AppliedStatus, there: &There) -> Standing {
     let memory = Memory::of(name, applied);
     let met = met(&memory, items, there);
     let has = |key: &str| match items.hides(key) {
         true => memory.owns(key),
-        false => met.contains_key(key),
+        false => met.contains_key(key) && !half_done(&memory, items, key),
     };
     let used: BTreeSet<&str> = met.values().copied().collect();
     let goes = |(id, words): &(&String, &String)| {
