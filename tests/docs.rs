@@ -45,7 +45,10 @@ fn named_tests(text: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn every_test_that_a_page_names_exists() {
-    let page = read("docs/security.md") + &read("docs/availability.md") + &read("docs/conventions.md");
+    let page = read("docs/security.md")
+        + &read("docs/availability.md")
+        + &read("docs/scale.md")
+        + &read("docs/conventions.md");
     let mut seen = BTreeSet::new();
     for (file, name) in named_tests(&page) {
         let file = format!("{file}.rs");

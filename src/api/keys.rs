@@ -26,5 +26,9 @@ pub const ABANDON: &str = "evenkeel.dev/abandon";
 pub const CREATE_ANYWAY: &str = "evenkeel.dev/create-anyway";
 /// On a Secret: which use by a `Server` its owner allows (`user-data` or `password`).
 pub const ALLOW: &str = "evenkeel.dev/allow";
+/// On a Lease: a replica's place among those that share the accounts.
+pub const REPLICA: &str = "evenkeel.dev/replica";
+/// On the same Lease: the places by which its holder reckons which accounts are its own.
+pub const PLACES: &str = "evenkeel.dev/places";
 /// The field manager of every write.
 pub const FIELD_MANAGER: &str = "evenkeel";

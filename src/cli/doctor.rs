@@ -25,6 +25,9 @@ pub struct DoctorArgs {
     /// Asks also for what `run --console-output` does.
     #[arg(long, env = "EVENKEEL_CONSOLE_OUTPUT")]
     console_output: bool,
+    /// Asks also for what `run --share-accounts` does.
+    #[arg(long, env = "EVENKEEL_SHARE_ACCOUNTS")]
+    share_accounts: bool,
 }
 
 /// Why the cluster is not fit, or cannot be asked.
@@ -50,7 +53,7 @@ impl DoctorArgs {
         let (served, own) = self.scope.named();
         // An empty variable names none.
         let secrets: Vec<String> = self.secrets.into_iter().filter(|n| !n.is_empty()).collect();
-        let found = doctor::examine(&served, own, &secrets, self.console_output).await?;
+        let found = doctor::examine(&served, own, &secrets, self.console_output, self.share_accounts).await?;
         let mut out = io::stdout().lock();
         for finding in &found {
             writeln!(

@@ -26,6 +26,10 @@ pub struct RunArgs {
     /// their namespace. Needs the right to create configmaps there.
     #[arg(long, env = "EVENKEEL_CONSOLE_OUTPUT")]
     console_output: bool,
+    /// All replicas act, each on its share of the accounts, instead of one leader. Needs the right to list leases and to
+    /// update those called evenkeel-replica-0 to evenkeel-replica-15.
+    #[arg(long, env = "EVENKEEL_SHARE_ACCOUNTS")]
+    share_accounts: bool,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(
         long,
@@ -57,6 +61,7 @@ impl RunArgs {
             installation_id: self.installation_id,
             allow_insecure_endpoints: self.allow_insecure_endpoints,
             console_output: self.console_output,
+            share_accounts: self.share_accounts,
             admin_address: self.admin_address,
             debug_address: self.debug_address,
         };
@@ -93,6 +98,7 @@ mod tests {
             "--admin-address=127.0.0.1:0",
             "--debug-address=127.0.0.1:6060",
             "--console-output",
+            "--share-accounts",
         ];
         assert!(Cli::try_parse_from(["evenkeel", "run"].into_iter().chain(good)).is_ok());
         for bad in [

@@ -1,5 +1,7 @@
 //! The accounts that ProviderConfigs name: who may be asked, and what their observers have seen.
 
+mod settings;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -7,11 +9,12 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::api::{ProviderConfigSpec, Reason};
+use crate::api::Reason;
 use crate::observer::sync::{hash, lock};
 use crate::observer::{Interest, ObjectKey, Observer, Outage, Pace, Setup, View};
 use crate::planner::AccountFacts;
 use crate::providers::{Account, Provider};
+pub(crate) use settings::Settings;
 
 /// What makes observers.
 pub(crate) type Observe = Box<dyn Fn(u64, &'static str, Vec<Arc<dyn Provider>>, Pace) -> Setup + Send + Sync>;
@@ -75,34 +78,6 @@ pub(crate) fn not_found(config: &ObjectKey) -> String {
         "ProviderConfig {} does not exist in namespace {}",
         config.name, config.namespace
     )
-}
-
-/// What a ProviderConfig says beside the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
-    /// Nothing may be changed.
-    pub(crate) suspended: bool,
-    /// `maxCreatesInFlight`.
-    pub(crate) creates: i32,
-    /// `maxConcurrentDisruptions`.
-    pub(crate) disruptions: i32,
-    /// How often the account is listed.
-    pub(crate) pace: Pace,
-}
-
-impl Settings {
-    /// Reads them.
-    pub(crate) fn of(spec: &ProviderConfigSpec) -> Self {
-        Self {
-            suspended: spec.suspend,
-            creates: spec.max_creates_in_flight,
-            disruptions: spec.max_concurrent_disruptions,
-            pace: Pace {
-                idle: spec.observe.interval.std(),
-                busy: spec.observe.busy_interval.std(),
-            },
-        }
-    }
 }
 
 struct Shared {
@@ -184,6 +159,16 @@ impl Accounts {
                 _task: task,
             },
         );
+    }
+
+    /// Whether a ProviderConfig has a task.
+    pub(crate) fn tends(&self, config: &ObjectKey) -> bool {
+        lock(&self.inner).configs.contains_key(config)
+    }
+
+    /// Every ProviderConfig that has one.
+    pub(crate) fn tended(&self) -> Vec<ObjectKey> {
+        lock(&self.inner).configs.keys().cloned().collect()
     }
 
     /// Tells the task of a ProviderConfig that something changed.

@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::queue::Urgency;
-use super::reconcile::{End, Error, Next, REQUEST, ROUNDS};
+use super::reconcile::{End, Error, Next, REQUEST, ROUNDS, not_owned};
+use super::sharing::Part;
 use super::store::{Change, What};
 use super::write::{self, Written, differs};
 use super::{Shell, tally};
@@ -110,6 +111,9 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
 
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -> Result<Next, Error> {
     let uid = action.metadata.uid.clone().unwrap_or_default();
+    if shell.part(key, &uid) == Part::Others {
+        return Ok(not_owned(shell, key, &uid));
+    }
     let server = server_of(key, &action);
     let now = shell.ctx.clock.now();
     let known = shell.servers.get(&server);

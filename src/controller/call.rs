@@ -183,7 +183,7 @@ async fn send(
             "this process was held up for too long after it recorded the call",
         ));
     }
-    if !shell.ctx.ownership.owns(&asker.account) {
+    if !shell.may_send(&asker.key, &asker.config) {
         return Err(not_sent("this process may no longer act on the account"));
     }
     let with = CallWith {

@@ -86,12 +86,22 @@ impl Shell {
         if !*self.ctx.ownership.acting().borrow() {
             return;
         }
+        let tended = self.accounts.tends(&change.key);
         match change.what {
-            What::Wish => {
+            What::Wish | What::Other if !self.serves(&change.key) => {
+                if tended {
+                    self.moved.notify_one();
+                }
+            }
+            What::Other if tended => {
+                self.accounts.poke(&change.key);
+                self.wake_servers_of(&change.key);
+            }
+            What::Wish | What::Other => {
                 self.tend(&change.key);
                 self.wake_servers_of(&change.key);
             }
-            What::Other | What::Gone => {
+            What::Gone => {
                 self.accounts.poke(&change.key);
                 self.wake_servers_of(&change.key);
             }

@@ -1,5 +1,6 @@
 //! One task per ProviderConfig: reads its Secrets, makes its provider, learns whose account it is, says so.
 
+mod pin;
 mod publish;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,6 @@ use crate::api::{ProviderConfig, Reason};
 use crate::observer::sync::{Jitter, hash};
 use crate::observer::{ObjectKey, Outage, outage_reason};
 use crate::planner::model::{CloudError, ErrorClass};
-use crate::planner::same_account;
 use crate::providers::registry::{Build, cloud_of};
 use crate::providers::{Account, Provider};
 
@@ -131,6 +131,10 @@ impl Tender {
         let Some(config) = self.shell.configs.get(&self.key) else {
             return self.orphaned();
         };
+        if !self.shell.serves(&self.key) {
+            // What is under way is ended with what is known.
+            return Some(Instant::now() + REREAD);
+        }
         let before = self.state.clone();
         if let Err(error) = self.advance(&config).await {
             tracing::warn!(config = %self.key, %error, "a ProviderConfig could not be tended and is tried again");
@@ -206,7 +210,7 @@ impl Tender {
         }
         let due = self.retry_at.is_none_or(|at| at <= Instant::now());
         if let (Some((_, provider)), None, true) = (self.made.clone(), &self.account, due) {
-            self.login(config, provider).await;
+            self.login(config, provider).await?;
         }
         Ok(())
     }
@@ -341,7 +345,7 @@ impl Tender {
         );
     }
 
-    async fn login(&mut self, config: &ProviderConfig, provider: Arc<dyn Provider>) {
+    async fn login(&mut self, config: &ProviderConfig, provider: Arc<dyn Provider>) -> Result<(), Error> {
         let began = Instant::now();
         let answer = timeout(LOGIN, provider.account())
             .await
@@ -350,7 +354,7 @@ impl Tender {
         let metrics = self.shell.ctx.metrics.of_cloud(self.cloud);
         metrics.call("Account", outcome, began.elapsed());
         match answer {
-            Ok(account) => self.pin(config, account, provider),
+            Ok(account) => self.pin(config, account, provider).await,
             Err(error) => {
                 self.refuse(&error, outage_reason(&error));
                 let asked = error
@@ -361,37 +365,9 @@ impl Tender {
                     wait = wait.max(UNAUTHORIZED);
                 }
                 self.retry_at = Some(Instant::now() + wait);
+                Ok(())
             }
         }
-    }
-
-    /// An account is pinned when it is first reached: another one's servers are not ours to judge.
-    fn pin(&mut self, config: &ProviderConfig, account: Account, provider: Arc<dyn Provider>) {
-        self.retry_at = None;
-        self.failures = 0;
-        let pinned = config.status.as_ref().and_then(|s| s.account.as_ref());
-        if let Some(pinned) = pinned.filter(|p| !same_account(&p.id, &account.id)) {
-            let words = format!(
-                "the credentials are those of account {}, but this ProviderConfig was of account {} before",
-                account.id, pinned.id
-            );
-            self.refuse(
-                &CloudError::new(ErrorClass::InvalidSpec, words),
-                Reason::AccountChanged,
-            );
-            // Asked again only when the credentials change, or the status.
-            self.retry_at = Some(Instant::now() + UNAUTHORIZED);
-            return;
-        }
-        self.account = Some(account.clone());
-        let since = self.shell.ctx.clock.now();
-        self.state = ConfigState::Usable {
-            since,
-            account,
-            cloud: self.cloud,
-            provider,
-            retired: None,
-        };
     }
 
     fn refuse(&mut self, error: &CloudError, reason: Reason) {

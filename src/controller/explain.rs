@@ -80,7 +80,7 @@ pub(super) fn explain(shell: &Shell, key: &ObjectKey) -> Option<Value> {
     Some(json!({
         "now": now,
         "process": shell.ctx.process,
-        "acting": *shell.ctx.ownership.acting().borrow(),
+        "acting": *shell.ctx.ownership.acting().borrow() && shell.owns(key),
         "object": object(key, &meta),
         // A plan is carried out only once its status is written: what is recorded is what it said.
         "verdict": verdict(&status.unwrap_or_default()),

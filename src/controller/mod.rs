@@ -20,6 +20,7 @@ mod readings;
 mod reconcile;
 mod reconcile_group;
 mod served;
+mod sharing;
 mod store;
 mod tally;
 #[cfg(test)]
@@ -35,7 +36,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -82,6 +83,10 @@ pub(crate) struct Shell {
     calls: TaskTracker,
     looks: TaskTracker,
     turns: AtomicU64,
+    /// A turn has ended, or a reply has come.
+    turned: Notify,
+    /// A ProviderConfig that has a task here is another replica's now.
+    moved: Notify,
     draining: AtomicBool,
     end: CancellationToken,
 }
@@ -116,9 +121,12 @@ pub async fn run(ctx: Context, shutdown: CancellationToken) {
             () = shutdown.cancelled() => break,
         }
         tracing::info!("acting");
+        let mut changes = shell.ctx.ownership.changes();
+        let change = *changes.borrow_and_update();
         let workers = shell.start();
         tokio::select! {
             () = until(&mut acting, false) => {}
+            () = shell.keep_sharing(changes, change) => {}
             () = shutdown.cancelled() => {
                 shell.drain(workers).await;
                 break;
@@ -200,6 +208,8 @@ impl Shell {
             calls: TaskTracker::new(),
             looks: TaskTracker::new(),
             turns: AtomicU64::new(0),
+            turned: Notify::new(),
+            moved: Notify::new(),
             draining: AtomicBool::new(false),
             end: CancellationToken::new(),
             ctx,
@@ -219,7 +229,7 @@ impl Shell {
     }
 
     fn tend(self: &Arc<Self>, key: &ObjectKey) {
-        let Some(config) = self.configs.get(key) else {
+        let Some(config) = self.configs.get(key).filter(|_| self.serves(key)) else {
             return;
         };
         let (shell, name) = (Arc::clone(self), key.clone());
@@ -234,19 +244,7 @@ impl Shell {
     fn start(self: &Arc<Self>) -> Vec<AbortOnDropHandle<()>> {
         self.stop();
         self.ctx.metrics.leader.set(1);
-        for (key, server) in self.servers.all() {
-            self.seed_limits(&key, &server);
-            self.queue.wake(&key, Urgency::Background);
-        }
-        for (key, _) in self.groups.all() {
-            self.queue.wake(&key, Urgency::Background);
-        }
-        for (key, _) in self.actions.all() {
-            self.queue.wake(&key, Urgency::Background);
-        }
-        for (key, _) in self.configs.all() {
-            self.tend(&key);
-        }
+        self.share();
         (0..WORKERS)
             .map(|_| AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).work())))
             .collect()
@@ -285,6 +283,7 @@ impl Shell {
             };
             let (again, hold) = self.turn(&key).await;
             self.queue.done(&key, again, hold);
+            self.turned.notify_waiters();
         }
     }
 

@@ -36,6 +36,8 @@ struct Object {
     memory: Memory,
     inbox: Vec<Reply>,
     calling: bool,
+    /// A call was made whose outcome no status says yet.
+    unsaved: bool,
     looking: bool,
     failures: u32,
     planned: Option<Planned>,
@@ -93,6 +95,7 @@ impl Objects {
         if let Some(object) = lock(&self.0).get_mut(uid) {
             object.memory = memory;
             object.planned = Some(planned);
+            object.unsaved &= object.calling || !object.inbox.is_empty();
         }
     }
 
@@ -121,7 +124,7 @@ impl Objects {
         let Some(object) = all.get_mut(uid).filter(|o| !o.calling) else {
             return false;
         };
-        object.calling = true;
+        (object.calling, object.unsaved) = (true, true);
         object.memory.sent = Some(Sent {
             key: key.to_owned(),
             outcome: Outcome::InFlight,
@@ -164,6 +167,30 @@ impl Objects {
             .collect();
         keys.sort();
         keys
+    }
+
+    /// Whether a call was made for it whose outcome is not saved yet.
+    pub(super) fn unsaved(&self, uid: &str) -> bool {
+        lock(&self.0).get(uid).is_some_and(|o| o.unsaved)
+    }
+
+    /// All that are so.
+    pub(super) fn unsaved_keys(&self) -> Vec<ObjectKey> {
+        let all = lock(&self.0);
+        let unsaved = all.values().filter(|o| o.unsaved);
+        unsaved.filter_map(|o| o.key.clone()).collect()
+    }
+
+    /// Whether anything is remembered of it.
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        lock(&self.0).contains_key(uid)
+    }
+
+    /// Every object of which something is remembered, by uid.
+    pub(super) fn known(&self) -> Vec<(String, ObjectKey)> {
+        let all = lock(&self.0);
+        let named = |(uid, o): (&String, &Object)| Some((uid.clone(), o.key.clone()?));
+        all.iter().filter_map(named).collect()
     }
 
     /// Counts a failed reconcile; how many in a row there were.

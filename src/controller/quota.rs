@@ -164,6 +164,11 @@ impl Quotas {
         shut.first()
     }
 
+    /// An account has left this process.
+    pub(super) fn leave(&mut self, account: &str) {
+        self.0.remove(account);
+    }
+
     /// An object is gone.
     pub(crate) fn forget(&mut self, uid: &str) {
         for shut in self.0.values_mut() {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
 use super::explain::Planned;
+use super::sharing::Part;
 use super::write::{self, Written, differs};
 use super::{Shell, accounts, actions, groups, quota, tally};
 use crate::api::server_status::OperationKind;
@@ -72,6 +73,15 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
     Err(Error::Contended)
 }
 
+/// Somebody else acts on it: nothing of it is remembered here.
+pub(super) fn not_owned(shell: &Shell, key: &ObjectKey, uid: &str) -> Next {
+    shell.forget(key, uid, None);
+    Next::End(End {
+        outcome: "not-owned",
+        again: None,
+    })
+}
+
 fn with_status(server: &Server, status: &ServerStatus) -> Server {
     Server {
         status: Some(status.clone()),
@@ -85,21 +95,18 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
         key.namespace.clone(),
         server.spec.provider_config_ref.name.clone(),
     );
+    let part = shell.part(key, &uid);
+    if part == Part::Others {
+        return Ok(not_owned(shell, key, &uid));
+    }
+    shell.look_after(&config);
     let now = shell.ctx.clock.now();
     let deleting = server.metadata.deletion_timestamp.is_some();
     let mut snapshot = shell.accounts.snapshot(&config, deleting, now);
-    if let Snapshot::Usable(usable) = &snapshot
-        && !shell.ctx.ownership.owns(&usable.account)
-    {
-        return Ok(Next::End(End {
-            outcome: "not-owned",
-            again: None,
-        }));
-    }
     shell.objects.read(&uid, &server, now);
     let memory = shell.objects.open(&uid, key);
     // A process that is going sends nothing new, and so records nothing new; but it saves what a call brought.
-    let going = shell.draining();
+    let going = shell.draining() || part == Part::Ending;
     let plan = decide(
         shell,
         key,

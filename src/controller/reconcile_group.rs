@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
 use super::explain::Planned;
-use super::reconcile::{End, Error, Next, ROUNDS};
+use super::reconcile::{End, Error, Next, ROUNDS, not_owned};
+use super::sharing::Part;
 use super::write::{self, Written, differs};
 use super::{Shell, groups, tally};
 use crate::api::conditions::{self, ConditionType};
@@ -40,19 +41,19 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
 
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> Result<Next, Error> {
     let uid = group.metadata.uid.clone().unwrap_or_default();
+    let part = shell.part(key, &uid);
+    if part == Part::Others {
+        return Ok(not_owned(shell, key, &uid));
+    }
     let config = ObjectKey::new(key.namespace.clone(), group.spec.provider_config_ref.name.clone());
+    shell.look_after(&config);
     let deleting = group.metadata.deletion_timestamp.is_some();
     let now = shell.ctx.clock.now();
     let snapshot = shell.accounts.snapshot(&config, deleting, now);
     let rest = |outcome| Ok(Next::End(End { outcome, again: None }));
-    if let Snapshot::Usable(usable) = &snapshot
-        && !shell.ctx.ownership.owns(&usable.account)
-    {
-        return rest("not-owned");
-    }
     let memory = shell.objects.open(&uid, key);
     // As with servers: who is going records nothing new, and takes in what its calls brought.
-    let going = shell.draining();
+    let going = shell.draining() || part == Part::Ending;
     let plan = decide(shell, key, &group, &memory, &snapshot, going);
     let calls = matches!(plan.step, Step::Call { .. });
     if calls && shell.objects.calling(&uid) {

@@ -8,6 +8,7 @@ use super::Shell;
 use super::accounts::ConfigState;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::{ProviderConfig, Reason, Server, ServerAction, ServerGroup};
+use crate::observer::ObjectKey;
 use crate::observer::metrics::labels::{Config, Kind, KindReason, OperationEnded, Power, ReadyReason};
 use crate::observer::metrics::{Metrics, State};
 use crate::planner::EventDraft;
@@ -162,14 +163,15 @@ pub(super) fn told(metrics: &Metrics, kind: &'static str, event: &EventDraft) {
     }
 }
 
-/// How everything is now; nothing in a process that does not act, so that no object is shown twice.
+/// How everything is now that this process acts on, so that no object is shown twice.
 pub(super) fn state(shell: &Shell) -> Option<State> {
     if !*shell.ctx.ownership.acting().borrow() {
         return None;
     }
     let now = shell.ctx.clock.now();
     let mut state = State::default();
-    for (_, server) in shell.servers.all() {
+    let ours = |key: &ObjectKey| shell.owns(key);
+    for (_, server) in shell.servers.all().into_iter().filter(|(key, _)| ours(key)) {
         add(&mut state, &Facts::from(&*server), now);
         let power = server
             .status
@@ -182,13 +184,14 @@ pub(super) fn state(shell: &Shell) -> Option<State> {
         let power = power.to_owned();
         *state.power.entry(Power { state: power }).or_default() += 1;
     }
-    for (_, group) in shell.groups.all() {
+    for (_, group) in shell.groups.all().into_iter().filter(|(key, _)| ours(key)) {
         add(&mut state, &Facts::from(&*group), now);
     }
-    for (_, action) in shell.actions.all() {
+    for (_, action) in shell.actions.all().into_iter().filter(|(key, _)| ours(key)) {
         count(&mut state, &Facts::from(&*action));
     }
-    for (_, config) in shell.configs.all() {
+    let configs = shell.configs.all().into_iter();
+    for (_, config) in configs.filter(|(key, _)| shell.serves(key)) {
         add(&mut state, &Facts::from(&*config), now);
     }
     for (key, config, view) in shell.accounts.states() {

@@ -9,6 +9,8 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
+use super::membership::LEASES;
+use super::rendezvous::PLACES;
 use super::{LEASE, clients, installation, own_namespace};
 use crate::api::keys;
 
@@ -39,6 +41,8 @@ enum Objects {
     One(&'static str),
     /// Those that the installation is bound to; all, if it is bound to none.
     Named,
+    /// The leases of all places.
+    Places,
 }
 
 /// Something that the controller does: group, resource, verbs, and to which objects.
@@ -128,6 +132,15 @@ const RIGHTS: &[Right] = &[
 /// What is done beside that where consoleOutput is switched on.
 const OF_CONSOLES: &[Right] = &[right(Place::Served, "", "configmaps", &["create"])];
 
+/// And where the replicas share the accounts.
+const OF_SHARING: &[Right] = &[
+    right(Place::Own, "coordination.k8s.io", "leases", &["list"]),
+    Right {
+        objects: Objects::Places,
+        ..right(Place::Own, "coordination.k8s.io", "leases", &["update"])
+    },
+];
+
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -145,7 +158,8 @@ impl Finding {
 }
 
 /// Asks for everything. Namespaces: those that are served, all if empty; the controller's own, the pod's if none.
-/// Secrets: the names of the only ones that may be used, all if empty. Whether consoleOutput is switched on.
+/// Secrets: the names of the only ones that may be used, all if empty. Whether consoleOutput is switched on, and whether the
+/// replicas share the accounts.
 ///
 /// # Errors
 /// There is no way to a cluster. Everything else is a finding.
@@ -154,6 +168,7 @@ pub async fn examine(
     own: Option<String>,
     secrets: &[String],
     consoles: bool,
+    sharing: bool,
 ) -> Result<Vec<Finding>, clients::ClientError> {
     let client = clients::clients().await?.requests;
     let own = own.unwrap_or_else(own_namespace);
@@ -169,14 +184,18 @@ pub async fn examine(
     let mut found = vec![version];
     if reachable {
         found.push(kinds(&client).await);
-        for right in RIGHTS.iter().chain(OF_CONSOLES.iter().filter(|_| consoles)) {
+        let more = [(OF_CONSOLES, consoles), (OF_SHARING, sharing)];
+        let more = more.iter().filter(|(_, on)| *on).flat_map(|(rights, _)| *rights);
+        for right in RIGHTS.iter().chain(more) {
             let places: Vec<Option<&str>> = match right.place {
                 Place::Own => vec![Some(&own)],
                 Place::Served if served.is_empty() => vec![None],
                 Place::Served => served.iter().map(|n| Some(n.as_str())).collect(),
             };
+            let leases: Vec<String> = (0..PLACES).map(|place| format!("{LEASES}{place}")).collect();
             let names: Vec<Option<&str>> = match right.objects {
                 Objects::One(name) => vec![Some(name)],
+                Objects::Places => leases.iter().map(|n| Some(n.as_str())).collect(),
                 Objects::Named if !secrets.is_empty() => secrets.iter().map(|n| Some(n.as_str())).collect(),
                 Objects::Named | Objects::All => vec![None],
             };

@@ -351,7 +351,7 @@ impl Candidate {
 }
 
 /// How long others wait for a holder that is silent.
-fn patience(spec: &LeaseSpec) -> Duration {
+pub(super) fn patience(spec: &LeaseSpec) -> Duration {
     let seconds = u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
     Duration::from_secs(seconds).max(RETRY)
 }

@@ -7,25 +7,33 @@ pub mod doctor;
 pub mod installation;
 pub mod lease;
 pub mod logging;
+pub mod membership;
 pub mod ownership;
+pub mod rendezvous;
+pub mod shares;
 pub mod shutdown;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::controller::ownership::Ownership;
 use crate::controller::{self, Context, Readiness};
 use crate::observer::metrics::Metrics;
 use crate::observer::sync::hash;
 use crate::providers::registry::{self, CLOUDS};
 use clock::Clock;
 use lease::{Claim, KubeRecord};
-use ownership::ByLease;
+use membership::KubeRecords;
+use ownership::{ByLease, BySharing};
+use shares::Shares;
 
 /// The name of the lease.
 const LEASE: &str = "evenkeel-controller";
@@ -51,6 +59,8 @@ pub struct Options {
     pub allow_insecure_endpoints: bool,
     /// Whether what guests write on their consoles may be written into ConfigMaps.
     pub console_output: bool,
+    /// Whether all replicas act, each on its share of the accounts, instead of one leader.
+    pub share_accounts: bool,
     /// Where the admin endpoint listens.
     pub admin_address: SocketAddr,
     /// Where it is shown what the planner thinks of an object; only on a loopback address.
@@ -108,10 +118,15 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         return Ok(());
     };
     tracing::info!(installation, "this installation");
-    let claim = Arc::new(Claim::default());
-    let record = Arc::new(KubeRecord::new(clients.requests.clone(), &namespace, LEASE));
     let stop = CancellationToken::new();
-    let election = lease::elect(record, process.clone(), clock, Arc::clone(&claim), stop.clone());
+    let (ownership, election) = election(
+        options.share_accounts,
+        clients.requests.clone(),
+        &namespace,
+        process.clone(),
+        &metrics,
+        stop.clone(),
+    );
     let election = stand(Arc::clone(&readiness), stop.clone(), election);
     let mut election = AbortOnDropHandle::new(tokio::spawn(election));
 
@@ -127,7 +142,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         seed: hash(&process),
         process,
         installation,
-        ownership: Arc::new(ByLease::new(claim)),
+        ownership,
         metrics,
         readiness,
     };
@@ -138,6 +153,28 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     }
     tracing::info!("evenkeel ends");
     Ok(())
+}
+
+/// Who may act, and what keeps that up.
+fn election(
+    share: bool,
+    client: Client,
+    namespace: &str,
+    process: String,
+    metrics: &Metrics,
+    stop: CancellationToken,
+) -> (Arc<dyn Ownership>, BoxFuture<'static, ()>) {
+    let clock = Clock::system();
+    if share {
+        let shares = Arc::new(Shares::new(metrics.sharing_replicas.clone()));
+        let records = Arc::new(KubeRecords::new(client, namespace));
+        let joining = membership::join(records, process, clock, Arc::clone(&shares), stop);
+        return (Arc::new(BySharing::new(shares)), Box::pin(joining));
+    }
+    let claim = Arc::new(Claim::default());
+    let record = Arc::new(KubeRecord::new(client, namespace, LEASE));
+    let electing = lease::elect(record, process, clock, Arc::clone(&claim), stop);
+    (Arc::new(ByLease::new(claim)), Box::pin(electing))
 }
 
 /// The installation's name; none if the process was told to go before it was known.
@@ -249,6 +286,7 @@ mod tests {
                 installation_id: None,
                 allow_insecure_endpoints: false,
                 console_output: false,
+                share_accounts: false,
                 admin_address: "127.0.0.1:0".parse().unwrap(),
                 debug_address: Some(address.parse().unwrap()),
             };

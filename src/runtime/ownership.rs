@@ -1,10 +1,11 @@
-//! Who may act on an account. One question, asked here alone; today one leader may act on all of them.
+//! Who may act on an account. One question, asked here alone: one leader may act on all of them, or the replicas share them.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::lease::Claim;
+use super::shares::Shares;
 use crate::controller::ownership::Ownership;
 
 /// Whoever holds the lease owns every account.
@@ -24,5 +25,37 @@ impl Ownership for ByLease {
 
     fn acting(&self) -> watch::Receiver<bool> {
         self.0.held()
+    }
+}
+
+/// Every replica with a place owns the accounts that fall to it.
+pub struct BySharing(Arc<Shares>);
+
+impl BySharing {
+    /// Ownership by these shares.
+    pub const fn new(shares: Arc<Shares>) -> Self {
+        Self(shares)
+    }
+}
+
+impl Ownership for BySharing {
+    fn owns(&self, account: &str) -> bool {
+        self.0.owns(account)
+    }
+
+    fn keeps(&self, account: &str) -> bool {
+        self.0.keeps(account)
+    }
+
+    fn acting(&self) -> watch::Receiver<bool> {
+        self.0.acting()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes()
+    }
+
+    fn yielded(&self, change: u64) {
+        self.0.yielded(change);
     }
 }

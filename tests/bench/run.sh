@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The table of docs/performance.md, P1 to P13, as Markdown on standard output and as JSON in target/performance.json:
 # the release binary over HTTP against simulators, then the hot paths alone. About a quarter of an hour on two cores.
-#   tests/bench/run.sh [PART...]   footprint quiet outage large memory bounds plans; all if absent
+#   tests/bench/run.sh [PART...]   footprint quiet outage large shared memory bounds plans; all if absent
 #   BINARY=FILE   measure this binary instead of building one
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -25,6 +25,7 @@ const WAYS: &[(&str, &str)] = &[
     ("deploy/default", "default"),
     ("deploy/namespaced", "namespaced"),
     ("deploy/overlays/production", "production"),
+    ("deploy/overlays/shared", "shared"),
 ];
 
 fn drop_keys(object: &mut Value, place: &str, keys: &[&str]) {

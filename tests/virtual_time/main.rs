@@ -29,6 +29,7 @@ mod resizes;
 mod rivals;
 mod secrets;
 mod shared;
+mod sharing;
 mod states;
 mod steps;
 mod tap;

@@ -52,6 +52,10 @@ annotations:
 - name: EVENKEEL_NAMESPACES
   value: {{ join "," . | quote }}
 {{- end }}
+{{- if .Values.shareAccounts }}
+- name: EVENKEEL_SHARE_ACCOUNTS
+  value: "true"
+{{- end }}
 {{- if .Values.consoleOutput.enabled }}
 - name: EVENKEEL_CONSOLE_OUTPUT
   value: "true"

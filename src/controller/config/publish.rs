@@ -57,6 +57,9 @@ impl Told {
 
 impl Tender {
     pub(super) async fn publish(&mut self, config: &ProviderConfig) -> Result<(), Error> {
+        if !self.shell.serves(&self.key) {
+            return Ok(());
+        }
         let Some((state, view)) = self.shell.accounts.state(&self.key) else {
             return Ok(());
         };
@@ -89,7 +92,11 @@ impl Tender {
         Ok(())
     }
 
-    async fn write(&self, config: &ProviderConfig, status: ProviderConfigStatus) -> Result<(), Error> {
+    pub(super) async fn write(
+        &self,
+        config: &ProviderConfig,
+        status: ProviderConfigStatus,
+    ) -> Result<(), Error> {
         let api: Api<ProviderConfig> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
         let wanted = ProviderConfig {
             status: Some(status),

@@ -95,7 +95,8 @@ macro_rules! catalogue {
 
 catalogue! {
     Info "build" ["version"] "What was built";
-    Gauge "leader" [] "1 while this process holds the lease and acts, else 0";
+    Gauge "leader" [] "1 while this process holds the lease and acts, else 0; with --share-accounts each that has a place";
+    Gauge "sharing_replicas" [] "How many replicas share the accounts, as this one sees it; 0 without --share-accounts, or without a place";
     Counter "reconcile" ["kind", "result"]
         "Turns of objects by how they ended: rest, step, conflict, not-owned, gone, error, panic";
     Histogram "reconcile_duration" seconds ["kind"] "How long a turn took; no turn waits for a cloud";

@@ -53,6 +53,7 @@ fn long() -> Histogram {
 #[allow(missing_docs, reason = "the catalogue says what each one is")]
 pub struct Metrics {
     pub leader: Gauge<i64, AtomicI64>,
+    pub sharing_replicas: Gauge<i64, AtomicI64>,
     pub reconcile: Family<KindEnded, Counter>,
     pub reconcile_duration: Histograms<Kind>,
     pub queue_depth: Gauge<i64, AtomicI64>,
@@ -78,6 +79,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             leader: Gauge::default(),
+            sharing_replicas: Gauge::default(),
             reconcile: Family::default(),
             reconcile_duration: Family::new_with_constructor(short),
             queue_depth: Gauge::default(),
@@ -129,6 +131,7 @@ impl Metrics {
             }),
         );
         all.add("leader", self.leader.clone());
+        all.add("sharing_replicas", self.sharing_replicas.clone());
         // A first panic is a step from 0 to 1: a series that begins with 1 has no increase.
         for kind in ["Server", "ServerGroup"] {
             let result = "panic";

@@ -1,7 +1,7 @@
 //! The table of docs/performance.md: the release binary over HTTP, against a cluster and a cloud that are simulated.
 //!
 //! `make bench` builds what is needed and runs it. BINARY is the controller, JSON a file for the figures, and an
-//! argument names the parts that are wanted: footprint, quiet, outage, large, memory, bounds, plans.
+//! argument names the parts that are wanted: footprint, quiet, outage, large, shared, memory, bounds, plans.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 #![allow(unreachable_pub, reason = "a program has no outside")]
 
@@ -24,6 +24,7 @@ const PARTS: &[(&str, Part)] = &[
     ("quiet", || Box::pin(rows::quiet::rows())),
     ("outage", || Box::pin(rows::outage::rows())),
     ("large", || Box::pin(rows::large::rows())),
+    ("shared", || Box::pin(rows::shared::rows())),
     ("memory", || Box::pin(rows::memory::rows())),
     ("bounds", || Box::pin(rows::bounds::rows())),
     ("plans", || Box::pin(rows::plans::rows())),

@@ -18,7 +18,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// What is said to a controller that belongs to a kubeconfig.
-pub fn start(kubeconfig: &Path, log: &Path) -> Controller {
+pub fn start(kubeconfig: &Path, log: &Path, more: &[&str]) -> Controller {
     let admin = free_port();
     let out = std::fs::OpenOptions::new()
         .create(true)
@@ -29,6 +29,7 @@ pub fn start(kubeconfig: &Path, log: &Path) -> Controller {
     let child = Command::new(binary())
         .args(["run", "--allow-insecure-endpoints", "--lease-namespace=bench"])
         .arg(format!("--admin-address=127.0.0.1:{admin}"))
+        .args(more)
         .env("KUBECONFIG", kubeconfig)
         .env("RUST_LOG", "warn")
         .stdin(Stdio::null())

@@ -97,7 +97,13 @@ impl Stage {
 
     /// Starts a controller.
     pub fn start(&self) -> Controller {
-        process::start(&self.folder.path().join("kubeconfig"), &self.log())
+        process::start(&self.folder.path().join("kubeconfig"), &self.log(), &[])
+    }
+
+    /// Starts one that shares the accounts with others.
+    pub fn start_sharing(&self) -> Controller {
+        let kubeconfig = self.folder.path().join("kubeconfig");
+        process::start(&kubeconfig, &self.log(), &["--share-accounts"])
     }
 
     /// Where controllers say what is wrong.

@@ -8,4 +8,5 @@ pub mod outage;
 pub mod plans;
 pub mod quiet;
 pub mod reaction;
+pub mod shared;
 pub mod takeover;
