@@ -26,8 +26,8 @@ use crate::world::{Machine, Mark};
 
 /// An object in one version.
 pub(crate) enum Object {
-    Group(ServerGroup),
-    Server(Server),
+    Group(Box<ServerGroup>),
+    Server(Box<Server>),
 }
 
 impl Object {
@@ -220,7 +220,7 @@ impl Mind {
                 "metadata": {"name": "g", "namespace": "ns", "uid": "uid-0", "generation": 1},
                 "spec": {"providerConfigRef": {"name": "p"}, "placement": {"policy": "SoftAntiAffinity"}}
             });
-            Object::Group(serde_json::from_value(group).expect("a ServerGroup"))
+            Object::Group(Box::new(serde_json::from_value(group).expect("a ServerGroup")))
         } else {
             let server = json!({
                 "apiVersion": api, "kind": "Server", "status": status,
@@ -230,7 +230,7 @@ impl Mind {
                     "size": {"name": "size-1"}, "image": {"name": "debian"}
                 }
             });
-            Object::Server(serde_json::from_value(server).expect("a Server"))
+            Object::Server(Box::new(serde_json::from_value(server).expect("a Server")))
         };
         self.keep_object(object)
     }
@@ -416,6 +416,7 @@ impl Mind {
             mass_absence: false,
             creates_free: true,
             disruptions_free: true,
+            quota: None,
         };
         let process = format!("{}{born}", ["a", "b"][*p]);
         let uids: Vec<String> = objects
@@ -431,7 +432,7 @@ impl Mind {
                     .iter()
                     .flatten()
                     .filter_map(|o| match &**o {
-                        Object::Server(s) => Some(Arc::new(s.clone())),
+                        Object::Server(s) => Some(Arc::new((**s).clone())),
                         Object::Group(_) => None,
                     })
                     .collect();
@@ -442,6 +443,7 @@ impl Mind {
                     members: &members,
                     claimed: &|_| None,
                     process: &process,
+                    leaving: false,
                     installation: INSTALLATION,
                     lives: &lives,
                     now,
@@ -450,13 +452,13 @@ impl Mind {
                 let made = bugs::sown(self.bug, || plan_group(&input));
                 let new = ServerGroup {
                     status: Some(made.status),
-                    ..group.clone()
+                    ..(**group).clone()
                 };
-                (Object::Group(new), made.memory, made.step)
+                (Object::Group(Box::new(new)), made.memory, made.step)
             }
             Object::Server(server) => {
                 let group = objects[GROUP].as_deref().and_then(|o| match o {
-                    Object::Group(g) => Some(g),
+                    Object::Group(g) => Some(&**g),
                     Object::Server(_) => None,
                 });
                 let input = Input {
@@ -470,6 +472,7 @@ impl Mind {
                     actions: &[],
                     memory: &memory,
                     process: &process,
+                    leaving: false,
                     installation: INSTALLATION,
                     lives: &lives,
                     claimed: &|_| None,
@@ -479,9 +482,9 @@ impl Mind {
                 let made = bugs::sown(self.bug, || plan(&input));
                 let new = Server {
                     status: Some(made.status),
-                    ..server.clone()
+                    ..(**server).clone()
                 };
-                (Object::Server(new), made.memory, made.step)
+                (Object::Server(Box::new(new)), made.memory, made.step)
             }
         };
         let broken = judge(&object, &objects, &step);
