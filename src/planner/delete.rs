@@ -12,6 +12,7 @@ use super::bugs::{self, Bug};
 use super::draft::{Draft, Verdict, key_of, later, words};
 use super::memory::Outcome;
 use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
+use super::operation::LOST_AFTER;
 use super::{AccountFacts, Step, create, import, lock, missing, power, refusal, soft_delete, stop, twins};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
@@ -329,9 +330,15 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
     };
     let asked = facts.listing.asked_at.unwrap_or(Timestamp::MIN);
     match d.outcome(&key_of(&op)).cloned() {
-        // A list that was asked for before says nothing of what may have been done.
-        Some(Outcome::Refused(at, error)) if error.maybe_applied && asked <= at => {
-            d.list_after = Some(at);
+        // A list that was asked for before says nothing of what may have been done, nor does one that comes before it.
+        Some(Outcome::Refused(at, error)) if error.maybe_applied && asked <= later(at, patience(kind)) => {
+            let until = later(at, patience(kind));
+            if d.now() > until {
+                d.list_after = Some(until);
+            } else {
+                d.list_after = Some(at);
+                d.again(later(until, 1));
+            }
             true
         }
         Some(Outcome::Refused(_, error)) => {
@@ -370,6 +377,15 @@ fn waits(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer, kind: O
         Some(Outcome::InFlight) => true,
         None if d.memory.backoff.is_some() => d.backing_off(),
         None => asked <= later(op.started_at, 10),
+    }
+}
+
+/// Seconds for which a call whose reply was lost may still take effect. A deletion that is carried out twice does no more
+/// than once, and is not kept waiting.
+fn patience(kind: OperationKind) -> i64 {
+    match kind {
+        OperationKind::Delete | OperationKind::DeleteFailed => 0,
+        _ => LOST_AFTER,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::api::server_status::{Failure, Operation, OperationKind};
 /// Seconds within which an accepted call must show in a list.
 pub(super) const VISIBLE_WITHIN: i64 = 3;
 /// Seconds after which a call of which nothing is known counts as lost.
-const LOST_AFTER: i64 = 15;
+pub(super) const LOST_AFTER: i64 = 15;
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
 const ASK_AGAIN: i64 = 60;
 

@@ -147,21 +147,28 @@ async fn a_death_between_a_lock_opened_and_closed_leaves_it_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_is_taken_off_without_an_answer_is_taken_off_once() {
-    let (world, s) = Virtual::new().await;
-    s.create(NAME, json!({"locked": {"reason": "payroll"}})).await;
-    s.wait(NAME, "locked", |x| locked_and(x, "Running")).await;
-    world.sim.reset_requests();
-    let rule = FaultRule::new(FaultEffect::LostReply).on("POST /servers/{id}/action");
-    world.sim.inject(rule.times(3).action("unlock"));
-    s.remove(NAME).await;
-    assert!(world.sim.live_servers().is_empty());
-    let counts = world.sim.counts();
-    assert_eq!(
-        counts.get("POST /servers/{id}/action unlock"),
-        Some(&1),
-        "{counts:?}"
-    );
-    world.judge().await;
+    // It is carried out at once, or while the answer is waited for no more.
+    let (delay_ms, wait_ms) = (8_000, 100);
+    for effect in [
+        FaultEffect::LostReply,
+        FaultEffect::LateApply { delay_ms, wait_ms },
+    ] {
+        let (world, s) = Virtual::new().await;
+        s.create(NAME, json!({"locked": {"reason": "payroll"}})).await;
+        s.wait(NAME, "locked", |x| locked_and(x, "Running")).await;
+        world.sim.reset_requests();
+        let rule = FaultRule::new(effect).on("POST /servers/{id}/action");
+        world.sim.inject(rule.times(3).action("unlock"));
+        s.remove(NAME).await;
+        assert!(world.sim.live_servers().is_empty());
+        let counts = world.sim.counts();
+        assert_eq!(
+            counts.get("POST /servers/{id}/action unlock"),
+            Some(&1),
+            "{counts:?}"
+        );
+        world.judge().await;
+    }
 }
 
 /// Somebody deletes every server, and the cloud keeps them.

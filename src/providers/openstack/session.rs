@@ -128,8 +128,8 @@ impl Services {
             if request.service == ServiceKind::Compute {
                 self.keystone.distrust(&error).await;
             } else {
-                // Nova takes this token: it is not the credentials that are wrong.
-                error.class = ErrorClass::Forbidden;
+                // Nova takes this token: it is not the credentials that are wrong, but how this service looks at them now.
+                error.class = ErrorClass::Transient;
             }
         }
         if reply.status == http::StatusCode::NOT_ACCEPTABLE {

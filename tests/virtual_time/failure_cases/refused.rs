@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel::api::{ConditionType, Server};
+use evenkeel::api::{ConditionType, ProviderConfig, Server};
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::openstack::{FaultEffect, FaultRule, Quota};
 use serde_json::json;
@@ -194,6 +194,8 @@ async fn a_cloud_that_asks_for_a_pause_is_asked_by_nobody_meanwhile() {
     const N: usize = 50;
     let world = Virtual::with(Default::default(), tracing::Level::WARN);
     let s = world.stage().await;
+    let slow = json!({"spec": {"requests": {"perSecond": 10, "burst": 20}}});
+    s.patch::<ProviderConfig>("cloud", slow).await;
     world.run();
     for i in 0..N {
         s.create(&format!("web-{i}"), json!({})).await;

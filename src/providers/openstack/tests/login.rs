@@ -147,7 +147,7 @@ async fn a_service_beside_nova_that_refuses_tokens_does_not_blind_the_account() 
     let call = create(json!({"openstack": {"networks": [{"name": "a", "network": "demo-net"}]}}));
     assert_eq!(
         p.call(&call, bare()).await.unwrap_err().class,
-        ErrorClass::Forbidden
+        ErrorClass::Transient
     );
     assert!(p.list().await.is_ok());
 }
