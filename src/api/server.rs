@@ -139,7 +139,8 @@ pub struct ServerSpec {
     pub cloud_name: Option<String>,
     /// The host name that the guest is given, at most 63 letters, digits and hyphens; the cloud makes one if
     /// absent. OpenStack (from microversion 2.90 on) and UpCloud change it in place, where openstack or upcloud is
-    /// given, if only as {}; elsewhere it is immutable once a server is asked for.
+    /// given, if only as {}; elsewhere it is immutable once a server is asked for. An older Nova refuses it, which is
+    /// said (SettingsRefused, InvalidSpec), and does not show it, so that that of an imported server is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),

@@ -250,7 +250,7 @@ pub struct RestartStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
     pub token: String,
-    /// Recorded (seen first, not acted on), Restarting, Stopping (it is started afterwards), Done, Unverified, NotApplicable or Failed.
+    /// Recorded (seen first, not acted on), Restarting, Retrying (the cloud did not take it), Stopping (it is started afterwards), Done, Unverified, NotApplicable or Failed.
     #[schemars(length(max = 32))]
     pub outcome: String,
     /// When it was recorded (RFC 3339).

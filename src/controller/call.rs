@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
@@ -60,7 +61,10 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String, trace: Option<T
     let task = Arc::clone(shell);
     let looking = async move {
         let (asked_at, began) = (task.ctx.clock.now(), Instant::now());
-        let asked = timeout(LOOK_DEADLINE, both(&*asker.provider, &id, trace.as_ref()));
+        let asked = timeout(
+            LOOK_DEADLINE,
+            both(&*asker.provider, &id, trace.as_ref(), asked_at),
+        );
         let Some(asked) = task
             .end
             .run_until_cancelled(AssertUnwindSafe(asked).catch_unwind())
@@ -71,7 +75,7 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String, trace: Option<T
         let mut ended = None;
         let answer = match asked {
             Ok(Ok((answer, end))) => {
-                ended = trace.map(|t| t.request_id).zip(end);
+                ended = trace.map(|t| t.key().to_owned()).zip(end);
                 answer.map(Arc::new)
             }
             Ok(Err(_)) => Err(CloudError::new(ErrorClass::Transient, "no answer in time")),
@@ -100,13 +104,14 @@ async fn both(
     provider: &dyn Provider,
     id: &str,
     trace: Option<&Trace>,
+    asked_at: Timestamp,
 ) -> (Result<ObservedServer, CloudError>, Option<Ended>) {
     let ended = match trace {
         None => None,
-        Some(trace) => match provider.ended(id, trace).await {
+        Some(trace) => match provider.ended(id, trace, asked_at).await {
             Ok(ended) => Some(ended),
             Err(error) => {
-                tracing::info!(request = trace.request_id, %error, "the end of a request cannot be asked for");
+                tracing::info!(request = trace.key(), %error, "the end of a request cannot be asked for");
                 None
             }
         },

@@ -36,8 +36,14 @@ impl Draft<'_> {
             Verdict::Keep => return self.into_plan(),
         };
         self.status.observed_generation = self.input.server.metadata.generation;
-        match std::mem::take(&mut self.drifts).into_iter().next() {
-            Some((r, m)) => self.condition(ConditionType::DriftDetected, True, r, &m),
+        let drifts = std::mem::take(&mut self.drifts);
+        match drifts.first().map(|(reason, _)| *reason) {
+            // The first one gives the reason; none is kept back.
+            Some(r) => {
+                let mut all: Vec<String> = drifts.into_iter().map(|(_, text)| text).collect();
+                all.dedup();
+                self.condition(ConditionType::DriftDetected, True, r, &all.join("; "));
+            }
             None if self.compared && self.was(ConditionType::DriftDetected).is_some() => {
                 let none = Reason::NoDrift;
                 self.condition(ConditionType::DriftDetected, False, none, none.meaning());

@@ -20,6 +20,7 @@ mod finish;
 pub mod group;
 mod import;
 mod lock;
+mod log;
 pub mod memory;
 mod missing;
 pub mod model;

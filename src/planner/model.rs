@@ -22,7 +22,7 @@ pub use listing::{Listing, each_once};
 pub use part::{
     ADMIN_PASSWORD, FailedStep, HALF_DONE, ItemChange, Items, Part, PartKind, WantedAttribute, is_uuid,
 };
-pub use trace::{Ended, Trace};
+pub use trace::{Ended, Trace, Which};
 
 choice! {
     /// What a server is, in words that fit every cloud.

@@ -104,7 +104,8 @@ fn look_at(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
     match outcome {
         Some(Outcome::InFlight) => Progress::Open(saying(d, op.kind)),
         Some(Outcome::Refused(at, error)) => refusal::refused(d, facts, op, seen, at, asked, &error),
-        Some(Outcome::Accepted(at, _)) => {
+        Some(Outcome::Accepted(at, accepted)) => {
+            restart::taken(d, facts, op, at, accepted.request_id.as_ref());
             if asked <= at {
                 return Progress::Open(saying(d, op.kind));
             }
@@ -113,14 +114,12 @@ fn look_at(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
         None if d.memory.backoff.is_some() && transitions::is_power(op.kind) => {
             between_tries(d, facts, op, seen)
         }
-        // Recorded by a process that is gone, or of which the answer was lost with it.
-        None => judge(
-            d,
-            facts,
-            op,
-            seen,
-            asked > later(op.started_at, lost_after(d, facts, op)),
-        ),
+        // Recorded by a process that is gone, and accepted, or of which the answer was lost with it.
+        None => {
+            let lost = later(op.started_at, lost_after(d, facts, op));
+            let shows = op.accepted_at.map_or(lost, |at| later(at, VISIBLE_WITHIN));
+            judge(d, facts, op, seen, asked > shows)
+        }
     }
 }
 
@@ -185,6 +184,7 @@ pub(super) fn judge(
             OperationKind::Rebuild => rebuild::failed(d, facts, op, seen),
             OperationKind::Rescue => rescue::failed(d, seen),
             OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
+            OperationKind::Restart => restart::broke(d, op, seen),
             _ => close(d),
         };
     }

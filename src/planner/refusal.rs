@@ -34,7 +34,9 @@ pub(super) fn refused(
         if asked <= at {
             return Progress::Open(saying(d, op.kind));
         }
-        if op.kind == OperationKind::Restart && !seen.busy && !restart::passing(d, op, seen) {
+        let traced = restart::is_traced(d, facts, op);
+        let guessed = op.kind == OperationKind::Restart && !traced;
+        if guessed && !seen.busy && !restart::passing(d, op, seen) {
             return restart::unverified(d, op);
         }
         return judge(d, facts, op, seen, asked > later(at, lost_after(d, facts, op)));

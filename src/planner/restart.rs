@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, Verdict, later, words};
-use super::model::{ObservedServer, ServerState, StopKind};
+use super::draft::{Draft, Verdict, key_of, later, words};
+use super::memory::Outcome;
+use super::model::{Ended, ErrorClass, ObservedServer, ServerState, StopKind, Trace, Which};
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, group, power, present, rescue, stop};
+use super::{AccountFacts, group, log, power, present, rescue, stop};
 use crate::api::Reason;
 use crate::api::conditions::{bounded, to_seconds};
 use crate::api::server::{PowerOffMode, PowerWish};
@@ -21,6 +22,10 @@ const DONE: &str = "Done";
 const UNVERIFIED: &str = "Unverified";
 const FAILED: &str = "Failed";
 const NOT_APPLICABLE: &str = "NotApplicable";
+/// The longest id of a request that is written down.
+const ID_LENGTH: usize = 128;
+/// So many seconds a log has in which nothing was found yet, before nothing can be known.
+const PATIENCE: i64 = 60;
 
 /// A token that was not handled yet. `Err` ends the plan.
 pub(super) fn handle(
@@ -241,6 +246,9 @@ pub(super) fn ended(
     if let Some(fault) = seen.failure_of(op.kind) {
         return failed(d, op, fault);
     }
+    if is_token(d, op) && facts.capabilities.request_log {
+        return by_log(d, facts, op, seen);
+    }
     // A guest that was only asked may have refused, and a cloud that shows nothing of that says nothing.
     let ignored =
         facts.capabilities.silent_restart && mode(d) == PowerOffMode::Soft && !went_down(d, op.started_at);
@@ -248,10 +256,100 @@ pub(super) fn ended(
         return unverified(d, op);
     }
     if is_token(d, op) {
-        let token = op.argument.clone().unwrap_or_default();
-        finished(d, &token);
+        return over(d, op);
     }
     close(d)
+}
+
+/// A restart that the cloud accepted is written down, so that another process can find out what became of it.
+pub(super) fn taken(
+    d: &mut Draft<'_>,
+    facts: &AccountFacts,
+    op: &Operation,
+    at: Timestamp,
+    request: Option<&String>,
+) {
+    let known = op.accepted_at.is_some() || !facts.capabilities.request_log || !is_token(d, op);
+    if let Some(open) = d.status.operation.as_mut().filter(|_| !known) {
+        open.accepted_at = Some(to_seconds(at));
+        open.request_id = request.filter(|id| id.chars().count() <= ID_LENGTH).cloned();
+    }
+}
+
+/// Whether what became of it is looked up in the cloud's log, although its answer was lost.
+pub(super) fn is_traced(d: &Draft<'_>, facts: &AccountFacts, op: &Operation) -> bool {
+    op.kind == OperationKind::Restart && facts.capabilities.request_log && is_token(d, op)
+}
+
+/// What the cloud's log says of a restart whose server is at rest. One that the cloud has certainly not taken is asked for
+/// again; one of which nothing can be known is not.
+fn by_log(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &ObservedServer) -> Progress {
+    let open = d.status.operation.as_ref();
+    let accepted = open.is_some_and(|o| o.accepted_at.is_some());
+    let request = open.and_then(|o| o.request_id.clone());
+    if accepted && request.is_none() {
+        // There is nothing to ask by; it was taken, and is over.
+        return over(d, op);
+    }
+    // Since when no answer is to come any more; its request may arrive for a while yet.
+    let lost_at = match d.outcome(&key_of(op)) {
+        Some(Outcome::Refused(at, _)) => *at,
+        _ => op.started_at,
+    };
+    let settled = later(lost_at, i64::from(facts.capabilities.create_settle_seconds));
+    let request = request.map_or_else(
+        || Which::Lost {
+            key: key_of(op),
+            since: op.started_at,
+        },
+        Which::Accepted,
+    );
+    let trace = Trace {
+        kind: op.kind,
+        request,
+        result: None,
+    };
+    match log::told(d, op, seen, trace, settled) {
+        Some(Ended::Done) => over(d, op),
+        Some(Ended::Failed(words)) => failed(d, op, &words),
+        Some(Ended::Absent) if !accepted => {
+            forget(d);
+            d.delay(ErrorClass::Transient, None);
+            close(d)
+        }
+        // Not every user may read the log.
+        Some(Ended::Untold) if accepted => over(d, op),
+        Some(Ended::Untold | Ended::Absent) => unverified(d, op),
+        Some(Ended::UnderWay) | None if d.now() >= op.deadline.max(later(settled, PATIENCE)) => {
+            unverified(d, op)
+        }
+        Some(Ended::UnderWay) | None => Progress::Open(power::doing(op.kind)),
+    }
+}
+
+fn over(d: &mut Draft<'_>, op: &Operation) -> Progress {
+    let token = op.argument.clone().unwrap_or_default();
+    finished(d, &token);
+    close(d)
+}
+
+/// The restart left its server in an error.
+pub(super) fn broke(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {
+    if !is_token(d, op) {
+        return close(d);
+    }
+    let open = d.status.operation.as_ref();
+    let taken = open.is_some_and(|o| o.accepted_at.is_some())
+        || matches!(d.outcome(&key_of(op)), Some(Outcome::Accepted(..)));
+    if !taken {
+        return unverified(d, op);
+    }
+    let fault = seen.fault.as_ref().map(|f| f.message.clone());
+    failed(
+        d,
+        op,
+        &fault.unwrap_or_else(|| format!("the server is {}", words(seen))),
+    )
 }
 
 /// Whether a restart is on its way through `Stopped`, as some clouds show it: no drift, and not the end of it.

@@ -13,6 +13,7 @@ pub mod upcloud;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -114,9 +115,14 @@ pub trait Provider: Send + Sync {
     fn call<'a>(&'a self, call: &'a CloudCall, with: CallWith<'a>)
     -> BoxFuture<'a, Result<Done, CloudError>>;
 
-    /// How a request ended that the cloud accepted for the server with this id. Not asked where
-    /// [`Capabilities::tells_the_end_of`] is false.
-    fn ended<'a>(&'a self, _id: &'a str, _trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
+    /// How a request ended that was made for the server with this id. `asked_at`: now, by the clock that requests are
+    /// recorded by. Not asked where [`Capabilities::tells_the_end_of`] is false.
+    fn ended<'a>(
+        &'a self,
+        _id: &'a str,
+        _trace: &'a Trace,
+        _asked_at: Timestamp,
+    ) -> BoxFuture<'a, Result<Ended, CloudError>> {
         Box::pin(std::future::ready(Ok(Ended::Untold)))
     }
 

@@ -8,6 +8,7 @@ mod behaviour;
 mod bounds;
 mod cases;
 mod clouddc;
+mod documents;
 mod groups;
 mod kubectl;
 mod servers;

@@ -19,6 +19,7 @@ mod failure_cases;
 mod faults;
 mod fleet;
 mod groups;
+mod harmless;
 mod incarnation;
 mod kills;
 mod logs;

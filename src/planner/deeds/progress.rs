@@ -12,10 +12,10 @@ use crate::api::server_status::{ImageStatus, Operation, OperationKind};
 use crate::planner::bugs::{self, Bug};
 use crate::planner::draft::{Draft, SECRET_WAIT, Verdict, later};
 use crate::planner::memory::{Backoff, Outcome};
-use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace};
+use crate::planner::model::{CloudError, Ended, ErrorClass, ObservedServer, ServerState, Trace, Which};
 use crate::planner::operation::{Progress, VISIBLE_WITHIN, close, lost_after};
 use crate::planner::refusal::STUBBORN;
-use crate::planner::{AccountFacts, Step, rebuild, resize, restart};
+use crate::planner::{AccountFacts, log, rebuild, resize, restart};
 
 /// Refusals that end a deed, and their reason. What is not here is tried again until its deadline.
 const FINAL: &[(ErrorClass, Reason)] = &[
@@ -28,9 +28,6 @@ const FINAL: &[(ErrorClass, Reason)] = &[
     (ErrorClass::Unsupported, Reason::Unsupported),
 ];
 
-/// The least and the most seconds between two questions about the end of a request.
-const ASK_AGAIN: i64 = 2;
-const ASK_SELDOM: i64 = 30;
 /// The longest id that is written down.
 const ID_LENGTH: usize = 128;
 /// The longest name of an object.
@@ -179,7 +176,7 @@ fn judge(
             }
             Some(Ended::Untold) if unseen => return waits(d, op),
             Some(Ended::Untold) if op.kind == OperationKind::ResetState => {}
-            Some(Ended::Untold) => return unknown(d, facts, op, seen),
+            Some(Ended::Untold | Ended::Absent) => return unknown(d, facts, op, seen),
             // A server at rest and a log that does not end: nobody will ever know.
             Some(Ended::UnderWay) | None if d.now() >= op.deadline && !unseen => {
                 return unknown(d, facts, op, seen);
@@ -219,34 +216,13 @@ fn failed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer, words: &str)
 
 /// What the cloud's log says of the request, once it was asked after the server had come to rest.
 fn told(d: &mut Draft<'_>, op: &Operation, request_id: String, seen: &ObservedServer) -> Option<Ended> {
-    let look = d.memory.look.as_ref().filter(|l| l.id == seen.id);
-    let answer = look.and_then(|l| l.ended.as_ref().filter(|(request, _)| *request == request_id));
-    if let Some((_, ended)) = answer
-        && *ended != Ended::UnderWay
-    {
-        return Some(ended.clone());
-    }
-    // A long one is asked for seldom, and so is one that could not be asked for.
-    let age = d.now().duration_since(op.started_at).as_secs();
-    let pace = (age / 10).clamp(ASK_AGAIN, ASK_SELDOM);
-    if let Some(next) = look
-        .map(|l| later(l.asked_at, pace))
-        .filter(|next| *next > d.now())
-    {
-        d.again(next);
-        return Some(Ended::UnderWay);
-    }
     let result = record_of(&d.status, op.action_uid.as_deref().unwrap_or_default());
-    let result = result.and_then(|r| r.result.clone());
-    d.step = Step::Look {
-        id: seen.id.clone(),
-        trace: Some(Trace {
-            kind: op.kind,
-            request_id,
-            result,
-        }),
+    let trace = Trace {
+        kind: op.kind,
+        request: Which::Accepted(request_id),
+        result: result.and_then(|r| r.result.clone()),
     };
-    None
+    log::told(d, op, seen, trace, Timestamp::MIN)
 }
 
 fn succeed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {

@@ -27,7 +27,7 @@ choice! {
         Full,
         /// A part of it.
         Partial,
-        /// What the operator of the cloud decided: it cannot be asked.
+        /// The cloud does not tell: its operator, a price list or a contract says it.
         Unknown,
     }
 }

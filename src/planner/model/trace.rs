@@ -1,4 +1,6 @@
-//! What became of a request that a cloud accepted, where it keeps a log of them.
+//! What became of a request, where a cloud keeps a log of them.
+
+use jiff::Timestamp;
 
 use crate::api::server_status::OperationKind;
 
@@ -7,10 +9,34 @@ use crate::api::server_status::OperationKind;
 pub struct Trace {
     /// What was asked for.
     pub kind: OperationKind,
-    /// The cloud's id of the request.
-    pub request_id: String,
+    /// Which request it was.
+    pub request: Which,
     /// The id of what it makes beside the server.
     pub result: Option<String>,
+}
+
+/// How a request is found in a cloud's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The cloud accepted it under this id.
+    Accepted(String),
+    /// Its answer was lost, and its id with it: it is looked for by its kind and its time.
+    Lost {
+        /// The key of the call.
+        key: String,
+        /// When it was recorded, by our clock: it was not sent before.
+        since: Timestamp,
+    },
+}
+
+impl Trace {
+    /// What the answer is known by.
+    pub fn key(&self) -> &str {
+        match &self.request {
+            Which::Accepted(id) => id,
+            Which::Lost { key, .. } => key,
+        }
+    }
 }
 
 /// How a request ended.
@@ -22,6 +48,8 @@ pub enum Ended {
     Done,
     /// It failed, in the cloud's words.
     Failed(String),
+    /// The cloud has taken no such request until now.
+    Absent,
     /// The cloud's log does not say.
     Untold,
 }

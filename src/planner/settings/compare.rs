@@ -83,6 +83,7 @@ pub(super) fn compare(
         // First seen, or taken over: recorded, not acted on.
         remember(d, facts, |_| true);
         items::first_seen(d, facts, seen);
+        taken_over(d);
     }
     let retry = d.status.last_handled_retry != d.old.last_handled_retry;
     let applied = d.status.applied.get_or_insert_with(AppliedStatus::default);
@@ -166,11 +167,20 @@ pub(super) fn compare(
         conditions::remove(&mut d.status.conditions, ConditionType::SettingsSynced);
     }
     if !drifts.is_empty() {
-        let text = format!("{}; changed from outside, it is only shown", drifts.join("; "));
+        let text = format!("{}; set from outside, it is only shown", drifts.join("; "));
         d.drifts.push((Reason::SettingsDrift, bounded(&text, 900)));
     }
     let kept = (!kept.is_empty()).then(|| bounded(&kept.join("; "), 900));
     (changed, kept)
+}
+
+/// The texts of a server that is seen first were not written for this object: another one than what is wished for is shown,
+/// as one that was changed from outside is.
+fn taken_over(d: &mut Draft<'_>) {
+    let settings = d.status.applied.iter_mut().flat_map(|a| &mut a.settings);
+    for known in settings.filter(|s| s.shown.is_none()) {
+        known.shown.clone_from(&known.text);
+    }
 }
 
 /// What is said of settings that are as declared, as far as the cloud shows them.

@@ -146,7 +146,7 @@ impl World {
     pub(super) fn look(&mut self, id: &str, trace: Option<Trace>) {
         self.knobs.looks += 1;
         let ended = trace.filter(|_| !self.knobs.log_is_away);
-        let ended = ended.map(|t| (t.request_id, self.knobs.log.clone().unwrap_or(Ended::Done)));
+        let ended = ended.map(|t| (t.key().to_owned(), self.knobs.logged(&t)));
         let found = self.cloud.get(id).map(|f| Arc::new(f.seen.clone()));
         let before = self
             .memory

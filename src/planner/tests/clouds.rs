@@ -179,6 +179,19 @@ impl Knobs {
         (Some(format!("req-{}", self.requests)), image)
     }
 
+    /// What the log says of a request: one whose id is not known is there if anything of its kind was done.
+    pub(super) fn logged(&self, trace: &Trace) -> Ended {
+        let there = match &trace.request {
+            Which::Accepted(_) => true,
+            Which::Lost { .. } => self.applied.contains(&trace.kind),
+        };
+        match &self.log {
+            _ if !there => Ended::Absent,
+            Some(said) => said.clone(),
+            None => Ended::Done,
+        }
+    }
+
     pub(super) fn heard(&mut self, call: &CloudCall) {
         let CloudCall::Operate { how, .. } = call else {
             return;

@@ -34,6 +34,7 @@ mod rescuing;
 mod resizing;
 mod respecting;
 mod restarting;
+mod restarts_traced;
 mod settings;
 mod sleep;
 mod soft_deleted;

@@ -103,8 +103,12 @@ fn what_an_imported_server_has_is_recorded_and_not_acted_on() {
     w.the().seen.attributes.insert("title".into(), "theirs".into());
     w.run(120);
     assert_eq!((w.ready().as_str(), calls(&w)), ("True/AsDeclared", vec!["Mark"]));
+    // It is not called as declared.
+    let words = "title is \"theirs\", \"one\" is declared; set from outside, it is only shown";
+    assert_eq!(w.message_of(C::DriftDetected), words);
     w.edit(json!({"cloudName": "two"}));
     w.until(60, "changed", |w| w.knobs.hows.contains(&"title=two".to_owned()));
+    w.until(60, "over", |w| !w.condition(C::DriftDetected).starts_with("True"));
 }
 
 #[test]

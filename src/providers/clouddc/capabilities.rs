@@ -27,13 +27,12 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_confirm: false,
     // Metadata is written by the create call and never again.
     marks_mutable: false,
-    // The machine is the customer's whether it is on or off.
-    // A machine is rented whole, on or off.
     free_of_locks: &[],
+    // Its API does not tell prices; the machine is the customer's whether it is on or off.
     idle_costs: &[IdleCost {
         state: ServerState::Stopped,
-        cost: Cost::Full,
-        holds: "the machine is billed as before",
+        cost: Cost::Unknown,
+        holds: "the machine stays taken; what is billed for it, Huawei's price list or your contract says",
     }],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),

@@ -21,6 +21,8 @@ impl fmt::Display for Microversion {
 pub(super) enum Need {
     /// Reading servers, acting on them, creating them.
     Servers,
+    /// Showing them, with their host names where that can be had.
+    Shown,
     /// Creating one with a host name of its own.
     Hostname,
     /// Rescuing one, also one whose root disk is a volume.
@@ -43,6 +45,13 @@ const TABLE: &[(Need, Microversion, Microversion, &str)] = &[
         Need::Servers,
         Microversion(2, 69),
         Microversion(2, 79),
+        "complete lists of servers",
+    ),
+    // Of what a server shows nothing but the host name changes between 2.79 and 2.90.
+    (
+        Need::Shown,
+        Microversion(2, 69),
+        Microversion(2, 90),
         "complete lists of servers",
     ),
     (
@@ -155,17 +164,19 @@ mod tests {
 
     #[test]
     fn never_above_the_cloud_and_never_below_the_floor() {
-        for (max, servers, hostname) in [
-            ("2.104", Some("2.79"), Some("2.90")),
-            ("2.90", Some("2.79"), Some("2.90")),
-            ("2.79", Some("2.79"), None),
-            ("2.72", Some("2.72"), None),
-            ("2.69", Some("2.69"), None),
-            ("2.68", None, None),
-            ("", None, None),
+        for (max, servers, shown, hostname) in [
+            ("2.104", Some("2.79"), Some("2.90"), Some("2.90")),
+            ("2.90", Some("2.79"), Some("2.90"), Some("2.90")),
+            ("2.89", Some("2.79"), Some("2.89"), None),
+            ("2.79", Some("2.79"), Some("2.79"), None),
+            ("2.72", Some("2.72"), Some("2.72"), None),
+            ("2.69", Some("2.69"), Some("2.69"), None),
+            ("2.68", None, None, None),
+            ("", None, None, None),
         ] {
             let text = |need| range("2.1", max).choose(need).ok().map(|v| v.to_string());
             assert_eq!(text(Need::Servers).as_deref(), servers, "{max}");
+            assert_eq!(text(Need::Shown).as_deref(), shown, "{max}");
             assert_eq!(text(Need::Hostname).as_deref(), hostname, "{max}");
         }
         assert_eq!(

@@ -14,6 +14,7 @@ mod errors;
 mod floating;
 mod groups;
 mod interfaces;
+mod log;
 mod paging;
 mod port_groups;
 mod register;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::Method;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -45,7 +47,7 @@ use self::convert::{KEYS, UID, metadata_of, observed, tag};
 use self::discovery::Need;
 use self::errors::{Asked, unreadable};
 use self::seen::Seen;
-use self::session::{Request, Services};
+use self::session::{Request, Services, checked};
 use super::transport::budget::Priority;
 use super::transport::client::{HttpClient, Reply};
 use super::{Account, CallWith, Done, Provider};
@@ -94,6 +96,7 @@ impl OpenStack {
 
     async fn fetch(&self, id: &str) -> Result<wire::Server, CloudError> {
         let request = Request {
+            need: Need::Shown,
             priority: Priority::High,
             ..Request::get(
                 ServiceKind::Compute,
@@ -393,28 +396,17 @@ impl Provider for OpenStack {
         })
     }
 
-    fn ended<'a>(&'a self, id: &'a str, trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
-        Box::pin(deeds::ended(&self.services, id, trace))
+    fn ended<'a>(
+        &'a self,
+        id: &'a str,
+        trace: &'a Trace,
+        asked_at: Timestamp,
+    ) -> BoxFuture<'a, Result<Ended, CloudError>> {
+        Box::pin(log::ended(&self.services, id, trace, asked_at))
     }
 
     fn list_groups(&self) -> BoxFuture<'_, Result<Vec<ObservedGroup>, CloudError>> {
         Box::pin(groups::all(&self.services))
-    }
-}
-
-/// An id that can stand in a path: Nova's are UUIDs.
-fn checked(id: &str) -> Result<&str, CloudError> {
-    let plain = !id.is_empty()
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if plain {
-        Ok(id)
-    } else {
-        Err(CloudError::new(
-            ErrorClass::InvalidSpec,
-            format!("{id:?} is no id of a server in OpenStack"),
-        ))
     }
 }
 

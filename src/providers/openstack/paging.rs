@@ -6,6 +6,7 @@ use reqwest::Url;
 
 use super::auth::ServiceKind;
 use super::catalog::query;
+use super::discovery::Need;
 use super::errors::{Asked, unreadable};
 use super::seen::{Read, Seen};
 use super::session::{Request, Services};
@@ -46,7 +47,10 @@ pub(super) async fn all_servers(services: &Services, known: &Seen) -> Result<Vec
             None => "/servers/detail".to_owned(),
             Some(marker) => query("/servers/detail", &[("marker", marker)]),
         };
-        let request = Request::get(ServiceKind::Compute, path, "nova /servers/detail");
+        let request = Request {
+            need: Need::Shown,
+            ..Request::get(ServiceKind::Compute, path, "nova /servers/detail")
+        };
         let reply = services.send(request).await?;
         pages.add(&reply)?;
         let unreadable = |e| unreadable(ServiceKind::Compute.name(), "answer", Asked::Read, &e);

@@ -229,3 +229,19 @@ fn versioned(service: ServiceKind, endpoint: &str) -> String {
         format!("{endpoint}/{version}")
     }
 }
+
+/// An id that can stand in a path: Nova's are UUIDs.
+pub(super) fn checked(id: &str) -> Result<&str, CloudError> {
+    let plain = !id.is_empty()
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if plain {
+        Ok(id)
+    } else {
+        Err(CloudError::new(
+            ErrorClass::InvalidSpec,
+            format!("{id:?} is no id of a server in OpenStack"),
+        ))
+    }
+}

@@ -34,20 +34,19 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     soft_stop_limit: Some(600),
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
     silent_restart: true,
-    // Upward, where the account and the host allow it; what they refuse needs a stop.
     hard_restart: &[],
     request_log: false,
+    // Upward, where the account and the host allow it; what they refuse needs a stop.
     live_resize: true,
     resize_stops_by_itself: false,
     resize_confirm: false,
     marks_mutable: true,
-    // Disks and addresses in any case, and most plans in full.
-    // <https://upcloud.com/pricing>: cores and memory are billed while it runs.
     free_of_locks: &[],
+    // Its API does not tell prices, and they differ by plan.
     idle_costs: &[IdleCost {
         state: ServerState::Stopped,
-        cost: Cost::Partial,
-        holds: "storages and addresses are billed; cores and memory are not",
+        cost: Cost::Unknown,
+        holds: "storages and addresses stay; what is billed for them and for the plan, UpCloud's price page says",
     }],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::Method;
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
@@ -243,7 +244,12 @@ impl Provider for UpCloud {
         })
     }
 
-    fn ended<'a>(&'a self, _id: &'a str, trace: &'a Trace) -> BoxFuture<'a, Result<Ended, CloudError>> {
+    fn ended<'a>(
+        &'a self,
+        _id: &'a str,
+        trace: &'a Trace,
+        _asked_at: Timestamp,
+    ) -> BoxFuture<'a, Result<Ended, CloudError>> {
         Box::pin(deeds::ended(&self.service, trace))
     }
 

@@ -11,6 +11,8 @@ pub struct SimConfig {
     pub seed: u64,
     /// The wall clock at the start; the machine's if absent.
     pub epoch: Option<Timestamp>,
+    /// The newest minor version of its Nova, at most 104.
+    pub microversion: u16,
     /// How long things take.
     pub timings: Timings,
     /// How long a token lives.
@@ -37,6 +39,7 @@ impl Default for SimConfig {
         Self {
             seed: 0,
             epoch: None,
+            microversion: super::nova::NEWEST,
             timings: Timings::default(),
             token_ttl: Duration::from_secs(3600),
             page_limit: 1000,

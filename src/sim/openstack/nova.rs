@@ -9,8 +9,8 @@ use super::world::World;
 use crate::sim::cloud::ListFaults;
 use crate::sim::cloud::{Answer, Ask, Reply};
 
-/// The newest minor version.
-const NEWEST: u16 = 104;
+/// The newest minor version that is known here.
+pub(super) const NEWEST: u16 = 104;
 
 /// A version 2.x of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,8 @@ pub(super) struct Microversion {
 impl Microversion {
     pub(super) const NEWEST: Self = Self { minor: NEWEST };
 
-    fn of(ask: &Ask) -> Result<Self, Reply> {
+    /// The version that a request asks for, of a cloud whose newest is this one.
+    fn of(ask: &Ask, newest: u16) -> Result<Self, Reply> {
         let given = ask
             .header("openstack-api-version")
             .and_then(|h| h.strip_prefix("compute "));
@@ -32,7 +33,7 @@ impl Microversion {
             return Ok(Self { minor: 1 });
         };
         if text == "latest" {
-            return Ok(Self::NEWEST);
+            return Ok(Self { minor: newest });
         }
         let parts = text.split_once('.');
         let Some((major, minor)) =
@@ -43,9 +44,9 @@ impl Microversion {
             );
             return Err(nova_error(400, text));
         };
-        if major != 2 || !(1..=NEWEST).contains(&minor) {
+        if major != 2 || !(1..=newest).contains(&minor) {
             let text = format!(
-                "Version {text} is not supported by the API. Minimum is 2.1 and maximum is 2.{NEWEST}."
+                "Version {text} is not supported by the API. Minimum is 2.1 and maximum is 2.{newest}."
             );
             return Err(nova_error(406, text));
         }
@@ -68,6 +69,7 @@ impl World {
         let answer = self.nova_inner(ask, path, lists, &mut seen);
         let decorate = |reply: Reply| {
             let reply = reply.with("X-Openstack-Request-Id", ask.id.clone());
+            let reply = reply.with("Date", http_date(self.core.time()));
             let Some(Microversion { minor }) = seen else {
                 return reply;
             };
@@ -86,10 +88,15 @@ impl World {
         lists: &ListFaults,
         seen: &mut Option<Microversion>,
     ) -> Answer {
+        let newest = self.config.microversion;
         if ask.method == http::Method::GET {
             match path {
-                [] => return Ok(Reply::ok(json!({"versions": [version_document(&ask.base)]}))),
-                ["v2.1"] => return Ok(Reply::ok(json!({"version": version_document(&ask.base)}))),
+                [] => {
+                    return Ok(Reply::ok(
+                        json!({"versions": [version_document(&ask.base, newest)]}),
+                    ));
+                }
+                ["v2.1"] => return Ok(Reply::ok(json!({"version": version_document(&ask.base, newest)}))),
                 _ => {}
             }
         }
@@ -99,7 +106,7 @@ impl World {
         else {
             return Err(unauthorized(&ask.base));
         };
-        let version = Microversion::of(ask)?;
+        let version = Microversion::of(ask, newest)?;
         *seen = Some(version);
         let call = Call {
             ask,
@@ -233,6 +240,11 @@ pub(super) fn micros(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string()
 }
 
+/// The form of the header `Date`.
+fn http_date(at: jiff::Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// The form of `created`: whole seconds, UTC.
 pub(super) fn seconds(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -266,9 +278,9 @@ fn flavor_body(flavor: &Flavor, call: &Call<'_>, detail: bool) -> Value {
     body
 }
 
-fn version_document(base: &str) -> Value {
+fn version_document(base: &str, newest: u16) -> Value {
     json!({
-        "id": "v2.1", "status": "CURRENT", "version": format!("2.{NEWEST}"), "min_version": "2.1",
+        "id": "v2.1", "status": "CURRENT", "version": format!("2.{newest}"), "min_version": "2.1",
         "updated": "2013-07-23T11:33:21Z",
         "links": [{"rel": "self", "href": format!("{base}/compute/v2.1/")}],
         "media-types": [{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}],

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::OpenStackSim;
 use super::nova::{Call, Microversion};
 use super::server::{ServerFault, Vm};
-use super::world::World;
+use super::world::{Image, World};
 use crate::sim::cloud::{Answer, Ask, ListFaults, Reply};
 
 /// No live server has this id or name.
@@ -106,6 +106,30 @@ impl OpenStackSim {
                 server.metadata.insert(name.to_owned(), value.to_owned());
             }
             Ok(Reply::empty(202))
+        })
+    }
+
+    /// Somebody gives the name of an image to a new one; its id. The old one is called `<name>-old` from then on.
+    pub fn repoint_image(&self, name: &str) -> Option<String> {
+        let mut world = self.world();
+        let id = world.core.uuid();
+        let old = world.images.iter_mut().find(|i| i.name == name)?;
+        let new = Image {
+            id: id.clone(),
+            ..old.clone()
+        };
+        old.name = format!("{name}-old");
+        world.images.push(new);
+        Some(id)
+    }
+
+    /// Somebody gives its guest another host name.
+    pub fn oob_hostname(&self, key: &str, hostname: &str) -> Deed {
+        self.world().out_of_band(key, |world, id, _| {
+            if let Some(server) = world.servers.get_mut(id) {
+                server.hostname = hostname.to_owned();
+            }
+            Ok(Reply::empty(200))
         })
     }
 

@@ -13,20 +13,10 @@ fn world(name: &'static str, can: &'static Capabilities, settled: bool, left: Le
         name,
         can,
         members: 1,
-        controllers: 1,
         settled,
         stranger: false,
         left,
         calm_one_in: 5,
-    }
-}
-
-/// The group alone, under two controllers that both act.
-fn alone(bounds: Bounds) -> Bounds {
-    Bounds {
-        members: 0,
-        controllers: 2,
-        ..bounds
     }
 }
 
@@ -36,18 +26,10 @@ pub(crate) fn worlds(large: bool) -> Vec<Bounds> {
     let crash = Left { crashes: 1, ..NONE };
     let delete = Left { deletes: 2, ..NONE };
     let mut all = vec![
-        alone(Bounds {
+        Bounds {
             stranger: true,
-            ..world("group-alone-timeout", &KEEPS, false, timeout)
-        }),
-        alone(world("group-alone-marked", &CHANGES, false, timeout)),
-        alone(world(
-            "group-alone-delete",
-            &KEEPS,
-            true,
-            Left { crashes: 1, ..delete },
-        )),
-        world("group-create-timeout", &KEEPS, false, timeout),
+            ..world("group-create-timeout", &KEEPS, false, timeout)
+        },
         world("group-create-crash", &CHANGES, false, crash),
         world("group-delete", &KEEPS, true, delete),
         world("group-delete-changes", &CHANGES, true, delete),
@@ -63,45 +45,13 @@ pub(crate) fn worlds(large: bool) -> Vec<Bounds> {
             },
         ),
     ];
-    let two = |bounds| Bounds { members: 2, ..bounds };
-    let both = |bounds| Bounds {
-        controllers: 2,
-        ..bounds
-    };
-    all.extend([
-        two(world("group-members-create", &CHANGES, false, NONE)),
-        two(world("group-members-delete", &KEEPS, true, delete)),
-    ]);
     if large {
-        let both = |bounds| Bounds {
-            controllers: 2,
-            ..bounds
-        };
+        let two = |bounds| Bounds { members: 2, ..bounds };
         all.extend([
-            two(world("group-members-create-timeout", &KEEPS, false, timeout)),
-            two(world(
-                "group-members-delete-crash",
-                &CHANGES,
-                true,
-                Left { crashes: 1, ..delete },
-            )),
-            both(world("group-both-create", &CHANGES, false, NONE)),
-            both(world("group-both-delete", &KEEPS, true, delete)),
-            both(world(
-                "group-both-move",
-                &CHANGES,
-                true,
-                Left { edits: 2, ..NONE },
-            )),
-            both(world("group-both-create-timeout", &KEEPS, false, timeout)),
-            both(world(
-                "group-both-delete-crash",
-                &CHANGES,
-                true,
-                Left { crashes: 1, ..delete },
-            )),
+            two(world("group-two-create", &KEEPS, false, NONE)),
+            two(world("group-two-delete", &CHANGES, true, delete)),
             world(
-                "group-create-delete-timeout",
+                "group-create-delete",
                 &CHANGES,
                 false,
                 Left {
@@ -147,15 +97,19 @@ pub(crate) fn sown() -> Vec<Sown> {
     vec![
         one(
             Bug::RetryTheGroup,
-            alone(world("", &KEEPS, false, timeout)),
+            Bounds {
+                members: 0,
+                ..world("", &KEEPS, false, timeout)
+            },
             laws::ONE_GROUP,
         ),
         one(
             Bug::AdoptTheGroupByName,
-            alone(Bounds {
+            Bounds {
+                members: 0,
                 stranger: true,
                 ..world("", &CHANGES, false, NONE)
-            }),
+            },
             laws::NO_STRANGER,
         ),
         one(
@@ -165,7 +119,10 @@ pub(crate) fn sown() -> Vec<Sown> {
         ),
         one(
             Bug::LetTheGroupGoTooEarly,
-            alone(world("", &KEEPS, true, Left { deletes: 1, ..NONE })),
+            Bounds {
+                members: 0,
+                ..world("", &KEEPS, true, Left { deletes: 1, ..NONE })
+            },
             laws::NOTHING_LEFT,
         ),
     ]

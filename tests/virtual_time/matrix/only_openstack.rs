@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use evenkeel::api::{ConditionType, Server};
 use evenkeel::sim::apiserver::ApiServer;
-use evenkeel::sim::openstack::{FaultEffect, FaultRule, OpenStackSim};
+use evenkeel::sim::openstack::{FaultEffect, FaultRule, OpenStackSim, SimConfig};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::clouds::openstack::open;
+use super::clouds::openstack::{open, open_with};
 use super::field::Field;
 use crate::scenarios::cluster::{condition, id_of, ready};
 
@@ -386,5 +387,84 @@ async fn groups_that_neutron_refuses_for_an_interface_are_said() {
     f.edit("web", networks(&["demo-net", "b"])).await;
     settled(&f).await;
     assert_eq!(groups(&sim, &id), ["web", "web"]);
+    f.judge().await;
+}
+
+/// A cloud whose Nova is of this microversion.
+async fn field_of(microversion: u16) -> (Field, Arc<OpenStackSim>) {
+    let api = ApiServer::new().unwrap();
+    let config = SimConfig {
+        microversion,
+        ..SimConfig::default()
+    };
+    let (cloud, sim) = open_with(&api, config);
+    (Field::new(cloud, api).await, sim)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_name_is_changed_in_place_or_said_not_to_be() {
+    let (f, sim) = field_of(104).await;
+    f.create("web", json!({"hostname": "one"})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    f.edit("web", json!({"hostname": "two"})).await;
+    settled(&f).await;
+    assert_eq!(sim.server(&id).unwrap().hostname, "two");
+    // Somebody else's is shown and left alone.
+    sim.oob_hostname(&id, "theirs").unwrap();
+    let drift = "hostname is \"theirs\", \"two\" is declared";
+    f.wait("web", "the drift is shown", |x| {
+        let drifts = condition(x, ConditionType::DriftDetected);
+        ready(x) && drifts.is_some_and(|c| c.status == "True" && c.message.starts_with(drift))
+    })
+    .await;
+    sleep(Duration::from_secs(600)).await;
+    let server = sim.server(&id).unwrap();
+    assert_eq!(
+        (server.hostname.as_str(), server.asked),
+        ("theirs", vec!["create"])
+    );
+    f.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_name_that_nova_is_too_old_for_is_never_called_applied() {
+    let too_old = "this Nova speaks microversion 2.89 at most; spec.hostname needs 2.90";
+    let (f, sim) = field_of(89).await;
+    f.create("web", json!({})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    f.edit("web", json!({"hostname": "two"})).await;
+    f.wait("web", "it is said", |x| {
+        let synced = condition(x, ConditionType::SettingsSynced);
+        let stalled = condition(x, ConditionType::Stalled);
+        let says = |c: &Condition| c.reason == "SettingsRefused" && c.message.contains(too_old);
+        synced.is_some_and(|c| c.status == "False" && says(c)) && stalled.is_some_and(says)
+    })
+    .await;
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(
+        sim.server(&id).unwrap().asked,
+        ["create"],
+        "neither rebuilt nor stopped"
+    );
+    f.edit("web", json!({"hostname": null})).await;
+    settled(&f).await;
+    // One that is to be made with it is not made without.
+    f.create("other", json!({"hostname": "other"})).await;
+    f.wait("other", "it is said", |x| {
+        condition(x, ConditionType::Stalled)
+            .is_some_and(|c| c.status == "True" && c.reason == "InvalidSpec" && c.message.contains(too_old))
+    })
+    .await;
+    assert_eq!(sim.live_servers().len(), 1);
+    // Of an imported one nobody can tell: that is said.
+    let found = sim.oob_create("found").unwrap();
+    let import = json!({"import": {"id": found}, "powerState": "Running", "deletionPolicy": "Orphan", "hostname": "mine"});
+    f.create("adopted", import).await;
+    f.wait("adopted", "it is said", |x| {
+        let synced = condition(x, ConditionType::SettingsSynced);
+        synced.is_some_and(|c| c.message.ends_with("nobody can compare: hostname."))
+    })
+    .await;
+    f.delete("other").await;
     f.judge().await;
 }

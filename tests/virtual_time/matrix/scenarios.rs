@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use evenkeel::api::{ConditionType, Server};
+use evenkeel::api::{ConditionType, ProviderConfig, Server};
+use evenkeel::planner::model::ServerState;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use tokio::time::sleep;
@@ -40,6 +41,19 @@ pub async fn created_stopped(f: &mut Field) {
     assert_eq!(f.only(&server).power, "Stopped");
     let addressed = |x: &Server| ready(x) && !x.status.as_ref().unwrap().addresses.is_empty();
     f.wait("web", "an address in status", addressed).await;
+    // What it still costs is said of the server, and of the account.
+    let cost = f.cloud.capabilities().idle_cost(ServerState::Stopped).unwrap();
+    let said = condition(&server, ConditionType::Ready).unwrap();
+    assert!(said.message.ends_with(cost.holds), "{}", said.message);
+    let shows = |x: &ProviderConfig| {
+        let can = x.status.as_ref().and_then(|s| s.capabilities.as_ref());
+        can.is_some_and(|can| {
+            let mut all = can.idle_costs.iter();
+            can.stopped_cost == cost.cost.as_str()
+                && all.any(|c| c.state == "Stopped" && c.holds == cost.holds)
+        })
+    };
+    f.wait_for("cloud", "what it costs", shows).await;
 }
 
 pub async fn stop_and_start(f: &mut Field) {

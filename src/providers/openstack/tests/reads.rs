@@ -26,7 +26,7 @@ async fn a_list_is_read_to_its_end() {
         list.iter().all(|s| s.size.id.as_deref() == Some("1")),
         "flavors have their ids"
     );
-    assert_eq!(fake.last("GET /v2.1/servers/detail").version, "compute 2.79");
+    assert_eq!(fake.last("GET /v2.1/servers/detail").version, "compute 2.90");
 }
 
 #[tokio::test(start_paused = true)]

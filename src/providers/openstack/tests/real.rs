@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::api::server::Size;
-use crate::planner::model::ServerState;
+use crate::planner::model::{ServerState, Which};
 use crate::providers::transport::Connect;
 use crate::providers::transport::reqwest::{HttpConnect, install_crypto};
 
@@ -121,6 +121,18 @@ async fn the_life_of_a_server_on_a_real_nova() {
     let plain = |kind| act(kind, Operate::Plain);
     let error = p.call(&plain(OperationKind::Start), bare()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Busy, "{error}");
+    // A restart whose answer is lost is found in Nova's log, by Nova's clock, and so is that there was none.
+    let since = jiff::Timestamp::now();
+    let lost = Trace {
+        kind: OperationKind::Restart,
+        request: Which::Lost {
+            key: "restart-1#1".to_owned(),
+            since,
+        },
+        result: None,
+    };
+    let ended = || async { p.ended(&id, &lost, jiff::Timestamp::now()).await.unwrap() };
+    assert_eq!(ended().await, Ended::Absent);
     p.call(
         &act(OperationKind::Restart, restart(PowerOffMode::SoftThenHard)),
         bare(),
@@ -128,6 +140,7 @@ async fn the_life_of_a_server_on_a_real_nova() {
     .await
     .unwrap();
     settle(&p, &id, ServerState::Running).await;
+    assert_eq!(ended().await, Ended::Done);
     p.call(
         &act(OperationKind::Stop, Operate::Stop(StopKind::CloudEscalates, 60)),
         bare(),

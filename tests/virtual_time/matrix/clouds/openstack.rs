@@ -24,9 +24,14 @@ pub fn fresh(api: &ApiServer) -> Arc<dyn Cloud> {
 
 /// A fresh cloud, and what it is made of.
 pub fn open(api: &ApiServer) -> (Arc<dyn Cloud>, Arc<OpenStackSim>) {
+    open_with(api, SimConfig::default())
+}
+
+/// The same, made in another way.
+pub fn open_with(api: &ApiServer, config: SimConfig) -> (Arc<dyn Cloud>, Arc<OpenStackSim>) {
     let sim = OpenStackSim::new(SimConfig {
         epoch: Some(api.now()),
-        ..SimConfig::default()
+        ..config
     });
     sim.set_password("demo", PLANTED);
     (Arc::new(OpenStack(Arc::clone(&sim))), sim)
