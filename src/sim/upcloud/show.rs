@@ -145,9 +145,8 @@ impl World {
         };
         let mut servers: Vec<&Server> = self.servers.values().filter(seen).collect();
         servers.sort_by_key(|s| s.seq);
-        let mut servers: Vec<Value> = servers
-            .into_iter()
-            .skip(faults.omit)
+        let mut servers: Vec<Value> = faults
+            .shown(servers.into_iter())
             .map(|s| self.item(s))
             .collect();
         let Some(most) = self.config.choices.page_limit else {

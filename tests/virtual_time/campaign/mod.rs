@@ -6,6 +6,8 @@
 mod act;
 mod arrival;
 mod deeds;
+mod eyes;
+mod judge;
 mod plan;
 mod run;
 
@@ -72,16 +74,16 @@ impl Case {
     }
 }
 
-/// The lists of servers, whose age can be false.
+/// The lists of servers, and of what they are read with, which can be old or lack something.
 fn lists(provider: &str) -> &'static [&'static str] {
     let of = |(name, all): &(&str, &'static [&'static str])| (*name == provider).then_some(*all);
     LISTS.iter().find_map(of).unwrap_or_default()
 }
 
 const LISTS: &[(&str, &[&str])] = &[
-    ("openstack", &["GET /servers/detail"]),
-    ("upcloud", &["GET /server"]),
-    ("clouddc", &["GET /{id}/instances"]),
+    ("openstack", &["GET /servers/detail", "GET /os-server-groups"]),
+    ("upcloud", &["GET /server", "GET /server-group"]),
+    ("clouddc", &["GET /instances", "GET /physicalservers"]),
 ];
 
 fn cases(provider: &'static str, fresh: Fresh) -> Vec<Case> {
