@@ -91,7 +91,8 @@ async fn what_the_cloud_asks_for_is_waited() {
 #[tokio::test(start_paused = true)]
 async fn every_fault_of_lists() {
     let all = FaultEffect::PartialList {
-        omit: 0, keep: None,
+        omit: 0,
+        keep: None,
         server: Some("*".to_owned()),
     };
     let effects = [

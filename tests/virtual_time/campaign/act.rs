@@ -222,9 +222,14 @@ impl Act {
             }
             GroupTurns => {
                 let (first, _) = turned(&*f.cloud);
-                pair_of(f, json!({"size": {"name": first}, "resize": {"when": "StopIfNeeded"}})).await;
+                pair_of(
+                    f,
+                    json!({"size": {"name": first}, "resize": {"when": "StopIfNeeded"}}),
+                )
+                .await;
                 return self.both(f, "Running").await;
             }
+            Delete | Again => with_its_disks(&*f.cloud),
             Orphan => json!({"deletionPolicy": "Orphan"}),
             DeletedOutside => json!({"onMissing": "Recreate"}),
             Resize => json!({"resize": {"when": "StopIfNeeded"}}),
@@ -261,7 +266,8 @@ impl Act {
     pub async fn begin(self, f: &Field) {
         let power = |state: &str| json!({ "powerState": state });
         match self {
-            Create | DeleteWhileMade => drop(f.create(WEB, json!({})).await),
+            Create => drop(f.create(WEB, json!({})).await),
+            DeleteWhileMade => drop(f.create(WEB, with_its_disks(&*f.cloud)).await),
             CreateStopped => drop(f.create(WEB, power("Stopped")).await),
             Stop => drop(f.edit(WEB, power("Stopped")).await),
             Start => drop(f.edit(WEB, power("Running")).await),
@@ -489,6 +495,15 @@ async fn pair_of(f: &Field, more: Value) {
     }
     let placement = json!({"placement": {"policy": "SoftAntiAffinity"}});
     crate::scenarios::groups::make(f, "g", placement).await;
+}
+
+/// The disks go with the server, where the cloud keeps them; the bystander shows whether it does.
+fn with_its_disks(cloud: &dyn Cloud) -> Value {
+    if cloud.disks() > 0 {
+        json!({"deletion": {"disks": "DeleteOwned"}})
+    } else {
+        json!({})
+    }
 }
 
 /// From which size to which one a member has to be stopped: where a running server grows, it has to be to shrink.

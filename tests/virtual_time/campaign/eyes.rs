@@ -51,6 +51,8 @@ struct Memory {
     observed: BTreeMap<String, i64>,
     /// Objects whose servers stay when they go.
     orphaning: BTreeSet<String>,
+    /// Objects whose disks stay when they go.
+    keeping: BTreeSet<String>,
     /// By object and condition: what it says, and how often that changed.
     said: BTreeMap<(String, String), (String, usize)>,
     /// Every reason for which an object was Stalled.
@@ -60,7 +62,10 @@ struct Memory {
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn uid(object: &Value) -> &str {
@@ -143,7 +148,10 @@ impl Eyes {
                 && !living.contains(owner.as_str())
                 && !self.memory().orphaning.contains(owner)
             {
-                self.wrong(format!("O2: server {} is of the object {owner}, which is gone", server.id));
+                self.wrong(format!(
+                    "O2: server {} is of the object {owner}, which is gone",
+                    server.id
+                ));
             }
         }
         if let Some(then) = &self.bystander {
@@ -161,7 +169,13 @@ impl Eyes {
     pub fn nothing_is_left(&self) {
         let objects = self.objects();
         for (what, owner) in self.cloud.marked() {
-            if !objects.iter().any(|o| uid(o) == owner) && !self.memory().orphaning.contains(&owner) {
+            let living = objects.iter().any(|o| uid(o) == owner);
+            let stays = {
+                let memory = self.memory();
+                let disk = what.starts_with("disk ") && memory.keeping.contains(&owner);
+                disk || memory.orphaning.contains(&owner)
+            };
+            if !living && !stays {
                 self.wrong(format!("O2: {what} is left of the object {owner}, which is gone"));
             }
         }
@@ -178,6 +192,9 @@ impl Eyes {
             }
             if text(object, "/spec/deletionPolicy") == "Orphan" {
                 memory.orphaning.insert(id.clone());
+            }
+            if text(object, "/spec/deletion/disks") != "DeleteOwned" {
+                memory.keeping.insert(id.clone());
             }
             let now = object
                 .pointer("/status/observedGeneration")
@@ -222,13 +239,10 @@ impl Eyes {
             let most = group.pointer("/spec/disruption/maxUnavailable");
             let most = most.and_then(Value::as_u64).unwrap_or(1);
             let name = text(group, "/metadata/name");
-            let members = objects
-                .iter()
-                .filter(|o| text(o, "/spec/groupRef/name") == name);
+            let members = objects.iter().filter(|o| text(o, "/spec/groupRef/name") == name);
             let members: BTreeSet<&str> = members.map(|o| uid(o)).collect();
-            let down = |s: &&Seen| {
-                s.power != "Running" && s.uid.as_deref().is_some_and(|uid| members.contains(uid))
-            };
+            let down =
+                |s: &&Seen| s.power != "Running" && s.uid.as_deref().is_some_and(|uid| members.contains(uid));
             let down: Vec<String> = servers
                 .iter()
                 .filter(down)
@@ -277,11 +291,15 @@ impl Eyes {
         if self.trust.alone && !grouped && kind.is_empty() {
             self.wrong(format!("O3: {call} was not recorded: {:#}", object["status"]));
         }
-        let deletes = met.path.ends_with(&target.id) && met.method == "DELETE" || body.contains("forceDelete");
+        let deletes =
+            met.path.ends_with(&target.id) && met.method == "DELETE" || body.contains("forceDelete");
         let let_go = object.pointer("/metadata/deletionTimestamp").is_some()
             && text(object, "/spec/deletionPolicy") != "Orphan";
-        if deletes && !let_go && !["DeleteFailed", "Delete"].contains(&kind) {
-            self.wrong(format!("O3: {call} deletes the server of {}, which stays", title(object)));
+        if deletes && !let_go && kind != "DeleteFailed" {
+            self.wrong(format!(
+                "O3: {call} deletes the server of {}, which stays",
+                title(object)
+            ));
         }
     }
 
@@ -294,11 +312,13 @@ impl Eyes {
             .as_array()
             .is_some_and(|all| !all.is_empty());
         if !held {
-            self.wrong(format!("O2: {call} for {}, which has no finalizer", title(object)));
+            self.wrong(format!(
+                "O2: {call} for {}, which has no finalizer",
+                title(object)
+            ));
         }
-        let kind = text(object, "/status/operation/kind");
-        if self.trust.alone && kind != "Create" {
-            self.wrong(format!("O3: {call} for {} was recorded as {kind:?}", title(object)));
+        if self.trust.alone && object.pointer("/status/createAttempt").is_none() {
+            self.wrong(format!("O3: {call} for {} was not recorded", title(object)));
         }
     }
 
@@ -307,11 +327,19 @@ impl Eyes {
         if !PLURALS.contains(&event.call.plural) || event.call.subresource.is_some() {
             return;
         }
+        // A deed goes with its Server.
+        let owned = event.call.plural == "serveractions";
         let ours = |path: &str| {
-            path.starts_with("/metadata/finalizers")
+            owned && path == "/metadata/ownerReferences"
+                || path.starts_with("/metadata/finalizers")
                 || path.starts_with("/metadata/annotations/evenkeel.dev")
-                || ["/metadata/resourceVersion", "/metadata/uid", "/metadata/name", "/metadata/annotations"]
-                    .contains(&path)
+                || [
+                    "/metadata/resourceVersion",
+                    "/metadata/uid",
+                    "/metadata/name",
+                    "/metadata/annotations",
+                ]
+                .contains(&path)
         };
         let odd: Vec<String> = match &*event.body {
             Value::Array(operations) => {
@@ -323,13 +351,18 @@ impl Eyes {
                 let annotations = body["metadata"]["annotations"].as_object().into_iter().flatten();
                 let annotations = annotations.map(|(key, _)| format!("/metadata/annotations/{key}"));
                 let metadata = body["metadata"].as_object().into_iter().flatten();
-                let metadata = metadata.map(|(key, _)| format!("/metadata/{key}")).chain(annotations);
+                let metadata = metadata
+                    .map(|(key, _)| format!("/metadata/{key}"))
+                    .chain(annotations);
                 spec.into_iter().chain(metadata.filter(|p| !ours(p))).collect()
             }
             _ => Vec::new(),
         };
         if !odd.is_empty() {
-            self.wrong(format!("O10: {:?} {} writes {odd:?}", event.call.verb, event.call.name));
+            self.wrong(format!(
+                "O10: {:?} {} writes {odd:?}",
+                event.call.verb, event.call.name
+            ));
         }
     }
 
@@ -357,11 +390,17 @@ impl Eyes {
             ("power", wished, real.power.as_str()),
             ("size", size, real.size.as_str()),
             ("name", named, real.name.as_str()),
-            ("owner", server.metadata.uid.as_deref(), real.uid.as_deref().unwrap_or_default()),
+            (
+                "owner",
+                server.metadata.uid.as_deref(),
+                real.uid.as_deref().unwrap_or_default(),
+            ),
         ];
         for (what, said, is) in lies {
             if said.is_some_and(|said| said != is) {
-                self.wrong(format!("O9: Ready is said of {id}, whose {what} is {is} and not {said:?}"));
+                self.wrong(format!(
+                    "O9: Ready is said of {id}, whose {what} is {is} and not {said:?}"
+                ));
             }
         }
     }
@@ -369,5 +408,7 @@ impl Eyes {
 
 /// Whether something is made by a request to this path.
 fn creates(path: &str) -> bool {
-    ["/servers", "/server", "/instances"].iter().any(|end| path.ends_with(end))
+    ["/servers", "/server", "/instances"]
+        .iter()
+        .any(|end| path.ends_with(end))
 }

@@ -146,10 +146,17 @@ fn paced(trace: &Trace, troubles: &[Trouble], manner: Manner) {
         matches!(effect, FaultEffect::RateLimited { retry_after: Some(_) })
     });
     let killed = troubles.iter().any(|t| matches!(t, Trouble::Kill(_)));
-    for request in trace.requests.iter().filter(|r| ordered && !killed && r.status == Some(429)) {
+    for request in trace
+        .requests
+        .iter()
+        .filter(|r| ordered && !killed && r.status == Some(429))
+    {
         let (from, to) = (request.at + UNDER_WAY, request.at + Duration::from_secs(7));
         let early = trace.requests.iter().find(|r| r.at > from && r.at < to);
-        assert!(early.is_none(), "O11: {early:?} within the pause that {request:?} asked for");
+        assert!(
+            early.is_none(),
+            "O11: {early:?} within the pause that {request:?} asked for"
+        );
     }
     let mut asked: BTreeMap<_, Vec<Duration>> = BTreeMap::new();
     for request in trace.requests.iter().filter(|r| Call::of(r).changes()) {
@@ -158,7 +165,10 @@ fn paced(trace: &Trace, troubles: &[Trouble], manner: Manner) {
     }
     for (call, times) in asked {
         let hot = times.windows(AT_ONCE + 1).find(|w| w[AT_ONCE] - w[0] < WINDOW);
-        assert!(hot.is_none(), "O11: {call:?} is asked for in a hot loop: {times:?}");
+        assert!(
+            hot.is_none(),
+            "O11: {call:?} is asked for in a hot loop: {times:?}"
+        );
     }
 }
 

@@ -396,11 +396,9 @@ impl Trouble {
 
     /// When the last request came that it met, if it met one: since when the run began, of which the wall clock was `began` and
     /// the simulator's `origin`. None too where requests leave no trace: reads of the API server.
-    pub fn met(&self, trace: &Trace, origin: Duration, began: jiff::Timestamp) -> Option<Duration> {
+    fn met(&self, trace: &Trace, origin: Duration, began: jiff::Timestamp) -> Option<Duration> {
         match self {
-            Self::Cloud {
-                call, nth, times, ..
-            } => {
+            Self::Cloud { call, nth, times, .. } => {
                 let of = trace.requests.iter().filter(|r| Call::of(r) == *call);
                 let met = of.skip(*nth as usize - 1).take(*times as usize).last()?;
                 Some(met.at.saturating_sub(origin))
@@ -423,6 +421,20 @@ impl Trouble {
             Self::Kill(_) | Self::Watch(..) => None,
         }
     }
+}
+
+/// When the last of these was over, since when a run began. `marked` is that of kills and tricks, which leave no trace.
+pub fn last(
+    troubles: &[Trouble],
+    trace: &Trace,
+    origin: Duration,
+    began: jiff::Timestamp,
+    marked: Option<Duration>,
+) -> Duration {
+    let ends = troubles
+        .iter()
+        .filter_map(|t| Some(t.met(trace, origin, began)? + t.outlives()));
+    ends.chain(marked).max().unwrap_or_default()
 }
 
 /// After so long a call counts as lost: the longest that the clocks of two controllers may differ.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::act::Act;
 use super::eyes::{Eyes, Trust};
 use super::judge;
-use super::plan::{Moment, Trace, Trick, Trouble};
+use super::plan::{self, Moment, Trace, Trick, Trouble};
 use crate::matrix::clouds::{Cloud, Seen, SeenGroup};
 use crate::matrix::field::{Field, ended};
 use crate::tap::{Fate, Side};
@@ -25,13 +25,13 @@ pub const QUIET: Duration = Duration::from_secs(120);
 /// Within what time the last word is said of an account whose credentials were refused once.
 const LEISURE: Duration = Duration::from_secs(420);
 /// The same of any other account: its counts.
-pub const REST: Duration = Duration::from_secs(60);
-/// How long an undisturbed one is.
+const REST: Duration = Duration::from_secs(60);
+/// How long it is where that is what is asked.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Somebody's own server in every world, which has the name of an object and nothing else in common with it.
 const BYSTANDER: &str = "web";
 /// How long a dead process is missed.
-const RESTART: Duration = Duration::from_secs(2);
+pub const RESTART: Duration = Duration::from_secs(2);
 /// How long the API server is away, or its watches are silent.
 const AWAY: Duration = Duration::from_secs(20);
 
@@ -42,13 +42,24 @@ pub struct Manner {
     pub rival: bool,
     /// The controller is started anew before the wish.
     pub restart: bool,
+    /// It is watched for a day when it is at rest.
+    pub day: bool,
 }
 
 impl Manner {
+    /// One of the three, by a number.
+    pub const fn drawn(n: u64) -> Self {
+        Self {
+            rival: n % 3 == 1,
+            restart: n % 3 == 2,
+            day: false,
+        }
+    }
+
     /// What is written behind the name of a run.
     pub fn name(self) -> String {
         let part = |there: bool, word: &str| if there { format!("/{word}") } else { String::new() };
-        part(self.rival, "rival") + &part(self.restart, "restart")
+        part(self.rival, "rival") + &part(self.restart, "restart") + &part(self.day, "day")
     }
 
     /// What a name says.
@@ -56,6 +67,7 @@ impl Manner {
         Self {
             rival: name.contains("/rival"),
             restart: name.contains("/restart"),
+            day: name.contains("/day"),
         }
     }
 }
@@ -161,17 +173,21 @@ async fn played(
             *n -= before;
         }
     }
-    let since = began - origin;
-    let ends = troubles.iter().map(|t| {
-        let at = t.met(&trace, since, wall);
-        at.map_or(Duration::ZERO, |at| at + t.outlives())
-    });
-    let over = over.lock().unwrap().map_or(Duration::ZERO, |at| at - began);
-    trace.last = ends.chain([over]).max().unwrap_or_default();
+    trace.last = plan::last(
+        troubles,
+        &trace,
+        began - origin,
+        wall,
+        over.lock().unwrap().map(|at| at - began),
+    );
     cloud.clear_faults();
     api.clear_faults();
     // A moment that did not come any more.
-    let (told, clock, sees) = (std::env::var_os("CAMPAIGN").is_some(), api.clone(), Arc::clone(&eyes));
+    let (told, clock, sees) = (
+        std::env::var_os("CAMPAIGN").is_some(),
+        api.clone(),
+        Arc::clone(&eyes),
+    );
     api.on_write(move |event| {
         if told && event.phase == Phase::Before && event.call.client.starts_with("evenkeel") {
             tell(&clock, event);
@@ -197,8 +213,7 @@ async fn played(
     })
     .await;
     sleep(rest(troubles, &trace, began.elapsed(), reference)).await;
-    // An undisturbed world is watched for a day.
-    f.judge_for(if reference.is_some() { QUIET } else { DAY }).await;
+    f.judge_for(if manner.day { DAY } else { QUIET }).await;
     eyes.look();
     eyes.nothing_is_left();
     let found = eyes.found();
@@ -213,7 +228,7 @@ async fn played(
 /// How long after its fulfilment a world is left alone before it has to be at rest. What is said of the account itself follows at
 /// leisure. A call that arrives late may arrive after the wish is fulfilled: what it does then takes as long as it did in the
 /// undisturbed run, and is seen.
-fn rest(troubles: &[Trouble], trace: &Trace, now: Duration, reference: Option<&Trace>) -> Duration {
+pub fn rest(troubles: &[Trouble], trace: &Trace, now: Duration, reference: Option<&Trace>) -> Duration {
     let refused = troubles.iter().any(Trouble::refuses_credentials);
     let rest = if refused { LEISURE } else { REST };
     let outlives = troubles.iter().any(|t| !t.outlives().is_zero());
@@ -223,7 +238,8 @@ fn rest(troubles: &[Trouble], trace: &Trace, now: Duration, reference: Option<&T
     rest + trace.last.saturating_sub(now) + reference.took
 }
 
-fn read(api: &ApiServer) -> BTreeMap<(Verb, &'static str), u64> {
+/// The reads of the first controller.
+pub fn read(api: &ApiServer) -> BTreeMap<(Verb, &'static str), u64> {
     api.requests("evenkeel-1")
         .into_iter()
         .filter(|((verb, _), _)| *verb == Verb::Get)

@@ -152,7 +152,8 @@ async fn lists_lag_leave_out_and_lose_cells() {
     client.sim.clear_faults();
     client.sim.inject(
         FaultRule::new(FaultEffect::PartialList {
-            omit: 1, keep: None,
+            omit: 1,
+            keep: None,
             server: None,
         })
         .times(1),
