@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
+use serde_json::Value;
 
 use super::act::Act;
 use super::eyes::Eyes;
@@ -183,7 +184,7 @@ fn requests(metrics: &Metrics) -> u64 {
 }
 
 /// O13: each controller counts what left it, and the cloud saw as much since `before`.
-pub fn counted(f: &Field, before: &BTreeMap<String, Traffic>, seen: usize) {
+pub fn counted(f: &Field, before: &BTreeMap<String, Traffic>, seen: usize, troubles: &[Trouble]) {
     let after = f.tap.traffic();
     for (process, metrics) in f.metrics() {
         let traffic = after.get(process).copied().unwrap_or_default();
@@ -202,6 +203,9 @@ pub fn counted(f: &Field, before: &BTreeMap<String, Traffic>, seen: usize) {
         total(|t| t.ended),
         before.values().map(|t| t.sent - t.ended).sum::<u64>(),
     );
+    // The cloud notes what is held up when it arrives.
+    let held = troubles.iter().map(|t| u64::from(t.holds_up())).sum::<u64>();
+    let under_way = under_way + held;
     assert!(
         (ended.saturating_sub(under_way)..=sent + under_way).contains(&(seen as u64)),
         "O13: the cloud saw {seen} requests, {sent} were sent and {ended} ended"
@@ -215,13 +219,16 @@ pub fn told(f: &Field, eyes: &Eyes, troubles: &[Trouble]) {
     }
     let events = f.api.list("events");
     for (object, reason) in eyes.stalled() {
-        let of = |e: &&serde_json::Value| {
-            let about = &e["regarding"];
-            let name = |key: &str| about[key].as_str().unwrap_or_default().to_owned();
-            e["reason"] == reason.as_str() && format!("{} {}", name("kind"), name("name")) == object
+        let says = |e: &&Value| {
+            let word = |pointer: &str| e.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let about = format!("{} {}", word("/regarding/kind"), word("/regarding/name"));
+            // What becomes of a deed is told of its Server.
+            let named = word("/note").starts_with(&format!("{object}:"));
+            word("/reason") == reason && (about == object || named)
         };
+        let said = events.iter().filter(says).count();
         assert!(
-            events.iter().any(|e| of(&e)),
+            said > 0,
             "O13: {object} was Stalled/{reason}, and no event says so: {events:#?}"
         );
     }

@@ -220,7 +220,10 @@ pub fn all(trace: &Trace, many: &[&str]) -> Vec<Trouble> {
             continue;
         }
         for effect in call.effects(many) {
-            found.extend(TIMES.iter().map(|times| Trouble::Cloud {
+            // A list that goes back in time again and again after a call was taken reads like one that was taken back.
+            let stale = matches!(effect, FaultEffect::StaleList { .. });
+            let times = TIMES.iter().take(if stale { 1 } else { TIMES.len() });
+            found.extend(times.map(|times| Trouble::Cloud {
                 call: call.clone(),
                 nth: *nth,
                 times: *times,
@@ -372,6 +375,18 @@ impl Trouble {
             _ => return false,
         };
         matches!(effect, FaultEffect::LateApply { delay_ms, .. } if *delay_ms > COUNTS_AS_LOST_MS)
+    }
+
+    /// How many requests it holds up on their way.
+    pub const fn holds_up(&self) -> u32 {
+        match self {
+            Self::Cloud {
+                effect: FaultEffect::LateApply { .. },
+                times,
+                ..
+            } => *times,
+            _ => 0,
+        }
     }
 
     /// For how long it goes on when the request that it meets has come.

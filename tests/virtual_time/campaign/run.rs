@@ -167,7 +167,7 @@ async fn played(
         took: began.elapsed(),
         ..Trace::default()
     };
-    judge::counted(&f, &traffic, trace.requests.len());
+    judge::counted(&f, &traffic, trace.requests.len(), troubles);
     for (kind, before) in reads {
         if let Some(n) = trace.reads.get_mut(&kind) {
             *n -= before;
@@ -226,16 +226,18 @@ async fn played(
 }
 
 /// How long after its fulfilment a world is left alone before it has to be at rest. What is said of the account itself follows at
-/// leisure. A call that arrives late may arrive after the wish is fulfilled: what it does then takes as long as it did in the
-/// undisturbed run, and is seen.
+/// leisure. A call that is held up on its way may arrive after the wish is fulfilled, but not later than its delay: what it does then
+/// takes as long as it did in the undisturbed run, and is seen. So does what a list that lies has let us believe to be over.
 pub fn rest(troubles: &[Trouble], trace: &Trace, now: Duration, reference: Option<&Trace>) -> Duration {
     let refused = troubles.iter().any(Trouble::refuses_credentials);
     let rest = if refused { LEISURE } else { REST };
-    let outlives = troubles.iter().any(|t| !t.outlives().is_zero());
-    let Some(reference) = reference.filter(|_| outlives) else {
+    let longest = troubles.iter().map(Trouble::outlives).max().unwrap_or_default();
+    let lies = troubles.iter().any(Trouble::misleads);
+    let Some(reference) = reference.filter(|_| lies || !longest.is_zero()) else {
         return rest;
     };
-    rest + trace.last.saturating_sub(now) + reference.took
+    let over = trace.last.max(trace.took + longest);
+    rest + over.saturating_sub(now) + reference.took
 }
 
 /// The reads of the first controller.
