@@ -28,6 +28,9 @@ const MORE_READS: f64 = 60.0;
 
 /// How many changes more than the undisturbed run are asked for when nothing goes wrong any more.
 const MORE_AT_LAST: usize = 2;
+/// How often more than in the undisturbed run a condition may say something else, for each fault: of an outage it tells that it
+/// began and that it ended, and of what was under way again that it is.
+const MORE_TURNS: usize = 4;
 /// How often one change of one server is asked for within [`WINDOW`].
 const AT_ONCE: usize = 12;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -66,6 +69,7 @@ pub fn judge(
         "the end is another one than that of an undisturbed run"
     );
     after_the_last(trace, reference, troubles);
+    steady(trace, reference, troubles);
     paced(trace, troubles, manner);
     let late = trace.took.saturating_sub(reference.took);
     let most = if troubles.iter().any(Trouble::refuses_credentials) {
@@ -133,6 +137,18 @@ fn after_the_last(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
         now <= then + MORE_AT_LAST,
         "O4: {now} changes instead of {then} were asked for when nothing went wrong any more"
     );
+}
+
+/// O9: no condition of an object turns to and fro without a cause.
+fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
+    for (of, now) in &trace.turns {
+        let then = reference.turns.get(of).copied().unwrap_or_default();
+        let most = then + MORE_TURNS * troubles.len().max(1);
+        assert!(
+            *now <= most,
+            "O9: {of:?} said something else {now} times, and {then} times undisturbed"
+        );
+    }
 }
 
 /// O11: a pause that the cloud asked for is kept, and nothing is asked for in a hot loop.
