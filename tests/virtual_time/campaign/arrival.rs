@@ -184,6 +184,7 @@ async fn played(fresh: Fresh, arrival: &dyn Fn(usize) -> Arrival, usual: Option<
         let done = tokio::select! {
             biased;
             () = ended(&mut alive) => false,
+            found = eyes.find() => panic!("{found}"),
             () = fulfilled(&f) => true,
         };
         if done {

@@ -113,6 +113,17 @@ impl Eyes {
         self.memory().found.clone()
     }
 
+    /// Waits until something is found.
+    pub async fn find(&self) -> String {
+        loop {
+            let found = self.found();
+            if !found.is_empty() {
+                return found.join("\n");
+            }
+            sleep(BETWEEN).await;
+        }
+    }
+
     /// How often each condition of each object said something else than before.
     pub fn turns(&self) -> BTreeMap<(String, String), usize> {
         let turns = |(key, (_, n)): (&(String, String), &(String, usize))| (key.clone(), *n);

@@ -10,6 +10,7 @@ mod eyes;
 mod judge;
 mod plan;
 mod run;
+mod sown;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

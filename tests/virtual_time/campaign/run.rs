@@ -151,6 +151,7 @@ async fn played(
         let done = tokio::select! {
             biased;
             () = ended(&mut alive) => false,
+            found = eyes.find() => panic!("{found}"),
             () = act.fulfilled(&f) => true,
         };
         if done {
