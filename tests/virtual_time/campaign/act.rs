@@ -192,6 +192,8 @@ impl Act {
     pub const fn may_ask(self) -> usize {
         match self {
             Waver | DeleteWhileMade => 1,
+            // Labels are taken off by a call that does the same twice.
+            Orphan => 3,
             _ => 0,
         }
     }

@@ -208,6 +208,7 @@ async fn played(fresh: Fresh, arrival: &dyn Fn(usize) -> Arrival, usual: Option<
         wall,
         over.lock().unwrap().map(|at| at - began),
     );
+    eyes.rest();
     f.cloud.clear_faults();
     api.clear_faults();
     sleep(rest(troubles, &trace, began.elapsed(), usual)).await;

@@ -3,6 +3,7 @@
 //! in `tests/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::tap::Met;
 
 /// How often it is looked where nothing happens.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// The same when the wish is fulfilled.
+const AT_REST: Duration = Duration::from_secs(10);
 /// So much is enough to see what is wrong.
 const ENOUGH: usize = 3;
 /// Everything of ours in the cluster.
@@ -41,6 +44,7 @@ pub struct Eyes {
     act: Act,
     trust: Trust,
     bystander: Option<Seen>,
+    rests: AtomicBool,
     memory: Mutex<Memory>,
 }
 
@@ -92,13 +96,15 @@ impl Eyes {
             act,
             trust,
             bystander: bystander.cloned(),
+            rests: AtomicBool::new(false),
             memory: Mutex::default(),
         });
         let looks = Arc::clone(&eyes);
         let task = tokio::spawn(async move {
             loop {
                 looks.look();
-                sleep(BETWEEN).await;
+                let rests = looks.rests.load(Ordering::SeqCst);
+                sleep(if rests { AT_REST } else { BETWEEN }).await;
             }
         });
         (eyes, AbortOnDropHandle::new(task))
@@ -111,6 +117,11 @@ impl Eyes {
     /// What was not as it has to be, the first time of each.
     pub fn found(&self) -> Vec<String> {
         self.memory().found.clone()
+    }
+
+    /// The wish is fulfilled: between steps it is looked less often.
+    pub fn rest(&self) {
+        self.rests.store(true, Ordering::SeqCst);
     }
 
     /// Waits until something is found.

@@ -28,9 +28,9 @@ const MORE_READS: f64 = 60.0;
 
 /// How many changes more than the undisturbed run are asked for when nothing goes wrong any more.
 const MORE_AT_LAST: usize = 2;
-/// How often more than in the undisturbed run a condition may say something else, for each fault: of an outage it tells that it
-/// began and that it ended, and of what was under way again that it is.
-const MORE_TURNS: usize = 4;
+/// How often more than in the undisturbed run a condition may say something else, for each request that meets a fault: that it failed,
+/// that it is tried again, that this is under way, and what came of it.
+const MORE_TURNS: usize = 6;
 /// How often one change of one server is asked for within [`WINDOW`].
 const AT_ONCE: usize = 12;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -141,9 +141,10 @@ fn after_the_last(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
 
 /// O9: no condition of an object turns to and fro without a cause.
 fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
+    let met = troubles.iter().map(Trouble::times).sum::<usize>().max(1);
     for (of, now) in &trace.turns {
         let then = reference.turns.get(of).copied().unwrap_or_default();
-        let most = then + MORE_TURNS * troubles.len().max(1);
+        let most = then + MORE_TURNS * met;
         assert!(
             *now <= most,
             "O9: {of:?} said something else {now} times, and {then} times undisturbed"

@@ -355,6 +355,19 @@ impl Trouble {
         )
     }
 
+    /// Whether what only one thing's own page shows may not be read in it.
+    pub fn hides_details(&self) -> bool {
+        matches!(self, Self::Cloud { call, .. } if call.method == "GET" && call.route.contains("/{id}"))
+    }
+
+    /// How many requests it meets at most.
+    pub const fn times(&self) -> usize {
+        match self {
+            Self::Cloud { times, .. } | Self::Cluster { times, .. } => *times as usize,
+            Self::Kill(_) | Self::Watch(..) => 1,
+        }
+    }
+
     /// Whether a list may have been wrong in it, so that what is said is not quite true for a while.
     pub const fn misleads(&self) -> bool {
         matches!(

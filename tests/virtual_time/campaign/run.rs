@@ -22,7 +22,7 @@ use crate::tap::{Fate, Side};
 
 /// How long a settled world is watched.
 pub const QUIET: Duration = Duration::from_secs(120);
-/// Within what time the last word is said of an account whose credentials were refused once.
+/// Within what time the last word is said of an account whose credentials were refused once, and of details that could not be read.
 const LEISURE: Duration = Duration::from_secs(420);
 /// The same of any other account: its counts.
 const REST: Duration = Duration::from_secs(60);
@@ -181,6 +181,7 @@ async fn played(
         wall,
         over.lock().unwrap().map(|at| at - began),
     );
+    eyes.rest();
     cloud.clear_faults();
     api.clear_faults();
     // A moment that did not come any more.
@@ -221,17 +222,21 @@ async fn played(
     assert!(found.is_empty(), "{}", found.join("\n"));
     trace.turns = eyes.turns();
     trace.end = end(&f).await;
+    // What a deed makes is not made where its call went wrong for good.
+    if act.deed().is_none() {
+        trace.end.push(format!("{} disks", f.cloud.disks()));
+    }
     judge::judge(&f, act, troubles, &trace, reference, manner);
     judge::told(&f, &eyes, troubles);
     trace
 }
 
-/// How long after its fulfilment a world is left alone before it has to be at rest. What is said of the account itself follows at
-/// leisure. A call that is held up on its way may arrive after the wish is fulfilled, but not later than its delay: what it does then
+/// How long after its fulfilment a world is left alone before it has to be at rest. What is said of the account itself, and what
+/// only one server's own page shows, follows at leisure. A call that is held up on its way may arrive after the wish is fulfilled, but not later than its delay: what it does then
 /// takes as long as it did in the undisturbed run, and is seen. So does what a list that lies has let us believe to be over.
 pub fn rest(troubles: &[Trouble], trace: &Trace, now: Duration, reference: Option<&Trace>) -> Duration {
-    let refused = troubles.iter().any(Trouble::refuses_credentials);
-    let rest = if refused { LEISURE } else { REST };
+    let slow = |t: &Trouble| t.refuses_credentials() || t.hides_details();
+    let rest = if troubles.iter().any(slow) { LEISURE } else { REST };
     let longest = troubles.iter().map(Trouble::outlives).max().unwrap_or_default();
     let lies = troubles.iter().any(Trouble::misleads);
     let Some(reference) = reference.filter(|_| lies || !longest.is_zero()) else {
@@ -433,7 +438,6 @@ pub async fn end(f: &Field) -> Vec<String> {
         )
     };
     let mut all: Vec<String> = f.servers().into_iter().map(server).collect();
-    all.push(format!("{} disks", f.cloud.disks()));
     all.extend(f.cloud.groups().into_iter().map(group));
     all.extend(objects.iter().map(object));
     all.sort();

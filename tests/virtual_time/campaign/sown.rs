@@ -11,11 +11,8 @@ use crate::matrix::PROVIDERS;
 const SOWN: &[(Bug, &str, Act, &str)] = &[
     (Bug::CreateBeforeTheFinalizer, "openstack", Act::Create, "O2: "),
     (Bug::LetGoTooEarly, "openstack", Act::Delete, "O2: "),
-    (Bug::LetGoTooEarly, "upcloud", Act::Delete, "O2: "),
-    (Bug::DeleteByName, "openstack", Act::Delete, "O3: "),
-    (Bug::DeleteByName, "clouddc", Act::Delete, "O3: "),
     (Bug::AdoptByName, "openstack", Act::CreateStopped, "O3: "),
-    (Bug::AdoptByName, "upcloud", Act::Create, "O9: "),
+    (Bug::AdoptByName, "upcloud", Act::Create, "O3: "),
 ];
 
 #[test]
