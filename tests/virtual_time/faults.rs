@@ -92,6 +92,7 @@ async fn what_the_cloud_asks_for_is_waited() {
 async fn every_fault_of_lists() {
     let all = FaultEffect::PartialList {
         omit: 0,
+        keep: None,
         server: Some("*".to_owned()),
     };
     let effects = [

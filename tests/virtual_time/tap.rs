@@ -39,6 +39,21 @@ pub struct Met<'a> {
     pub n: u64,
     /// Where it is.
     pub side: Side,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path, without the query.
+    pub path: &'a str,
+    /// What it carries.
+    pub body: &'a [u8],
+}
+
+/// How many requests of a controller left, and of how many it heard how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// They left.
+    pub sent: u64,
+    /// They ended, with a reply or without.
+    pub ended: u64,
 }
 
 type Hook = Arc<dyn Fn(&Met<'_>) -> Fate + Send + Sync>;
@@ -56,6 +71,7 @@ struct State {
     hook: Option<Hook>,
     forge: Option<Forge>,
     sent: BTreeMap<String, u64>,
+    traffic: BTreeMap<String, Traffic>,
     tokens: Vec<String>,
 }
 
@@ -98,9 +114,26 @@ impl Tap {
         self.state().tokens.clone()
     }
 
-    async fn pass(&self, process: &str, n: u64, side: Side) {
+    /// The requests of each controller, those for a token too.
+    pub fn traffic(&self) -> BTreeMap<String, Traffic> {
+        self.state().traffic.clone()
+    }
+
+    fn count(&self, process: &str, count: impl Fn(&mut Traffic)) {
+        count(self.state().traffic.entry(process.to_owned()).or_default());
+    }
+
+    async fn pass(&self, process: &str, n: u64, side: Side, (method, path, body): (&str, &str, &[u8])) {
         let hook = self.state().hook.clone();
-        match hook.map_or(Fate::Pass, |h| h(&Met { process, n, side })) {
+        let met = Met {
+            process,
+            n,
+            side,
+            method,
+            path,
+            body,
+        };
+        match hook.map_or(Fate::Pass, |h| h(&met)) {
             Fate::Pass => {}
             Fate::Stuck => std::future::pending().await,
             Fate::Held(time) => tokio::time::sleep(time).await,
@@ -136,8 +169,15 @@ impl Transport for Wire {
                 *sent += 1;
                 n = *sent;
             }
-            if changes {
-                self.tap.pass(&self.process, n, Side::Before).await;
+            let kept = changes.then(|| {
+                let path = request.uri().path().to_owned();
+                (request.method().to_string(), path, request.body().clone())
+            });
+            self.tap.count(&self.process, |t| t.sent += 1);
+            if let Some((method, path, body)) = &kept {
+                self.tap
+                    .pass(&self.process, n, Side::Before, (method, path, body))
+                    .await;
             }
             let reply = self.line.send(request, deadline).await;
             if let Ok(reply) = &reply
@@ -146,9 +186,12 @@ impl Transport for Wire {
                 let token = token.to_str().unwrap().to_owned();
                 self.tap.state().tokens.push(token);
             }
-            if changes {
-                self.tap.pass(&self.process, n, Side::After).await;
+            if let Some((method, path, body)) = &kept {
+                self.tap
+                    .pass(&self.process, n, Side::After, (method, path, body))
+                    .await;
             }
+            self.tap.count(&self.process, |t| t.ended += 1);
             let forge = self.tap.state().forge.clone();
             match forge {
                 Some(forge) => reply.map(|r| forge(r)),

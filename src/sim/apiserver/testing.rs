@@ -178,6 +178,13 @@ impl ApiServer {
             .collect()
     }
 
+    /// The same, not copied: for who looks at every step.
+    pub fn shared(&self, plural: &str) -> Vec<Arc<Value>> {
+        let state = self.state();
+        let all = state.store.list(plural, "");
+        all.map(|(_, o)| Arc::clone(o)).collect()
+    }
+
     /// Waits until one object is as `wanted` says (`None`: it does not exist), and gives it.
     pub async fn wait_for<'a>(
         &self,

@@ -1,10 +1,13 @@
 //! What goes wrong on demand: on the wire, in lists, and in the hypervisor.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::spoil::Spoil;
+use super::wire::{Ask, Reply};
 
 /// One fault: which requests it meets, how often, and what it does to them. Absent fields match everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,11 +142,20 @@ pub enum FaultEffect {
         /// How old.
         age_ms: u64,
     },
-    /// Lists leave out servers and do not say so.
+    /// A list is answered as the same list was so long ago, word for word; as the oldest one that came since this was
+    /// ordered, if there is none so old. Old states are in it as well as old presence.
+    StaleList {
+        /// How old.
+        age_ms: u64,
+    },
+    /// Lists leave out entries and do not say so.
     PartialList {
         /// The first so many.
         #[serde(default)]
         omit: usize,
+        /// All but so many of the others: the pages behind are missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<usize>,
         /// Those of this name or id; `*` at the end stands for anything.
         #[serde(default)]
         server: Option<String>,
@@ -177,12 +189,23 @@ pub struct HypervisorOrder {
 pub struct ListFaults {
     /// What it shows is so old.
     pub lag: Option<Duration>,
+    /// It is answered as it was so long ago.
+    pub stale: Option<Duration>,
     /// The first so many.
     pub omit: usize,
+    /// All but so many of the others.
+    pub keep: Option<usize>,
     /// Those whose name or id fits.
     pub hidden: Vec<String>,
     /// Those that are in a part of the cloud that does not answer.
     pub down: Vec<String>,
+}
+
+impl ListFaults {
+    /// What is left of the entries of a list.
+    pub fn shown<T>(&self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        all.skip(self.omit).take(self.keep.unwrap_or(usize::MAX))
+    }
 }
 
 /// Which request it is, for rules and for the log.
@@ -217,6 +240,8 @@ impl Route {
 #[derive(Debug, Default)]
 pub struct Faults {
     rules: Vec<(FaultRule, u32)>,
+    /// Lists that were answered since an old one was ordered, by what was asked for.
+    answered: BTreeMap<String, Vec<(Instant, Reply)>>,
     /// Standing orders, the latest last.
     pub orders: Vec<HypervisorOrder>,
 }
@@ -227,9 +252,28 @@ impl Faults {
         self.rules.push((rule, 0));
     }
 
+    /// The list that is shown in place of this one, which is remembered where old ones are ordered.
+    pub(super) fn aged(&mut self, ask: &Ask, now: Instant, lists: &ListFaults, reply: Reply) -> Reply {
+        let ordered = |(rule, _): &(FaultRule, u32)| matches!(rule.effect, FaultEffect::StaleList { .. });
+        if reply.status != 200 || !self.rules.iter().any(ordered) {
+            return reply;
+        }
+        let known = self
+            .answered
+            .entry(format!("{:?} {:?}", ask.path, ask.query))
+            .or_default();
+        known.push((now, reply.clone()));
+        let Some(age) = lists.stale else {
+            return reply;
+        };
+        let old = known.iter().rev().find(|(at, _)| *at + age <= now);
+        old.or(known.first()).map_or(reply, |(_, old)| old.clone())
+    }
+
     /// Takes all rules and orders away.
     pub fn clear(&mut self) {
         self.rules.clear();
+        self.answered.clear();
         self.orders.clear();
     }
 
@@ -261,8 +305,10 @@ impl Faults {
             }
             match &rule.effect {
                 FaultEffect::ListLag { age_ms } => lists.lag = Some(Duration::from_millis(*age_ms)),
-                FaultEffect::PartialList { omit, server } => {
+                FaultEffect::StaleList { age_ms } => lists.stale = Some(Duration::from_millis(*age_ms)),
+                FaultEffect::PartialList { omit, keep, server } => {
                     lists.omit += omit;
+                    lists.keep = lists.keep.into_iter().chain(*keep).min();
                     lists.hidden.extend(server.clone());
                 }
                 FaultEffect::DownCell { server } => lists.down.push(server.clone()),

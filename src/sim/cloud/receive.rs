@@ -98,7 +98,11 @@ fn carry_out(
     lists: &ListFaults,
     answered: bool,
 ) -> Reply {
-    let reply = cloud.answer(ask, lists);
+    let mut reply = cloud.answer(ask, lists);
+    if cloud.reads(route) {
+        let core = cloud.core_mut();
+        reply = core.faults.aged(ask, core.now, lists, reply);
+    }
     let made = cloud.made(route, &reply);
     let applied = !cloud.reads(route) && reply.status < 400;
     note(cloud, ask, route, Some(reply.status), made, applied, answered);

@@ -77,9 +77,8 @@ impl World {
             .filter(|i| as_of.is_none_or(|t| i.created_at <= t) && !hidden(i))
             .collect();
         shown.sort_by_key(|i| i.seq);
-        let items = shown
-            .into_iter()
-            .skip(lists.omit)
+        let items = lists
+            .shown(shown.into_iter())
             .map(|i| (i.id.clone(), self.show(i)))
             .collect();
         Ok(page(items, ask, self.config.page_limit, "instances"))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::receive::{conflict, refuse};
 use super::timeline::Job;
 use super::world::{Machine, Trouble, World};
-use crate::sim::cloud::{Answer, Ask, Reply};
+use crate::sim::cloud::{Answer, Ask, ListFaults, Reply};
 
 /// The most that one call acts on.
 const AT_ONCE: usize = 50;
@@ -96,12 +96,11 @@ impl World {
         shown
     }
 
-    pub(super) fn list_machines(&self, ask: &Ask) -> Answer {
+    pub(super) fn list_machines(&self, ask: &Ask, lists: &ListFaults) -> Answer {
         let wanted = ask.query("manage_state");
-        let items = self
-            .machines
-            .values()
-            .filter(|m| wanted.is_none_or(|w| w == m.manage))
+        let fit = |m: &&Machine| wanted.is_none_or(|w| w == m.manage);
+        let items = lists
+            .shown(self.machines.values().filter(fit))
             .map(|m| (m.id.clone(), self.show_machine(m)))
             .collect();
         Ok(page(items, ask, self.config.page_limit, "servers"))

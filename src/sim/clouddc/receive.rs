@@ -192,7 +192,7 @@ impl World {
             ("PUT", ["instances", id, "ip"]) => self.modify_ip(id, &body),
             ("GET", ["instances", id, "status"]) => self.status(id),
             ("DELETE", ["instances", id]) => self.delete(id).map(|()| Reply::empty(200)),
-            ("GET", ["physicalservers"]) => self.list_machines(ask),
+            ("GET", ["physicalservers"]) => self.list_machines(ask, lists),
             ("PUT", ["physicalservers", "power-state"]) => self.change_power(&body),
             ("GET", ["physicalservers", id]) => self.machine(id).map(|m| Reply::ok(self.show_machine(m))),
             ("GET", ["physicalservers", id, "remote-console-address"]) => {

@@ -224,7 +224,7 @@ impl World {
             .filter(|s| !call.lists.hidden.iter().any(|p| names(p, &s.id, &s.name)))
             .collect();
         servers.sort_by_key(|s| std::cmp::Reverse(s.seq));
-        servers.drain(..call.lists.omit.min(servers.len()));
+        let mut servers: Vec<&Server> = call.lists.shown(servers.into_iter()).collect();
         if let Some(marker) = ask.query("marker") {
             match servers.iter().position(|s| s.id == marker) {
                 Some(at) => drop(servers.drain(..=at)),

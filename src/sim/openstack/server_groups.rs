@@ -88,10 +88,9 @@ impl World {
             ("GET", []) => {
                 let number = |key: &str| call.ask.query(key).and_then(|n| n.parse::<usize>().ok());
                 let limit = number("limit").unwrap_or(usize::MAX).min(self.config.page_limit);
-                let page = self
-                    .groups
-                    .iter()
-                    .filter(of)
+                let page = call
+                    .lists
+                    .shown(self.groups.iter().filter(of))
                     .skip(number("offset").unwrap_or(0))
                     .take(limit);
                 let bodies: Vec<Value> = page.map(|g| self.group_body(g, minor)).collect();

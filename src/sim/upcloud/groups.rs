@@ -80,9 +80,8 @@ impl World {
             .filter(|g| !hidden(g) && fits(&g.labels, &ask.query))
             .collect();
         groups.sort_by_key(|g| g.seq);
-        let groups: Vec<Value> = groups
-            .into_iter()
-            .skip(faults.omit)
+        let groups: Vec<Value> = faults
+            .shown(groups.into_iter())
             .map(|g| self.group_body(g))
             .collect();
         Reply::ok(json!({"server_groups": {"server_group": groups}}))

@@ -145,11 +145,7 @@ impl World {
         };
         let mut servers: Vec<&Server> = self.servers.values().filter(seen).collect();
         servers.sort_by_key(|s| s.seq);
-        let mut servers: Vec<Value> = servers
-            .into_iter()
-            .skip(faults.omit)
-            .map(|s| self.item(s))
-            .collect();
+        let mut servers: Vec<Value> = faults.shown(servers.into_iter()).map(|s| self.item(s)).collect();
         let Some(most) = self.config.choices.page_limit else {
             return Ok(Reply::ok(json!({"servers": {"server": servers}})));
         };

@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::plan::Call;
+use super::plan::{Call, Trouble};
 use crate::matrix::clouds::Cloud;
 use crate::matrix::field::Field;
-use crate::scenarios::cluster::{power_of, ready};
+use crate::scenarios::cluster::{merge, power_of, ready};
 use crate::scenarios::deeds;
 
 /// The one Server of most scenarios.
@@ -110,6 +110,8 @@ pub enum Act {
     GroupStop,
     /// A group and its members go.
     GroupDelete,
+    /// Both members of a group get another size, of which one may be down at a time.
+    GroupTurns,
 }
 
 use Act::*;
@@ -162,6 +164,7 @@ impl Act {
         Group,
         GroupStop,
         GroupDelete,
+        GroupTurns,
     ];
 
     /// Whether a cloud has what it needs.
@@ -180,6 +183,7 @@ impl Act {
             Rename => crate::matrix::rename(cloud).is_ok(),
             Rebuild => can.has(OperationKind::Rebuild),
             Group | GroupStop | GroupDelete => can.groups.is_some(),
+            GroupTurns => can.groups.is_some() && can.has(OperationKind::Resize),
             _ => true,
         }
     }
@@ -188,8 +192,23 @@ impl Act {
     pub const fn may_ask(self) -> usize {
         match self {
             Waver | DeleteWhileMade => 1,
+            // Labels are taken off by a call that does the same twice.
+            Orphan => 3,
             _ => 0,
         }
+    }
+
+    /// Whether this has another end than that of an undisturbed run: a server that the cloud does not start again and again after it
+    /// got another size gets its old one back, and a person is asked.
+    pub fn gives_up(self, trouble: &Trouble) -> bool {
+        let starts = |call: &Call| call.route.ends_with("/start");
+        self == GroupTurns
+            && matches!(trouble, Trouble::Cloud { call, times, .. } if *times > 1 && starts(call))
+    }
+
+    /// Whether its members are down in turns.
+    pub const fn takes_turns(self) -> bool {
+        matches!(self, GroupTurns)
     }
 
     /// Whether somebody else changes the cloud in it.
@@ -211,6 +230,16 @@ impl Act {
                 pair(f).await;
                 return self.both(f, "Running").await;
             }
+            GroupTurns => {
+                let (first, _) = turned(&*f.cloud);
+                pair_of(
+                    f,
+                    json!({"size": {"name": first}, "resize": {"when": "StopIfNeeded"}}),
+                )
+                .await;
+                return self.both(f, "Running").await;
+            }
+            Delete | Again => with_its_disks(&*f.cloud),
             Orphan => json!({"deletionPolicy": "Orphan"}),
             DeletedOutside => json!({"onMissing": "Recreate"}),
             Resize => json!({"resize": {"when": "StopIfNeeded"}}),
@@ -247,7 +276,8 @@ impl Act {
     pub async fn begin(self, f: &Field) {
         let power = |state: &str| json!({ "powerState": state });
         match self {
-            Create | DeleteWhileMade => drop(f.create(WEB, json!({})).await),
+            Create => drop(f.create(WEB, json!({})).await),
+            DeleteWhileMade => drop(f.create(WEB, with_its_disks(&*f.cloud)).await),
             CreateStopped => drop(f.create(WEB, power("Stopped")).await),
             Stop => drop(f.edit(WEB, power("Stopped")).await),
             Start => drop(f.edit(WEB, power("Running")).await),
@@ -277,10 +307,10 @@ impl Act {
             Delete | DeleteStopped | Orphan | Again | LockedDelete | RescuedDelete | ShelvedDelete => {
                 f.delete(WEB).await;
             }
-            StoppedOutside => f.cloud.stop(&f.cloud.servers()[0].id),
-            DeletedOutside => f.cloud.delete(&f.cloud.servers()[0].id),
+            StoppedOutside => f.cloud.stop(&f.servers()[0].id),
+            DeletedOutside => f.cloud.delete(&f.servers()[0].id),
             Import => {
-                let id = f.cloud.servers()[0].id.clone();
+                let id = f.servers()[0].id.clone();
                 let spec = json!({"import": {"id": id}, "powerState": "Stopped", "deletionPolicy": "Orphan"});
                 f.create(WEB, spec).await;
             }
@@ -304,6 +334,12 @@ impl Act {
                 f.patch::<ServerGroup>("g", json!({"spec": power("Stopped")}))
                     .await,
             ),
+            GroupTurns => {
+                let (_, other) = turned(&*f.cloud);
+                for name in ["a", "b"] {
+                    f.edit(name, json!({"size": {"name": other}})).await;
+                }
+            }
             GroupDelete => {
                 let params = DeleteParams::default();
                 f.api::<ServerGroup>().delete("g", &params).await.unwrap();
@@ -405,6 +441,20 @@ impl Act {
                 .await;
             }
             Two | Group => self.both(f, "Running").await,
+            GroupTurns => {
+                let (_, other) = turned(&*f.cloud);
+                for name in ["a", "b"] {
+                    f.wait(name, "Ready in the other size", |x| {
+                        let size = x.status.as_ref().and_then(|s| s.size.as_deref());
+                        ready(x)
+                            && size == Some(other)
+                            && power_of(x) == "Running"
+                            && x.status.as_ref().unwrap().operation.is_none()
+                    })
+                    .await;
+                }
+                crate::scenarios::groups::ready(f, "g").await;
+            }
             GroupStop => self.both(f, "Stopped").await,
             GroupDelete => {
                 for name in ["a", "b"] {
@@ -425,7 +475,7 @@ impl Act {
             Shelve => &["SHELVED_OFFLOADED"],
             _ if self.deed_needs_a_stop(cloud) => &["Stopped"],
             LockedStop | CreateStopped | Stop | ResizeStopped | Import | Paused | Rotate => &["Stopped"],
-            Two | Group => &["Running", "Running"],
+            Two | Group | GroupTurns => &["Running", "Running"],
             GroupStop => &["Stopped", "Stopped"],
             _ => &["Running"],
         }
@@ -443,11 +493,37 @@ impl Act {
 
 /// A group of two, the members first.
 async fn pair(f: &Field) {
+    pair_of(f, json!({})).await;
+}
+
+/// The same, and what else its members say.
+async fn pair_of(f: &Field, more: Value) {
     for name in ["a", "b"] {
-        f.create(name, json!({"groupRef": {"name": "g"}})).await;
+        let mut spec = json!({"groupRef": {"name": "g"}});
+        merge(&mut spec, more.clone());
+        f.create(name, spec).await;
     }
     let placement = json!({"placement": {"policy": "SoftAntiAffinity"}});
     crate::scenarios::groups::make(f, "g", placement).await;
+}
+
+/// The disks go with the server, where the cloud keeps them; the bystander shows whether it does.
+fn with_its_disks(cloud: &dyn Cloud) -> Value {
+    if cloud.disks() > 0 {
+        json!({"deletion": {"disks": "DeleteOwned"}})
+    } else {
+        json!({})
+    }
+}
+
+/// From which size to which one a member has to be stopped: where a running server grows, it has to be to shrink.
+fn turned(cloud: &dyn Cloud) -> (&'static str, &'static str) {
+    let (small, big) = cloud.sizes().unwrap();
+    if cloud.capabilities().live_resize {
+        (big, small)
+    } else {
+        (small, big)
+    }
 }
 
 /// Waits until it has our lock, at rest.

@@ -72,6 +72,10 @@ pub struct Trace {
     pub reads: BTreeMap<(Verb, &'static str), u64>,
     pub took: Duration,
     pub end: Vec<String>,
+    /// From the wish to when nothing goes wrong any more.
+    pub last: Duration,
+    /// How often each condition of each object said something else.
+    pub turns: BTreeMap<(String, String), usize>,
 }
 
 const fn late(delay_ms: u64, wait_ms: u64) -> FaultEffect {
@@ -84,6 +88,15 @@ const fn status(code: u16) -> FaultEffect {
 
 const fn spoilt(how: Spoil) -> FaultEffect {
     FaultEffect::Spoilt { how, code: None }
+}
+
+/// A list that lacks the first so many, or what comes behind so many: its first pages, or its last ones.
+const fn without(omit: usize, keep: Option<usize>) -> FaultEffect {
+    FaultEffect::PartialList {
+        omit,
+        keep,
+        server: None,
+    }
 }
 
 /// On every request to a cloud.
@@ -134,7 +147,13 @@ const READS: &[Fault] = &[
     Fault::Blackhole,
 ];
 /// On lists of many.
-const LISTS: &[FaultEffect] = &[FaultEffect::ListLag { age_ms: 20_000 }];
+const LISTS: &[FaultEffect] = &[
+    FaultEffect::ListLag { age_ms: 20_000 },
+    FaultEffect::StaleList { age_ms: 20_000 },
+    without(1, None),
+    without(0, Some(1)),
+    without(1_000, None),
+];
 const TRICKS: &[Trick] = &[Trick::Break, Trick::Expire, Trick::Freeze, Trick::Cut];
 /// Of repeated reads, how many are met: of the first ones, and of the last.
 const FIRST: u32 = 10;
@@ -201,7 +220,10 @@ pub fn all(trace: &Trace, many: &[&str]) -> Vec<Trouble> {
             continue;
         }
         for effect in call.effects(many) {
-            found.extend(TIMES.iter().map(|times| Trouble::Cloud {
+            // A list that goes back in time again and again after a call was taken reads like one that was taken back.
+            let stale = matches!(effect, FaultEffect::StaleList { .. });
+            let times = TIMES.iter().take(if stale { 1 } else { TIMES.len() });
+            found.extend(times.map(|times| Trouble::Cloud {
                 call: call.clone(),
                 nth: *nth,
                 times: *times,
@@ -333,17 +355,118 @@ impl Trouble {
         )
     }
 
+    /// Whether what only one thing's own page shows may not be read in it.
+    pub fn hides_details(&self) -> bool {
+        matches!(self, Self::Cloud { call, .. } if call.method == "GET" && call.route.contains("/{id}"))
+    }
+
+    /// How many requests it meets at most.
+    pub const fn times(&self) -> usize {
+        match self {
+            Self::Cloud { times, .. } | Self::Cluster { times, .. } => *times as usize,
+            Self::Kill(_) | Self::Watch(..) => 1,
+        }
+    }
+
     /// Whether a list may have been wrong in it, so that what is said is not quite true for a while.
     pub const fn misleads(&self) -> bool {
         matches!(
             self,
             Self::Cloud {
-                effect: FaultEffect::ListLag { .. },
+                effect: FaultEffect::ListLag { .. }
+                    | FaultEffect::StaleList { .. }
+                    | FaultEffect::PartialList { .. },
                 ..
             }
         )
     }
+
+    /// Whether a call arrives in it after it counts as lost, which nobody who sent it can know.
+    pub fn is_late(&self) -> bool {
+        let effect = match self {
+            Self::Cloud { effect, .. } => effect,
+            _ => return false,
+        };
+        matches!(effect, FaultEffect::LateApply { delay_ms, .. } if *delay_ms > COUNTS_AS_LOST_MS)
+    }
+
+    /// How many requests it holds up on their way.
+    pub const fn holds_up(&self) -> u32 {
+        match self {
+            Self::Cloud {
+                effect: FaultEffect::LateApply { .. },
+                times,
+                ..
+            } => *times,
+            _ => 0,
+        }
+    }
+
+    /// For how long it goes on when the request that it meets has come.
+    pub fn outlives(&self) -> Duration {
+        match self {
+            Self::Cloud { effect, .. } => Duration::from_millis(match effect {
+                FaultEffect::LateApply { delay_ms, wait_ms } => *delay_ms.max(wait_ms),
+                FaultEffect::Slow { delay_ms } => *delay_ms,
+                FaultEffect::Hang { wait_ms } => *wait_ms,
+                FaultEffect::RateLimited { retry_after } => u64::from(retry_after.unwrap_or(1)) * 1_000,
+                _ => 0,
+            }),
+            Self::Cluster {
+                fault: Fault::Hang(time),
+                ..
+            } => *time,
+            Self::Kill(_) => Duration::from_secs(2),
+            Self::Watch(_, Trick::Freeze | Trick::Cut) => Duration::from_secs(20),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// When the last request came that it met, if it met one: since when the run began, of which the wall clock was `began` and
+    /// the simulator's `origin`. None too where requests leave no trace: reads of the API server.
+    fn met(&self, trace: &Trace, origin: Duration, began: jiff::Timestamp) -> Option<Duration> {
+        match self {
+            Self::Cloud { call, nth, times, .. } => {
+                let of = trace.requests.iter().filter(|r| Call::of(r) == *call);
+                let met = of.skip(*nth as usize - 1).take(*times as usize).last()?;
+                Some(met.at.saturating_sub(origin))
+            }
+            Self::Cluster {
+                verb,
+                plural,
+                status,
+                nth,
+                times,
+                ..
+            } => {
+                let fits = |w: &&WriteRecord| {
+                    (w.call.verb, w.call.plural, w.call.subresource.is_some()) == (*verb, *plural, *status)
+                };
+                let of = trace.writes.iter().filter(fits);
+                let met = of.skip(*nth as usize - 1).take(*times as usize).last()?;
+                Duration::try_from(met.at.duration_since(began)).ok()
+            }
+            Self::Kill(_) | Self::Watch(..) => None,
+        }
+    }
 }
+
+/// When the last of these was over, since when a run began. `marked` is that of kills and tricks, which leave no trace.
+pub fn last(
+    troubles: &[Trouble],
+    trace: &Trace,
+    origin: Duration,
+    began: jiff::Timestamp,
+    marked: Option<Duration>,
+) -> Duration {
+    let ends = troubles
+        .iter()
+        .filter_map(|t| Some(t.met(trace, origin, began)? + t.outlives()));
+    ends.chain(marked).max().unwrap_or_default()
+}
+
+/// After so long a call counts as lost: the longest that the clocks of two controllers may differ.
+const COUNTS_AS_LOST_MS: u64 = 15_000;
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

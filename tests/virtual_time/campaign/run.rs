@@ -8,34 +8,32 @@ use std::time::Duration;
 
 use evenkeel::api::{ConditionType, ProviderConfig, Server, conditions};
 use evenkeel::sim::apiserver::{ApiServer, Fault, Phase, Verb, WriteEvent};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
 use super::act::Act;
-use super::plan::{Call, Moment, Trace, Trick, Trouble};
+use super::eyes::{Eyes, Trust};
+use super::judge;
+use super::plan::{self, Moment, Trace, Trick, Trouble};
 use crate::matrix::clouds::{Cloud, Seen, SeenGroup};
 use crate::matrix::field::{Field, ended};
 use crate::tap::{Fate, Side};
 
 /// How long a settled world is watched.
 pub const QUIET: Duration = Duration::from_secs(120);
-/// Within what time the last word is said of an account whose credentials were refused once.
+/// Within what time the last word is said of an account whose credentials were refused once, and of details that could not be read.
 const LEISURE: Duration = Duration::from_secs(420);
 /// The same of any other account: its counts.
-pub const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(60);
+/// How long it is where that is what is asked.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Somebody's own server in every world, which has the name of an object and nothing else in common with it.
+const BYSTANDER: &str = "web";
 /// How long a dead process is missed.
-const RESTART: Duration = Duration::from_secs(2);
-/// How long a fault may delay what an undisturbed run does at once: the longest deadline of an operation and the longest
-/// pause between two tries, some times over.
-const DELAY: Duration = Duration::from_secs(45 * 60);
-/// The same where the cloud refused the credentials: it is asked again seldom, since some lock a key that is wrong.
-const REFUSED: Duration = Duration::from_secs(90 * 60);
-/// How many changes more than an undisturbed run a disturbed one may ask for.
-const MORE_CHANGES: usize = 10;
-/// How many requests a second may be asked while something is under way, and how many more.
-const READS_A_SECOND: f64 = 4.0;
-const MORE_READS: f64 = 60.0;
+pub const RESTART: Duration = Duration::from_secs(2);
+/// How long the API server is away, or its watches are silent.
+const AWAY: Duration = Duration::from_secs(20);
 
 /// How a scenario is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,13 +42,24 @@ pub struct Manner {
     pub rival: bool,
     /// The controller is started anew before the wish.
     pub restart: bool,
+    /// It is watched for a day when it is at rest.
+    pub day: bool,
 }
 
 impl Manner {
+    /// One of the three, by a number.
+    pub const fn drawn(n: u64) -> Self {
+        Self {
+            rival: n % 3 == 1,
+            restart: n % 3 == 2,
+            day: false,
+        }
+    }
+
     /// What is written behind the name of a run.
     pub fn name(self) -> String {
         let part = |there: bool, word: &str| if there { format!("/{word}") } else { String::new() };
-        part(self.rival, "rival") + &part(self.restart, "restart")
+        part(self.rival, "rival") + &part(self.restart, "restart") + &part(self.day, "day")
     }
 
     /// What a name says.
@@ -58,6 +67,7 @@ impl Manner {
         Self {
             rival: name.contains("/rival"),
             restart: name.contains("/restart"),
+            day: name.contains("/day"),
         }
     }
 }
@@ -103,7 +113,7 @@ async fn played(
     manner: Manner,
 ) -> Trace {
     let api = ApiServer::new().unwrap();
-    let cloud = fresh(&api);
+    let (cloud, origin) = (fresh(&api), Instant::now());
     let mut f = Field::logged(Arc::clone(&cloud), api.clone(), tracing::Level::WARN);
     f.account("cloud", true).await;
     cloud.hurry();
@@ -112,6 +122,7 @@ async fn played(
         f.patch::<ProviderConfig>("cloud", json!({"spec": {"observe": {"busyInterval": "10s"}}}))
             .await;
     }
+    f.bystander(BYSTANDER).await;
     f.run();
     act.prepare(&f).await;
     if manner.restart {
@@ -124,16 +135,23 @@ async fn played(
     // The account is known, and what was prepared is at rest.
     sleep(Duration::from_secs(40)).await;
     cloud.reset_requests();
-    let (writes, reads) = (f.written().len(), read(&api));
-    let began = Instant::now();
+    let (writes, reads, traffic) = (f.written().len(), read(&api), f.tap.traffic());
+    let (began, wall) = (Instant::now(), api.now());
     let (process, trigger) = f.triggers().remove(0);
-    arm(&f, act, troubles, &process, trigger);
+    let trust = Trust {
+        honest: !act.has_strangers() && !troubles.iter().any(Trouble::misleads),
+        alone: !manner.rival,
+        prompt: !troubles.iter().any(|t| t.misleads() || t.is_late()),
+    };
+    let (eyes, _looking) = Eyes::open(&api, &cloud, act, trust, f.stands_by());
+    let over = arm(&f, &eyes, troubles, &process, trigger);
     act.begin(&f).await;
     let mut alive = f.released();
     loop {
         let done = tokio::select! {
             biased;
             () = ended(&mut alive) => false,
+            found = eyes.find() => panic!("{found}"),
             () = act.fulfilled(&f) => true,
         };
         if done {
@@ -148,24 +166,44 @@ async fn played(
         writes: f.written().split_off(writes),
         reads: read(&api),
         took: began.elapsed(),
-        end: Vec::new(),
+        ..Trace::default()
     };
+    judge::counted(&f, &traffic, trace.requests.len(), troubles);
     for (kind, before) in reads {
         if let Some(n) = trace.reads.get_mut(&kind) {
             *n -= before;
         }
     }
+    trace.last = plan::last(
+        troubles,
+        &trace,
+        began - origin,
+        wall,
+        over.lock().unwrap().map(|at| at - began),
+    );
+    eyes.rest();
     cloud.clear_faults();
     api.clear_faults();
     // A moment that did not come any more.
-    let (told, clock) = (std::env::var_os("CAMPAIGN").is_some(), api.clone());
+    let (told, clock, sees) = (
+        std::env::var_os("CAMPAIGN").is_some(),
+        api.clone(),
+        Arc::clone(&eyes),
+    );
     api.on_write(move |event| {
         if told && event.phase == Phase::Before && event.call.client.starts_with("evenkeel") {
             tell(&clock, event);
         }
+        sees.writes(event);
         Fault::Pass
     });
-    f.tap.meet(|_| Fate::Pass);
+    let sees = Arc::clone(&eyes);
+    f.tap.meet(move |met| {
+        if met.side == Side::Before {
+            sees.sends(met);
+        }
+        Fate::Pass
+    });
     // An account whose credentials were refused is tried again seldom.
     f.wait_for::<ProviderConfig>("cloud", "Ready", |c| {
         let conditions = c
@@ -176,24 +214,55 @@ async fn played(
         conditions::get(conditions, ConditionType::Ready).is_some_and(|c| c.status == "True")
     })
     .await;
-    // What is said of the account itself follows at leisure.
-    let refused = troubles.iter().any(Trouble::refuses_credentials);
-    sleep(if refused { LEISURE } else { REST }).await;
-    f.judge_for(QUIET).await;
+    sleep(rest(troubles, &trace, began.elapsed(), reference)).await;
+    f.judge_for(if manner.day { DAY } else { QUIET }).await;
+    eyes.look();
+    eyes.nothing_is_left();
+    let found = eyes.found();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    trace.turns = eyes.turns();
     trace.end = end(&f).await;
-    judge(&f, act, troubles, &trace, reference);
+    // What a deed makes is not made where its call went wrong for good.
+    if act.deed().is_none() {
+        trace.end.push(format!("{} disks", f.cloud.disks()));
+    }
+    judge::judge(&f, act, troubles, &trace, reference, manner);
+    judge::told(&f, &eyes, troubles);
     trace
 }
 
-fn read(api: &ApiServer) -> BTreeMap<(Verb, &'static str), u64> {
+/// How long after its fulfilment a world is left alone before it has to be at rest. What is said of the account itself, and what
+/// only one server's own page shows, follows at leisure. A call that is held up on its way may arrive after the wish is fulfilled, but not later than its delay: what it does then
+/// takes as long as it did in the undisturbed run, and is seen. So does what a list that lies has let us believe to be over.
+pub fn rest(troubles: &[Trouble], trace: &Trace, now: Duration, reference: Option<&Trace>) -> Duration {
+    let slow = |t: &Trouble| t.refuses_credentials() || t.hides_details();
+    let rest = if troubles.iter().any(slow) { LEISURE } else { REST };
+    let longest = troubles.iter().map(Trouble::outlives).max().unwrap_or_default();
+    let lies = troubles.iter().any(Trouble::misleads);
+    let Some(reference) = reference.filter(|_| lies || !longest.is_zero()) else {
+        return rest;
+    };
+    let over = trace.last.max(trace.took + longest);
+    rest + over.saturating_sub(now) + reference.took
+}
+
+/// The reads of the first controller.
+pub fn read(api: &ApiServer) -> BTreeMap<(Verb, &'static str), u64> {
     api.requests("evenkeel-1")
         .into_iter()
         .filter(|((verb, _), _)| *verb == Verb::Get)
         .collect()
 }
 
-/// Puts the troubles in place, and the judge who looks at every write.
-fn arm(f: &Field, act: Act, troubles: &[Trouble], process: &str, trigger: AbortHandle) {
+/// Puts the troubles in place, and the eyes that look at every step. Gives when the last kill or trick was over.
+pub fn arm(
+    f: &Field,
+    eyes: &Arc<Eyes>,
+    troubles: &[Trouble],
+    process: &str,
+    trigger: AbortHandle,
+) -> Arc<Mutex<Option<Instant>>> {
+    let over = Arc::new(Mutex::new(None));
     for trouble in troubles {
         if let Some(rule) = trouble.of_cloud() {
             f.cloud.inject(rule);
@@ -202,8 +271,11 @@ fn arm(f: &Field, act: Act, troubles: &[Trouble], process: &str, trigger: AbortH
             f.api.fault(rule);
         }
     }
-    let victim = Arc::new(Mutex::new(trigger));
-    let kill = Arc::new(move || victim.lock().unwrap().abort());
+    let (victim, ended) = (Mutex::new(trigger), Arc::clone(&over));
+    let kill = Arc::new(move || {
+        *ended.lock().unwrap() = Some(Instant::now() + RESTART);
+        victim.lock().unwrap().abort();
+    });
     let kills: Vec<Moment> = troubles
         .iter()
         .filter_map(|t| match t {
@@ -225,8 +297,11 @@ fn arm(f: &Field, act: Act, troubles: &[Trouble], process: &str, trigger: AbortH
         Arc::clone(&kill),
     );
     let told = std::env::var_os("CAMPAIGN").is_some();
-    let clock = f.api.clone();
+    let (clock, sees) = (f.api.clone(), Arc::clone(eyes));
     f.tap.meet(move |met| {
+        if met.side == Side::Before {
+            sees.sends(met);
+        }
         if told {
             println!("{} {} {:?} change {}", clock.now(), met.process, met.side, met.n);
         }
@@ -250,25 +325,20 @@ fn arm(f: &Field, act: Act, troubles: &[Trouble], process: &str, trigger: AbortH
         }
         Fate::Pass
     });
-    let honest = !act.has_strangers() && !troubles.iter().any(Trouble::misleads);
-    let (cloud, api, name, writes) = (
-        Arc::clone(&f.cloud),
+    let (sees, api, name, writes) = (
+        Arc::clone(eyes),
         f.api.clone(),
         process.to_owned(),
         AtomicU64::new(0),
     );
+    let tricked = Arc::clone(&over);
     f.api.on_write(move |event| {
+        sees.writes(event);
         if !event.call.client.starts_with("evenkeel") {
             return Fault::Pass;
         }
-        if event.phase == Phase::Before {
-            if told {
-                tell(&api, event);
-            }
-            lawful(event);
-            if honest {
-                truthful(event, &*cloud);
-            }
+        if told && event.phase == Phase::Before {
+            tell(&api, event);
         }
         if event.call.client != name {
             return Fault::Pass;
@@ -280,6 +350,7 @@ fn arm(f: &Field, act: Act, troubles: &[Trouble], process: &str, trigger: AbortH
             writes.load(Ordering::SeqCst)
         };
         if before && let Some((_, trick)) = tricks.iter().find(|(at, _)| *at == n) {
+            *tricked.lock().unwrap() = Some(Instant::now() + AWAY);
             turn(&api, &name, *trick);
         }
         let moment = if before {
@@ -294,10 +365,10 @@ fn arm(f: &Field, act: Act, troubles: &[Trouble], process: &str, trigger: AbortH
         }
         Fault::Pass
     });
+    over
 }
 
 fn turn(api: &ApiServer, client: &str, trick: Trick) {
-    const AWAY: Duration = Duration::from_secs(20);
     let (api, client) = (api.clone(), client.to_owned());
     tokio::spawn(async move {
         match trick {
@@ -342,45 +413,6 @@ fn tell(api: &ApiServer, event: &WriteEvent) {
     );
 }
 
-/// The controller writes status, its finalizer and its annotations; never a spec.
-fn lawful(event: &WriteEvent) {
-    let ours = ["servers", "servergroups", "serveractions", "providerconfigs"].contains(&event.call.plural);
-    if ours && event.call.subresource.is_none() {
-        let body = &event.body;
-        let spec = match &**body {
-            Value::Array(operations) => operations
-                .iter()
-                .any(|o| o["path"].as_str().is_some_and(|p| p.starts_with("/spec"))),
-            _ => body.get("spec").is_some(),
-        };
-        assert!(!spec, "a spec is written: {event:#?}");
-    }
-}
-
-/// What is said to be ready is so in the cloud at that moment.
-fn truthful(event: &WriteEvent, cloud: &dyn Cloud) {
-    if event.call.plural != "servers" || event.call.subresource.is_none() {
-        return;
-    }
-    let Ok(server) = serde_json::from_value::<Server>((*event.body).clone()) else {
-        return;
-    };
-    if !crate::scenarios::cluster::ready(&server) {
-        return;
-    }
-    let status = server.status.as_ref().unwrap();
-    let desired = status.power.as_ref().and_then(|p| p.desired.clone());
-    let id = status.id.as_deref().unwrap_or_default();
-    let real = cloud.servers().into_iter().find(|s| s.id == id);
-    let power = real.as_ref().map(|s| s.power.as_str());
-    let wished = desired.as_deref().filter(|d| ["Running", "Stopped"].contains(d));
-    assert!(
-        real.is_some() && wished.is_none_or(|w| Some(w) == power),
-        "Ready is said of a server that is {power:?} in the cloud and is to be {wished:?}: {:#}",
-        event.body
-    );
-}
-
 /// What there is in the end, without what differs from run to run.
 pub async fn end(f: &Field) -> Vec<String> {
     let objects: Vec<Server> = f.api::<Server>().list(&Default::default()).await.unwrap().items;
@@ -405,72 +437,9 @@ pub async fn end(f: &Field) -> Vec<String> {
             said.join(" ")
         )
     };
-    let mut all: Vec<String> = f.cloud.servers().into_iter().map(server).collect();
+    let mut all: Vec<String> = f.servers().into_iter().map(server).collect();
     all.extend(f.cloud.groups().into_iter().map(group));
     all.extend(objects.iter().map(object));
     all.sort();
     all
-}
-
-/// How often each kind of change was carried out.
-fn changes(trace: &Trace) -> BTreeMap<Call, usize> {
-    let mut all = BTreeMap::new();
-    for request in trace.requests.iter().filter(|r| r.applied) {
-        let call = Call::of(request);
-        if call.changes() && !call.reads() {
-            *all.entry(call).or_default() += 1;
-        }
-    }
-    all
-}
-
-fn judge(f: &Field, act: Act, troubles: &[Trouble], trace: &Trace, reference: Option<&Trace>) {
-    let mut left: Vec<String> = f.cloud.servers().into_iter().map(|s| s.power).collect();
-    left.sort();
-    assert_eq!(left, act.leaves(&*f.cloud), "what is left of {act:?}");
-    let Some(reference) = reference else {
-        return;
-    };
-    assert_eq!(
-        trace.end, reference.end,
-        "the end is another one than that of an undisturbed run"
-    );
-    let late = trace.took.saturating_sub(reference.took);
-    let most = if troubles.iter().any(Trouble::refuses_credentials) {
-        REFUSED
-    } else {
-        DELAY
-    };
-    assert!(
-        late < most,
-        "it took {:?} instead of {:?}",
-        trace.took,
-        reference.took
-    );
-    let asked = |t: &Trace| t.requests.iter().filter(|r| Call::of(r).changes()).count();
-    let (now, then) = (asked(trace), asked(reference));
-    let asked_for: Vec<String> = trace
-        .requests
-        .iter()
-        .filter(|r| Call::of(r).changes())
-        .map(|r| format!("{:?} {} {:?}", r.at, r.key(), r.status))
-        .collect();
-    assert!(
-        now <= then + MORE_CHANGES,
-        "{now} changes were asked for instead of {then}: {asked_for:#?}"
-    );
-    let reads = (trace.requests.len() - now) as f64;
-    let most = trace.took.as_secs_f64() * READS_A_SECOND + MORE_READS;
-    assert!(reads <= most, "{reads} reads in {:?}", trace.took);
-    let (now, then) = (changes(trace), changes(reference));
-    for (call, n) in &now {
-        let most = then.get(call).copied().unwrap_or_default().max(act.may_ask());
-        assert!(
-            *n <= most,
-            "{} {} {:?} was carried out {n} times instead of {most}: {now:#?}",
-            call.method,
-            call.route,
-            call.action
-        );
-    }
 }

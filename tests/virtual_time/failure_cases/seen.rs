@@ -17,6 +17,7 @@ async fn a_list_without_a_server_that_exists_is_not_believed_however_long() {
     for effect in [
         FaultEffect::PartialList {
             omit: 0,
+            keep: None,
             server: Some("web".to_owned()),
         },
         FaultEffect::DownCell {

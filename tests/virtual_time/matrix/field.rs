@@ -55,6 +55,8 @@ pub struct Field {
     started: u64,
     planted: Vec<String>,
     expected: Vec<&'static str>,
+    bystander: Option<Seen>,
+    metrics: Vec<(String, Metrics)>,
 }
 
 impl Deref for Field {
@@ -99,6 +101,8 @@ impl Field {
             started: 0,
             planted: vec![ADMIN_PASSWORD.to_owned()],
             expected: vec![],
+            bystander: None,
+            metrics: vec![],
         }
     }
 
@@ -142,6 +146,8 @@ impl Field {
         self.started += 1;
         let name = format!("evenkeel-{}", self.started);
         let stop = CancellationToken::new();
+        let metrics = Metrics::default();
+        self.metrics.push((name.clone(), metrics.clone()));
         let context = Context {
             watch_client: self.api.client(&name),
             client: self.api.client(&name),
@@ -155,7 +161,7 @@ impl Field {
             installation: "test".to_owned(),
             seed: self.started,
             ownership: Everybody::new(),
-            metrics: Metrics::default(),
+            metrics,
             readiness: Arc::new(Readiness::default()),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(controller::run(context, stop.clone())));
@@ -211,6 +217,33 @@ impl Field {
         self.expected.push(words);
     }
 
+    /// What each controller counted that was ever started here.
+    pub fn metrics(&self) -> &[(String, Metrics)] {
+        &self.metrics
+    }
+
+    /// Somebody makes a server by hand that no object speaks of; it is left out of what is looked at from now on.
+    pub async fn bystander(&mut self, name: &str) {
+        let id = self.cloud.by_hand(name);
+        let began = tokio::time::Instant::now();
+        while self.seen(&id).is_none_or(|s| s.power != "Running") {
+            assert!(began.elapsed() < PATIENCE, "the bystander does not run");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.bystander = self.seen(&id);
+    }
+
+    /// The bystander as it was when it was made.
+    pub const fn stands_by(&self) -> Option<&Seen> {
+        self.bystander.as_ref()
+    }
+
+    /// Every server of the cloud but the bystander.
+    pub fn servers(&self) -> Vec<Seen> {
+        let other = |s: &Seen| self.bystander.as_ref().is_none_or(|b| b.id != s.id);
+        self.cloud.servers().into_iter().filter(other).collect()
+    }
+
     /// The one server of an object in the cloud.
     pub fn only(&self, object: &Server) -> Seen {
         let uid = object.metadata.uid.as_deref();
@@ -229,7 +262,7 @@ impl Field {
     pub async fn until(&self, what: &str, wanted: impl Fn(&[Seen]) -> bool) {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let now = self.cloud.servers();
+            let now = self.servers();
             if wanted(&now) {
                 return;
             }

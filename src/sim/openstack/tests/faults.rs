@@ -153,6 +153,7 @@ async fn lists_lag_leave_out_and_lose_cells() {
     client.sim.inject(
         FaultRule::new(FaultEffect::PartialList {
             omit: 1,
+            keep: None,
             server: None,
         })
         .times(1),

@@ -91,6 +91,7 @@ async fn lists_lag_and_leave_out_and_replies_are_spoilt() {
     client.0.clear_faults();
     let partial = FaultEffect::PartialList {
         omit: 0,
+        keep: None,
         server: Some("you*".into()),
     };
     client.0.inject(FaultRule::new(partial).on("GET /server"));

@@ -90,6 +90,18 @@ impl Cloud for CloudDc {
         all.into_iter().map(seen).collect()
     }
 
+    fn target(&self, path: &str, body: &str) -> Option<Seen> {
+        let named = |s: &InstanceView| {
+            let machine = s.server_id.as_deref();
+            [Some(s.id.as_str()), machine]
+                .into_iter()
+                .flatten()
+                .any(|id| path.contains(id) || body.contains(id))
+        };
+        let id = self.0.live_instances().into_iter().find(named)?.id;
+        self.servers().into_iter().find(|s| s.id == id)
+    }
+
     fn high_water(&self) -> BTreeMap<String, usize> {
         self.0.high_water()
     }

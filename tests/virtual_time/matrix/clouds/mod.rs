@@ -105,6 +105,16 @@ pub trait Cloud: Send + Sync {
     fn refused(&self) -> (Value, &'static str);
     /// Every server that exists.
     fn servers(&self) -> Vec<Seen>;
+    /// The server that a request which changes something speaks of, if it is there.
+    fn target(&self, path: &str, body: &str) -> Option<Seen> {
+        let named = |s: &Seen| path.contains(&s.id) || body.contains(&s.id);
+        self.servers().into_iter().find(named)
+    }
+    /// All but servers that carries our mark: what it is, and the uid in it.
+    fn marked(&self) -> Vec<(String, String)> {
+        let marked = |g: SeenGroup| Some((format!("group {}", g.id), g.uid?));
+        self.groups().into_iter().filter_map(marked).collect()
+    }
     /// The most servers that ever existed at once, by the uid in their marks.
     fn high_water(&self) -> BTreeMap<String, usize>;
     /// Somebody stops it.

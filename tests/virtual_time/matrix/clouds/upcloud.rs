@@ -78,6 +78,18 @@ impl Cloud for UpCloud {
         self.0.live_servers().into_iter().map(seen).collect()
     }
 
+    fn marked(&self) -> Vec<(String, String)> {
+        let uid = |labels: &BTreeMap<String, String>| labels.get("evenkeeluid").cloned();
+        let groups = self.0.groups().into_iter();
+        let groups = groups.filter_map(|g| {
+            let labels: BTreeMap<String, String> = g.labels.into_iter().collect();
+            Some((format!("group {}", g.id), uid(&labels)?))
+        });
+        let disks = self.0.storages().into_iter();
+        let disks = disks.filter_map(|s| Some((format!("disk {}", s.id), uid(&s.labels)?)));
+        groups.chain(disks).collect()
+    }
+
     fn high_water(&self) -> BTreeMap<String, usize> {
         self.0.high_water()
     }
