@@ -336,7 +336,10 @@ pub(super) fn refused(d: &mut Draft<'_>, op: &Operation, error: &CloudError) -> 
         }
     }
     if last {
-        if error.code.as_deref() != Some(HALF_DONE) {
+        if error.code.as_deref() == Some(HALF_DONE) {
+            // What was seen before it says nothing of what it brought in.
+            d.memory.look = None;
+        } else {
             items::refused(d, op);
         }
         d.failed(error.class, error.code.as_deref(), &error.message, None);
