@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::draft::{Draft, Verdict, later};
-use super::model::{CloudError, ErrorClass, ObservedServer};
+use super::model::{CloudError, ErrorClass, HALF_DONE, ObservedServer};
 use super::operation::{Progress, close, judge, lost_after, overdue, saying};
 use super::{AccountFacts, lock, rebuild, rescue, resize, restart, settings, transitions};
 use crate::api::Reason;
@@ -30,6 +30,10 @@ pub(super) fn refused(
     asked: Timestamp,
     error: &CloudError,
 ) -> Progress {
+    // What it brought in all the same is compared by a list that can show it.
+    if error.code.as_deref() == Some(HALF_DONE) && asked <= at {
+        return Progress::Open(saying(d, op.kind));
+    }
     if error.maybe_applied || error.class == ErrorClass::Ambiguous {
         if asked <= at {
             return Progress::Open(saying(d, op.kind));
