@@ -194,7 +194,7 @@ pub(super) fn judge(
         OperationKind::Restart => restart::ended(d, facts, op, seen),
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
         OperationKind::Rebuild => rebuild::ended(d, op, seen, accepted),
-        OperationKind::Start if resize::start_failed(d, op, None) => close(d),
+        OperationKind::Start if accepted && resize::start_failed(d, op, None) => close(d),
         _ if no_longer_wanted(d, facts, op) => let_be(d, op),
         _ => {
             // Once for each attempt, however often it is looked at.

@@ -277,6 +277,22 @@ fn a_size_that_does_not_start_is_given_back_or_held() {
 }
 
 #[test]
+fn a_start_that_never_arrived_says_nothing_of_room() {
+    for fate in [Fate::LoseRequest, Fate::LoseReply, Fate::ApplyLate] {
+        let mut w = settled(&STOPPED_ONLY, json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
+        for _ in 0..3 {
+            w.fates.push(("Start", fate.clone()));
+        }
+        w.edit(json!({"size": {"name": "huge"}}));
+        w.until(900, "resized", |w| {
+            w.state() == S::Running && w.ready() == "True/AsDeclared"
+        });
+        assert_eq!(w.the().seen.size.name.as_deref(), Some("huge"), "{fate:?}");
+    }
+}
+
+#[test]
 fn a_password_is_set_when_another_secret_is_named() {
     let secret = |name: &str| json!({"adminPasswordSecretRef": {"name": name, "key": "password"}});
     let mut w = settled(&METAL, secret("one"));

@@ -13,10 +13,20 @@ fn world(name: &'static str, can: &'static Capabilities, settled: bool, left: Le
         name,
         can,
         members: 1,
+        controllers: 1,
         settled,
         stranger: false,
         left,
         calm_one_in: 5,
+    }
+}
+
+/// The group alone, under two controllers that both act.
+fn alone(bounds: Bounds) -> Bounds {
+    Bounds {
+        members: 0,
+        controllers: 2,
+        ..bounds
     }
 }
 
@@ -26,10 +36,18 @@ pub(crate) fn worlds(large: bool) -> Vec<Bounds> {
     let crash = Left { crashes: 1, ..NONE };
     let delete = Left { deletes: 2, ..NONE };
     let mut all = vec![
-        Bounds {
+        alone(Bounds {
             stranger: true,
-            ..world("group-create-timeout", &KEEPS, false, timeout)
-        },
+            ..world("group-alone-timeout", &KEEPS, false, timeout)
+        }),
+        alone(world("group-alone-marked", &CHANGES, false, timeout)),
+        alone(world(
+            "group-alone-delete",
+            &KEEPS,
+            true,
+            Left { crashes: 1, ..delete },
+        )),
+        world("group-create-timeout", &KEEPS, false, timeout),
         world("group-create-crash", &CHANGES, false, crash),
         world("group-delete", &KEEPS, true, delete),
         world("group-delete-changes", &CHANGES, true, delete),
@@ -45,13 +63,41 @@ pub(crate) fn worlds(large: bool) -> Vec<Bounds> {
             },
         ),
     ];
+    let two = |bounds| Bounds { members: 2, ..bounds };
+    all.extend([
+        two(world("group-members-create", &CHANGES, false, NONE)),
+        two(world("group-members-delete", &KEEPS, true, delete)),
+    ]);
     if large {
-        let two = |bounds| Bounds { members: 2, ..bounds };
+        let both = |bounds| Bounds {
+            controllers: 2,
+            ..bounds
+        };
         all.extend([
-            two(world("group-two-create", &KEEPS, false, NONE)),
-            two(world("group-two-delete", &CHANGES, true, delete)),
+            two(world("group-members-create-timeout", &KEEPS, false, timeout)),
+            two(world(
+                "group-members-delete-crash",
+                &CHANGES,
+                true,
+                Left { crashes: 1, ..delete },
+            )),
+            both(world("group-both-create", &CHANGES, false, NONE)),
+            both(world("group-both-delete", &KEEPS, true, delete)),
+            both(world(
+                "group-both-move",
+                &CHANGES,
+                true,
+                Left { edits: 2, ..NONE },
+            )),
+            both(world("group-both-create-timeout", &KEEPS, false, timeout)),
+            both(world(
+                "group-both-delete-crash",
+                &CHANGES,
+                true,
+                Left { crashes: 1, ..delete },
+            )),
             world(
-                "group-create-delete",
+                "group-create-delete-timeout",
                 &CHANGES,
                 false,
                 Left {
@@ -97,19 +143,15 @@ pub(crate) fn sown() -> Vec<Sown> {
     vec![
         one(
             Bug::RetryTheGroup,
-            Bounds {
-                members: 0,
-                ..world("", &KEEPS, false, timeout)
-            },
+            alone(world("", &KEEPS, false, timeout)),
             laws::ONE_GROUP,
         ),
         one(
             Bug::AdoptTheGroupByName,
-            Bounds {
-                members: 0,
+            alone(Bounds {
                 stranger: true,
                 ..world("", &CHANGES, false, NONE)
-            },
+            }),
             laws::NO_STRANGER,
         ),
         one(
@@ -119,10 +161,7 @@ pub(crate) fn sown() -> Vec<Sown> {
         ),
         one(
             Bug::LetTheGroupGoTooEarly,
-            Bounds {
-                members: 0,
-                ..world("", &KEEPS, true, Left { deletes: 1, ..NONE })
-            },
+            alone(world("", &KEEPS, true, Left { deletes: 1, ..NONE })),
             laws::NOTHING_LEFT,
         ),
     ]

@@ -68,7 +68,7 @@ impl World {
     /// One round in which everything goes well.
     fn round(&self, s: &mut State) -> Result<(), String> {
         self.settle(s);
-        for p in [0, 1] {
+        for p in 0..s.processes.len() {
             for about in 0..s.objects.len() {
                 self.watch(s, p, about);
                 let thought = self.turn(s, p, about, false);

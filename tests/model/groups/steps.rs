@@ -66,7 +66,7 @@ impl World {
         };
         let mut first = State {
             objects,
-            processes: [process.clone(), process],
+            processes: vec![process; bounds.controllers],
             wire: Vec::new(),
             groups: Vec::new(),
             servers: Vec::new(),
@@ -270,8 +270,8 @@ impl Model for World {
             return;
         }
         let left = &s.left;
-        for p in [0, 1] {
-            for (about, view) in s.processes[p].views.iter().enumerate() {
+        for (p, process) in s.processes.iter().enumerate() {
+            for (about, view) in process.views.iter().enumerate() {
                 if view.object.is_some() {
                     actions.push(Action::Turn(p, about, false));
                     if left.lost_writes > 0 {
@@ -379,7 +379,9 @@ impl Model for World {
             Action::Tick => {
                 let waits = old.wire.iter().any(|m| m.age >= LATE)
                     || old.servers.iter().any(|m| m.then.is_some() && m.age >= 1);
-                if waits {
+                // A watch is never a tick behind; what is older than that, crashes and lost replies show.
+                let behind = old.processes.iter().flat_map(|p| &p.views).any(|v| !v.fresh);
+                if waits || behind {
                     return None;
                 }
                 if old.wire.iter().any(|m| m.from.is_some() && m.age == 0) {

@@ -16,8 +16,8 @@ pub(crate) const GROUP: usize = 0;
 pub(crate) struct State {
     /// The objects in the API server: the group, then its members; none where there is none.
     pub(crate) objects: Vec<Option<u32>>,
-    /// Two controllers, without a lease: both act all the time.
-    pub(crate) processes: [Process; 2],
+    /// The controllers, without a lease: all act all the time.
+    pub(crate) processes: Vec<Process>,
     /// Calls that were sent and have not arrived.
     pub(crate) wire: Vec<Message>,
     /// The groups of the account.
@@ -93,6 +93,7 @@ pub(crate) struct Bounds {
     pub(crate) name: &'static str,
     pub(crate) can: &'static Capabilities,
     pub(crate) members: usize,
+    pub(crate) controllers: usize,
     /// Begins with the group and its members at rest; else with objects that were just made.
     pub(crate) settled: bool,
     /// A group of the same name that somebody made by hand.
@@ -111,7 +112,10 @@ impl Bounds {
         } else {
             format!("at most {left}")
         };
-        format!("a group with {} members, {from}; {left}", self.members)
+        format!(
+            "a group; members {}, controllers {}, {from}; {left}",
+            self.members, self.controllers
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::plan::{Call, Trouble};
+use super::plan::Call;
 use crate::matrix::clouds::Cloud;
 use crate::matrix::field::Field;
 use crate::scenarios::cluster::{merge, power_of, ready};
@@ -196,14 +196,6 @@ impl Act {
             Orphan => 3,
             _ => 0,
         }
-    }
-
-    /// Whether this has another end than that of an undisturbed run: a server that the cloud does not start again and again after it
-    /// got another size gets its old one back, and a person is asked.
-    pub fn gives_up(self, trouble: &Trouble) -> bool {
-        let starts = |call: &Call| call.route.ends_with("/start");
-        self == GroupTurns
-            && matches!(trouble, Trouble::Cloud { call, times, .. } if *times > 1 && starts(call))
     }
 
     /// Whether its members are down in turns.
