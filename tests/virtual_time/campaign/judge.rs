@@ -69,7 +69,10 @@ pub fn judge(
         "the end is another one than that of an undisturbed run"
     );
     after_the_last(trace, reference, troubles);
-    steady(trace, reference, troubles);
+    // Two that both act say each what it knows, and in turns; a lease keeps that to moments.
+    if !manner.rival {
+        steady(trace, reference, troubles);
+    }
     paced(trace, troubles, manner);
     let late = trace.took.saturating_sub(reference.took);
     let most = if troubles.iter().any(Trouble::refuses_credentials) {
@@ -157,12 +160,18 @@ fn paced(trace: &Trace, troubles: &[Trouble], manner: Manner) {
     if manner.rival {
         return;
     }
-    let ordered = troubles.iter().any(|t| {
-        let Trouble::Cloud { effect, .. } = t else {
-            return false;
-        };
-        matches!(effect, FaultEffect::RateLimited { retry_after: Some(_) })
-    });
+    // A record does not tell which refusal asked for a pause: only where each one did.
+    let pauses: Vec<bool> = troubles
+        .iter()
+        .filter_map(|t| match t {
+            Trouble::Cloud {
+                effect: FaultEffect::RateLimited { retry_after },
+                ..
+            } => Some(retry_after.is_some()),
+            _ => None,
+        })
+        .collect();
+    let ordered = !pauses.is_empty() && pauses.iter().all(|asked| *asked);
     let killed = troubles.iter().any(|t| matches!(t, Trouble::Kill(_)));
     for request in trace
         .requests

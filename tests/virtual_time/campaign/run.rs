@@ -47,15 +47,6 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// One of the three, by a number.
-    pub const fn drawn(n: u64) -> Self {
-        Self {
-            rival: n % 3 == 1,
-            restart: n % 3 == 2,
-            day: false,
-        }
-    }
-
     /// What is written behind the name of a run.
     pub fn name(self) -> String {
         let part = |there: bool, word: &str| if there { format!("/{word}") } else { String::new() };
