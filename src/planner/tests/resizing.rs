@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::cloud::PLAIN;
+use super::clouds::{STOPPED_ONLY, calls, settled};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::api::keys;
-use crate::planner::model::ServerState as S;
+use crate::planner::model::{ErrorClass, ServerState as S};
 
 #[test]
 fn resizes_a_running_server_and_confirms() {
@@ -133,4 +134,49 @@ fn a_stranger_s_resize_is_not_confirmed() {
     w.run(60);
     assert_eq!(w.condition(C::DriftDetected), "True/AwaitingConfirm");
     assert!(w.calls.is_empty());
+}
+
+#[test]
+fn a_size_that_does_not_start_is_given_back_or_held() {
+    let spec = |failure| json!({"resize": {"when": "StopIfNeeded", "onFailure": failure}});
+    for fate in [Fate::Refuse(ErrorClass::Capacity), Fate::NoEffect] {
+        let mut w = settled(&STOPPED_ONLY, spec("Revert"));
+        w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
+        w.fates.push(("Start", fate.clone()));
+        w.fates.push(("Start", fate.clone()));
+        w.edit(json!({"size": {"name": "huge"}}));
+        w.until(300, "given back", |w| {
+            w.ready() == "False/ResizeFailed" && w.state() == S::Running
+        });
+        assert_eq!(w.knobs.hows.last().unwrap(), "small", "{fate:?}");
+        assert_eq!(w.the().seen.size.name.as_deref(), Some("small"));
+        let sent = w.calls.len();
+        w.restart_process();
+        w.run(600);
+        assert_eq!(w.calls.len(), sent, "{:?}", w.calls);
+        w.edit(json!({"size": {"name": "small"}}));
+        w.until(60, "as declared", |w| w.ready() == "True/AsDeclared");
+    }
+    let mut w = settled(&STOPPED_ONLY, spec("Hold"));
+    w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
+    w.fates.push(("Start", Fate::Refuse(ErrorClass::Capacity)));
+    w.edit(json!({"size": {"name": "huge"}}));
+    w.until(300, "held", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(calls(&w), ["Resize", "Stop", "Resize", "Start", "Start"]);
+}
+
+#[test]
+fn a_start_that_never_arrived_says_nothing_of_room() {
+    for fate in [Fate::LoseRequest, Fate::LoseReply, Fate::ApplyLate] {
+        let mut w = settled(&STOPPED_ONLY, json!({"resize": {"when": "StopIfNeeded"}}));
+        w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
+        for _ in 0..3 {
+            w.fates.push(("Start", fate.clone()));
+        }
+        w.edit(json!({"size": {"name": "huge"}}));
+        w.until(900, "resized", |w| {
+            w.state() == S::Running && w.ready() == "True/AsDeclared"
+        });
+        assert_eq!(w.the().seen.size.name.as_deref(), Some("huge"), "{fate:?}");
+    }
 }

@@ -248,51 +248,6 @@ fn bare_metal_has_the_size_that_it_has() {
 }
 
 #[test]
-fn a_size_that_does_not_start_is_given_back_or_held() {
-    let spec = |failure| json!({"resize": {"when": "StopIfNeeded", "onFailure": failure}});
-    for fate in [Fate::Refuse(ErrorClass::Capacity), Fate::NoEffect] {
-        let mut w = settled(&STOPPED_ONLY, spec("Revert"));
-        w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
-        w.fates.push(("Start", fate.clone()));
-        w.fates.push(("Start", fate.clone()));
-        w.edit(json!({"size": {"name": "huge"}}));
-        w.until(300, "given back", |w| {
-            w.ready() == "False/ResizeFailed" && w.state() == S::Running
-        });
-        assert_eq!(w.knobs.hows.last().unwrap(), "small", "{fate:?}");
-        assert_eq!(w.the().seen.size.name.as_deref(), Some("small"));
-        let sent = w.calls.len();
-        w.restart_process();
-        w.run(600);
-        assert_eq!(w.calls.len(), sent, "{:?}", w.calls);
-        w.edit(json!({"size": {"name": "small"}}));
-        w.until(60, "as declared", |w| w.ready() == "True/AsDeclared");
-    }
-    let mut w = settled(&STOPPED_ONLY, spec("Hold"));
-    w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
-    w.fates.push(("Start", Fate::Refuse(ErrorClass::Capacity)));
-    w.edit(json!({"size": {"name": "huge"}}));
-    w.until(300, "held", |w| w.ready() == "True/AsDeclared");
-    assert_eq!(calls(&w), ["Resize", "Stop", "Resize", "Start", "Start"]);
-}
-
-#[test]
-fn a_start_that_never_arrived_says_nothing_of_room() {
-    for fate in [Fate::LoseRequest, Fate::LoseReply, Fate::ApplyLate] {
-        let mut w = settled(&STOPPED_ONLY, json!({"resize": {"when": "StopIfNeeded"}}));
-        w.fates.push(("Resize", Fate::Refuse(ErrorClass::NeedsStop)));
-        for _ in 0..3 {
-            w.fates.push(("Start", fate.clone()));
-        }
-        w.edit(json!({"size": {"name": "huge"}}));
-        w.until(900, "resized", |w| {
-            w.state() == S::Running && w.ready() == "True/AsDeclared"
-        });
-        assert_eq!(w.the().seen.size.name.as_deref(), Some("huge"), "{fate:?}");
-    }
-}
-
-#[test]
 fn a_password_is_set_when_another_secret_is_named() {
     let secret = |name: &str| json!({"adminPasswordSecretRef": {"name": name, "key": "password"}});
     let mut w = settled(&METAL, secret("one"));
