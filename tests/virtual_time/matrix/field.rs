@@ -4,13 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::api::{ProviderConfig, Server};
+use evenkeel::api::{ConditionType, ProviderConfig, Server};
 use evenkeel::controller::{self, Context, Readiness};
 use evenkeel::observer::clock::Clock;
 use evenkeel::observer::metrics::Metrics;
 use evenkeel::providers::registry::CLOUDS;
 use evenkeel::sim::apiserver::{ApiServer, Verb, WriteRecord};
-use evenkeel::sim::openstack::RequestRecord;
+use evenkeel::sim::openstack::{FaultEffect, RequestRecord};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
@@ -19,12 +19,37 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::clouds::{Cloud, Seen};
 use crate::logs::Log;
-use crate::scenarios::cluster::{Cluster, merge};
+use crate::scenarios::cluster::{Cluster, condition, merge, ready};
 use crate::tap::Tap;
 use crate::world::{Everybody, NAMESPACE};
 
 const PATIENCE: Duration = Duration::from_secs(7200);
 const QUIET: Duration = Duration::from_secs(900);
+
+/// The server once nothing is under way and all that was wished last is so.
+pub async fn settled(f: &Field) -> Server {
+    f.wait("web", "the settings are as declared", |x| {
+        let synced = condition(x, ConditionType::SettingsSynced);
+        let status = x.status.as_ref();
+        let seen = status.and_then(|s| s.observed_generation);
+        let idle = status.is_some_and(|s| s.operation.is_none());
+        idle && ready(x) && seen == x.metadata.generation && synced.is_none_or(|c| c.status == "True")
+    })
+    .await
+}
+
+/// What may become of a call whose end nobody hears of, or that is not taken.
+pub const fn unanswered() -> [FaultEffect; 3] {
+    let late = FaultEffect::LateApply {
+        delay_ms: 60_000,
+        wait_ms: 2_000,
+    };
+    let refused = FaultEffect::Status {
+        code: 503,
+        body: None,
+    };
+    [FaultEffect::LostReply, late, refused]
+}
 
 /// A controller that runs, until it is dropped.
 pub struct Process {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::api::{ConditionType, Server};
+use evenkeel::api::ConditionType;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::openstack::{FaultEffect, FaultRule};
 use evenkeel::sim::upcloud::{Choices, UpCloudSim};
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::clouds::upcloud::open;
-use super::field::Field;
-use crate::scenarios::cluster::{condition, id_of, ready};
+use super::field::{Field, settled, unanswered};
+use crate::scenarios::cluster::{condition, id_of};
 
 const NET: &str = "03b5b0a0-ad4c-4817-9632-dafdb3ace5d9";
 
@@ -40,17 +40,6 @@ fn interfaces(all: &[&str]) -> Value {
         }
     };
     json!({"upcloud": {"interfaces": all.iter().map(entry).collect::<Vec<_>>()}})
-}
-
-async fn settled(f: &Field) -> Server {
-    f.wait("web", "the settings are as declared", |x| {
-        let synced = condition(x, ConditionType::SettingsSynced);
-        let status = x.status.as_ref();
-        let seen = status.and_then(|s| s.observed_generation);
-        let idle = status.is_some_and(|s| s.operation.is_none());
-        idle && ready(x) && seen == x.metadata.generation && synced.is_none_or(|c| c.status == "True")
-    })
-    .await
 }
 
 /// The storages at the server beside the one that it was made with.
@@ -221,15 +210,7 @@ async fn interfaces_come_and_go_with_one_stop_and_those_of_others_stay() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_or_a_late_one_attaches_one_interface() {
-    let late = FaultEffect::LateApply {
-        delay_ms: 60_000,
-        wait_ms: 2_000,
-    };
-    let refused = FaultEffect::Status {
-        code: 503,
-        body: None,
-    };
-    for effect in [FaultEffect::LostReply, late, refused] {
+    for effect in unanswered() {
         for killed in [false, true] {
             let (mut f, sim) = field().await;
             sim.set_choices(Choices {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::api::{ConditionType, Server};
+use evenkeel::api::ConditionType;
 use evenkeel::sim::apiserver::ApiServer;
 use evenkeel::sim::openstack::{FaultEffect, FaultRule, OpenStackSim, SimConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::clouds::openstack::{open, open_with};
-use super::field::Field;
+use super::field::{Field, settled, unanswered};
 use crate::scenarios::cluster::{condition, id_of, ready};
 
 async fn field() -> (Field, Arc<OpenStackSim>) {
@@ -31,17 +31,6 @@ fn networks(all: &[&str]) -> Value {
 fn volumes(all: &[&String]) -> Value {
     let entry = |(n, volume): (usize, &&String)| json!({"name": format!("v{n}"), "volume": volume});
     json!({"openstack": {"volumes": all.iter().enumerate().map(entry).collect::<Vec<_>>()}})
-}
-
-async fn settled(f: &Field) -> Server {
-    f.wait("web", "the settings are as declared", |x| {
-        let synced = condition(x, ConditionType::SettingsSynced);
-        let status = x.status.as_ref();
-        let seen = status.and_then(|s| s.observed_generation);
-        let idle = status.is_some_and(|s| s.operation.is_none());
-        idle && ready(x) && seen == x.metadata.generation && synced.is_none_or(|c| c.status == "True")
-    })
-    .await
 }
 
 /// The networks of its interfaces, sorted.
@@ -99,15 +88,7 @@ async fn interfaces_come_and_go_and_those_of_others_stay() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_or_a_late_one_attaches_one_interface() {
-    let late = FaultEffect::LateApply {
-        delay_ms: 60_000,
-        wait_ms: 2_000,
-    };
-    let refused = FaultEffect::Status {
-        code: 503,
-        body: None,
-    };
-    for effect in [FaultEffect::LostReply, late, refused] {
+    for effect in unanswered() {
         for killed in [false, true] {
             let (mut f, sim) = field().await;
             let by_id = sim.add_network("b");
