@@ -16,6 +16,9 @@ use crate::api::server_status::{Failure, Operation, OperationKind};
 
 /// Seconds within which an accepted call must show in a list.
 pub(super) const VISIBLE_WITHIN: i64 = 3;
+/// Seconds after a call within which a list may still show the world before it: until then nothing is given up for good
+/// because of a list.
+pub(super) const OLD_LISTS: i64 = 30;
 /// Seconds after which a call of which nothing is known counts as lost.
 pub(super) const LOST_AFTER: i64 = 15;
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
@@ -190,6 +193,7 @@ pub(super) fn judge(
     }
     // Nothing is under way and nothing came of it.
     match op.kind {
+        OperationKind::Resize if accepted && may_be_old(d, op) => Progress::Open(saying(d, op.kind)),
         OperationKind::Resize if accepted => resize::without_effect(d, op),
         OperationKind::Restart => restart::ended(d, facts, op, seen),
         OperationKind::Modify => settings::ended(d, facts, op, seen, accepted),
@@ -244,7 +248,9 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
             let there = settled || seen.state == ServerState::AwaitingResizeConfirmation;
             there && resize::is(op.argument.as_deref().unwrap_or_default(), seen)
         }
-        OperationKind::ConfirmResize | OperationKind::RevertResize => settled,
+        OperationKind::ConfirmResize | OperationKind::RevertResize => {
+            settled && (ended_as_asked(d, op, seen) || !may_be_old(d, op))
+        }
         OperationKind::Pause | OperationKind::Suspend | OperationKind::Shelve | OperationKind::Rescue => {
             transitions::leads_to(op.kind) == Some(seen.state)
         }
@@ -258,6 +264,21 @@ fn reached(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
         OperationKind::Mark => seen.marks.as_ref() == Some(&create::marks(d)),
         OperationKind::Unmark => seen.marks.is_none(),
     }
+}
+
+/// Whether the size that is seen is the one to which a confirmation, or a way back, leads.
+fn ended_as_asked(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    let resize = d.status.resize.as_ref();
+    let size = match op.kind {
+        OperationKind::RevertResize => resize.and_then(|r| r.from.as_deref()),
+        _ => resize.and_then(|r| r.to.as_deref()),
+    };
+    size.is_none_or(|size| resize::is(size, seen))
+}
+
+/// Whether what a list shows may be older than the last call of this operation.
+pub(super) fn may_be_old(d: &Draft<'_>, op: &Operation) -> bool {
+    d.now() < later(op.accepted_at.unwrap_or(op.started_at), OLD_LISTS)
 }
 
 fn done(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Progress {

@@ -9,7 +9,7 @@ use crate::api::server_status::{Operation, OperationKind};
 use crate::planner::draft::{Draft, Verdict, key_of, later, words};
 use crate::planner::memory::Outcome;
 use crate::planner::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
-use crate::planner::{AccountFacts, create};
+use crate::planner::{AccountFacts, create, operation};
 
 /// What marks the hard stop that follows one without effect.
 const CUT: &str = "deletion-hard";
@@ -48,6 +48,19 @@ pub(super) fn handle(
     }
     let open = d.status.operation.clone().filter(ours);
     if d.in_flight() {
+        return Some(deleting(d));
+    }
+    // A list from before its deletion shows what is gone by now. Another step in place of that record would make it one
+    // that went without us, and leave its parts.
+    if let Some(op) = d.status.operation.clone()
+        && op.kind == OperationKind::Delete
+        && !operation::certainly_refused(d, &op)
+        && operation::may_be_old(d, &op)
+    {
+        d.again(later(
+            op.accepted_at.unwrap_or(op.started_at),
+            operation::OLD_LISTS,
+        ));
         return Some(deleting(d));
     }
     let ready = !seen.busy && seen.state != ServerState::Provisioning;

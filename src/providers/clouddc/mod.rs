@@ -11,6 +11,7 @@ mod errors;
 mod paging;
 mod pending;
 mod register;
+mod servers;
 mod session;
 mod settings;
 mod sign;
@@ -20,9 +21,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::Method;
@@ -36,6 +35,7 @@ pub use register::CLOUD;
 use self::auth::Credential;
 use self::errors::{Asked, invalid, unreadable};
 use self::pending::Pending;
+use self::servers::Servers;
 use self::session::{Request, Session};
 use self::states::Awaited;
 use self::wire::{Instance, PhysicalServer};
@@ -49,10 +49,6 @@ use crate::planner::model::{
     FailedStep, ObservedServer, Operate, ServerState, StopKind,
 };
 
-/// A server can be given to another instance as soon as its own is deleted: what a list said of it is used no longer
-/// than this.
-const KNOWN: Duration = Duration::from_secs(15);
-
 /// Where a project is.
 struct Place {
     /// The endpoint of the region.
@@ -65,8 +61,7 @@ struct Place {
 pub struct CloudDc {
     session: Session,
     pending: Pending,
-    /// The physical server of each instance, and when that was seen.
-    servers: Mutex<HashMap<String, (String, Instant)>>,
+    servers: Servers,
 }
 
 impl CloudDc {
@@ -96,7 +91,7 @@ impl CloudDc {
         Ok(Self {
             session: Session::new(http, base, place.project, credential),
             pending: Pending::default(),
-            servers: Mutex::default(),
+            servers: Servers::default(),
         })
     }
 
@@ -128,41 +123,15 @@ impl CloudDc {
         instance.operation_state = status.operation_state;
         instance.error = status.error;
         let server = match &instance.server_id {
-            Some(server) => self.fetch_server(server).await?,
+            Some(server) => servers::fetch(&self.session, server).await?,
             None => None,
         };
         Ok((instance, server))
     }
 
-    /// A physical server; none if it is unknown.
-    async fn fetch_server(&self, id: &str) -> Result<Option<PhysicalServer>, CloudError> {
-        let path = format!("/physicalservers/{}", checked(id)?);
-        let request = Request::get(path, "clouddc /physicalservers/{id}", Priority::High);
-        match self.session.read(request).await {
-            Ok(server) => Ok(Some(server)),
-            Err(e) if e.class == ErrorClass::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn remember<'i>(&self, instances: impl Iterator<Item = &'i Instance>, asked: Instant) {
-        let servers = instances
-            .filter_map(|i| Some((i.id.clone(), (i.server_id.clone()?, asked))))
-            .collect();
-        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
-    }
-
     /// The physical server of an instance: as the last list said, or asked for.
     async fn server_of(&self, id: &str) -> Result<String, CloudError> {
-        let known = self
-            .servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned();
-        if let Some((server, seen)) = known
-            && seen.elapsed() < KNOWN
-        {
+        if let Some(server) = self.servers.below(id) {
             return Ok(server);
         }
         let instance = paging::one_instance(&self.session, checked(id)?).await?;
@@ -370,8 +339,8 @@ impl Provider for CloudDc {
         Box::pin(async move {
             let asked = Instant::now();
             let instances = paging::all_instances(&self.session).await?;
-            let servers = paging::all_servers(&self.session).await?;
-            self.remember(instances.iter(), asked);
+            let servers = servers::all(&self.session, &instances).await?;
+            self.servers.remember(&instances, asked);
             let seen = instances.into_iter().filter_map(|instance| {
                 let server = instance.server_id.as_ref().and_then(|id| servers.get(id));
                 self.translate(instance, server)

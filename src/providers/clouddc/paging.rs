@@ -19,7 +19,8 @@ struct Page<T> {
     count: Option<i64>,
 }
 
-fn broken(what: &str) -> CloudError {
+/// A list that cannot be believed.
+pub(super) fn broken(what: &str) -> CloudError {
     CloudError::new(ErrorClass::Transient, format!("CloudDC's list {what}"))
 }
 

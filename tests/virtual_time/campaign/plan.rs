@@ -185,6 +185,11 @@ impl Call {
         self.method == "GET" || self.action.as_deref() == Some("os-getConsoleOutput")
     }
 
+    /// Whether it is the same to have it done twice.
+    pub fn says_the_same_twice(&self) -> bool {
+        matches!(self.action.as_deref(), Some("lock" | "unlock"))
+    }
+
     fn effects(&self, many: &[&str]) -> Vec<&'static FaultEffect> {
         let mut all: Vec<&FaultEffect> = ANY.iter().collect();
         let listed = many.contains(&format!("{} {}", self.method, self.route).as_str());
@@ -220,10 +225,7 @@ pub fn all(trace: &Trace, many: &[&str]) -> Vec<Trouble> {
             continue;
         }
         for effect in call.effects(many) {
-            // A list that goes back in time again and again after a call was taken reads like one that was taken back.
-            let stale = matches!(effect, FaultEffect::StaleList { .. });
-            let times = TIMES.iter().take(if stale { 1 } else { TIMES.len() });
-            found.extend(times.map(|times| Trouble::Cloud {
+            found.extend(TIMES.iter().map(|times| Trouble::Cloud {
                 call: call.clone(),
                 nth: *nth,
                 times: *times,

@@ -29,13 +29,15 @@ async fn both_lists_are_read_to_their_ends_and_joined() {
                 servers(&[("srv-a", "on"), ("srv-b", "off")], json!("x"))
             }
             "GET /v1/p1/physicalservers?limit=1000&marker=x" => servers(&[("other", "on")], json!("")),
+            "GET /v1/p1/physicalservers/srv-c" => refuse(404, "iMetal.0100", "not found"),
             _ => None,
         }
     });
     let list = provider(&fake).list().await.unwrap();
     let seen: Vec<_> = list.iter().map(|s| (s.id.as_str(), s.guest_running)).collect();
     assert_eq!(seen, [("a", Some(true)), ("b", Some(false)), ("c", None)]);
-    assert_eq!(fake.lines().len(), 4);
+    // That of the third is in no list, and not to be had by its id either.
+    assert_eq!(fake.lines().len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,6 +92,9 @@ async fn a_list_that_may_lack_something_is_an_error() {
 async fn what_is_terminated_is_not_listed_and_what_is_unknown_is() {
     let fake = Fake::new(|seen, _| {
         let body = json!({"instances": [instance("a", "terminated"), instance("b", "hibernated"), instance("c", "error")]});
+        if seen.line.contains("/physicalservers/") {
+            return refuse(404, "iMetal.0100", "not found");
+        }
         seen.line.contains("instances?").then_some(Ok((200, body)))
     });
     let list = provider(&fake).list().await.unwrap();
@@ -197,6 +202,53 @@ async fn a_server_that_vanished_leaves_its_instance() {
     });
     let seen = provider(&fake).get("s-1").await.unwrap();
     assert_eq!((seen.state, seen.guest_running), (ServerState::Running, None));
+}
+
+/// The list of servers lacks some: what an instance does can only be told from the words of its own.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_its_list_lacks_is_asked_for() {
+    let rebooting = |id: &str| {
+        let mut server = machine(id, "on");
+        server["operation_state"] = json!("reboot-processing");
+        Some(Ok((200, server)))
+    };
+    let account = move |size: usize, known: fn(&str) -> bool| {
+        Fake::new(move |seen, _| {
+            let ids: Vec<String> = (0..size).map(|n| format!("i{n}")).collect();
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            match seen.line.trim_start_matches("GET /v1/p1/") {
+                "instances?limit=1000" => page(&ids, None, size),
+                "physicalservers?limit=1000" => Some(Ok((200, json!({"servers": [], "count": 0})))),
+                line => {
+                    let id = line.strip_prefix("physicalservers/")?;
+                    if known(id) {
+                        rebooting(id)
+                    } else {
+                        refuse(404, "iMetal.0100", "not found")
+                    }
+                }
+            }
+        })
+    };
+    let fake = account(2, |id| id == "srv-i0");
+    let states: Vec<_> = provider(&fake)
+        .list()
+        .await
+        .unwrap()
+        .iter()
+        .map(|s| s.state)
+        .collect();
+    assert_eq!(states, [ServerState::Rebooting, ServerState::Running]);
+    assert_eq!(fake.lines().len(), 4);
+
+    let fake = account(21, |_| true);
+    let error = provider(&fake).list().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient);
+    assert!(error.message.contains("lacks those of 21 instances"), "{error}");
+    assert_eq!(fake.lines().len(), 22);
+
+    let fake = account(21, |_| false);
+    assert_eq!(provider(&fake).list().await.unwrap().len(), 21, "they are gone");
 }
 
 /// The state lags behind the call that was accepted.
