@@ -16,7 +16,7 @@ use super::model::{ErrorClass, ObservedServer, Operate, ServerState, StopKind};
 use super::{AccountFacts, Step, create, import, missing, power, soft_delete, stop, twins};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{DeletionPolicy, DeletionPowerOff, ManagementPolicy, PowerOffMode};
-use crate::api::server_status::OperationKind;
+use crate::api::server_status::{Operation, OperationKind};
 use crate::api::{Duration, Reason, keys};
 
 /// Seconds after which a delete that was accepted and shows nothing is asked for again.
@@ -61,6 +61,10 @@ pub(super) fn without_cloud(d: &mut Draft<'_>) -> Option<Verdict> {
 
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     let now = d.now();
+    if d.memory.deleting_since.is_none() && !d.status.operation.as_ref().is_some_and(of_deletion) {
+        // What was refused before says nothing of this.
+        d.status.failure = None;
+    }
     let since = *d.memory.deleting_since.get_or_insert(now);
     if let Some(attempt) = d.status.create_attempt.clone()
         && d.marked(facts).is_empty()
@@ -147,6 +151,13 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts) -> Verdict {
     }
 }
 
+/// Whether an operation is one of a deletion.
+fn of_deletion(op: &Operation) -> bool {
+    use OperationKind::{Delete, DeletePart, Unmark, UnmarkPart};
+    let step = |argument: &str| argument.starts_with(BEFORE_DELETE);
+    matches!(op.kind, Delete | DeletePart | Unmark | UnmarkPart) || op.argument.as_deref().is_some_and(step)
+}
+
 /// What is seen of it, noted; and whether somebody else manages it.
 fn noted(d: &mut Draft<'_>, seen: &ObservedServer) -> Option<Verdict> {
     missing::note(d, seen);
@@ -207,7 +218,7 @@ fn let_go(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServ
         return verdict;
     }
     if waits(d, facts, seen, kind) {
-        return waiting(d, id, kind);
+        return waiting(d, kind);
     }
     d.operate(
         id,
@@ -285,7 +296,7 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         if op.is_some_and(|o| o.deadline < d.now()) {
             return overdue(d, id);
         }
-        return waiting(d, id, OperationKind::Delete);
+        return deleting(d);
     }
     if !can.allows(kind, seen.state) {
         let text = format!("the cloud does not delete server {id} in {}", seen.state);
@@ -313,7 +324,7 @@ fn destroy(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     if d.status.operation.as_ref().is_some_and(|o| o.deadline < d.now()) {
         return overdue(d, id);
     }
-    deleting(d)
+    waiting(d, kind)
 }
 
 fn overdue(d: &mut Draft<'_>, id: &str) -> Verdict {
@@ -332,7 +343,11 @@ fn release(d: &mut Draft<'_>) -> Verdict {
     Verdict::Keep
 }
 
+/// What is said of a deletion that goes on: the refusal that it met last, for as long as nothing was accepted after it.
 fn deleting(d: &mut Draft<'_>) -> Verdict {
+    if let Some(verdict) = wait::refused(d) {
+        return verdict;
+    }
     if conditions::get(&d.status.conditions, ConditionType::DeletionBlocked).is_some() {
         let idle = Reason::Idle;
         d.condition(

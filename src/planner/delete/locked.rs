@@ -1,6 +1,6 @@
 //! A locked server that is deleted, or let go: our own lock is taken off first, anybody else's is waited for.
 
-use super::{blocked, deleting, waiting, waits};
+use super::{blocked, deleting, waits};
 use crate::api::Reason;
 use crate::api::server_status::OperationKind;
 use crate::planner::draft::{Draft, Verdict, later};
@@ -36,7 +36,7 @@ pub(super) fn handle(
         return Some(deleting(d));
     }
     if waits(d, facts, seen, kind) {
-        return Some(waiting(d, id, OperationKind::Delete));
+        return Some(deleting(d));
     }
     let seconds = i64::from(facts.capabilities.deadline(kind));
     d.operate(id, kind, Operate::Plain, seconds, Some(STEP.to_owned()));

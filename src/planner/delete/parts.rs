@@ -192,29 +192,33 @@ fn work_off(d: &mut Draft<'_>, facts: &AccountFacts, job: &Job, server: &str) ->
         }
     }
     let part = d.status.parts.iter().find(|p| (job.due)(d, p)).cloned()?;
-    if d.backing_off() {
-        let named = format!("{} {}", word(part.kind), part.id);
-        return Some(match refusal::words(d) {
-            Some(Verdict::Stalled(_, words) | Verdict::Reconciling(_, words)) => {
-                let (what, way) = job.refused;
-                let text = format!("{named} {what}: {words}; {way}");
-                blocked(d, Reason::Recovering, &text)
-            }
-            _ => going(d, job),
-        });
+    let waits = d.backing_off();
+    if !waits {
+        let seconds = i64::from(facts.capabilities.deadline(kind));
+        let how = Operate::PartMarks(part.kind, part.id.clone(), create::marks(d));
+        d.operate(server, kind, how, seconds, Some(part.id));
     }
-    let seconds = i64::from(facts.capabilities.deadline(kind));
-    let how = Operate::PartMarks(part.kind, part.id.clone(), create::marks(d));
-    d.operate(server, kind, how, seconds, Some(part.id));
     Some(going(d, job))
 }
 
-/// What is said while a job goes on.
+/// What is said while a job goes on: the refusal that it met at a part last, if there was one.
 fn going(d: &mut Draft<'_>, job: &Job) -> Verdict {
-    let verdict = deleting(d);
-    match job.kind {
-        OperationKind::UnmarkPart => power::doing(job.kind),
-        _ => verdict,
+    match refusal::words(d) {
+        Some(Verdict::Stalled(_, words) | Verdict::Reconciling(_, words)) => {
+            let id = d.status.operation.as_ref().and_then(|o| o.argument.clone());
+            let mut parts = d.status.parts.iter();
+            let part = parts.find(|p| Some(&p.id) == id.as_ref());
+            let named = part.map_or_else(String::new, |p| format!("{} {}", word(p.kind), p.id));
+            let (what, way) = job.refused;
+            blocked(d, Reason::Recovering, &format!("{named} {what}: {words}; {way}"))
+        }
+        _ => {
+            let verdict = deleting(d);
+            match job.kind {
+                OperationKind::UnmarkPart => power::doing(job.kind),
+                _ => verdict,
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{BEFORE_DELETE, blocked, deleting, waiting, waits};
+use super::{BEFORE_DELETE, blocked, deleting, waits};
 use crate::api::Reason;
 use crate::api::server::DeletionPowerOff;
 use crate::api::server_status::{Operation, OperationKind};
@@ -103,7 +103,7 @@ fn ours(op: &Operation) -> bool {
 fn cancel(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
     let kind = OperationKind::Cancel;
     if waits(d, facts, seen, kind) {
-        return waiting(d, id, OperationKind::Delete);
+        return deleting(d);
     }
     let seconds = i64::from(facts.capabilities.deadline(kind));
     // Not again at once, should it have no effect.
@@ -163,7 +163,7 @@ fn stop(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, open: Option<Operatio
     d.again(op.deadline);
     if refused {
         return if d.backing_off() {
-            waiting(d, id, OperationKind::Delete)
+            deleting(d)
         } else {
             send(d, facts, id, !cut, timeout)
         };

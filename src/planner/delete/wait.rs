@@ -90,13 +90,25 @@ fn patience(kind: OperationKind) -> i64 {
 }
 
 /// What is said while the last call is waited for, or its refusal is waited out.
-pub(super) fn waiting(d: &mut Draft<'_>, id: &str, kind: OperationKind) -> Verdict {
-    match refusal::words(d) {
-        Some(Verdict::Stalled(reason, words)) => blocked(d, reason, &format!("server {id}: {words}")),
-        Some(Verdict::Reconciling(_, words)) => {
-            blocked(d, Reason::Recovering, &format!("server {id}: {words}"))
-        }
-        _ if kind == OperationKind::Unmark => power::doing(kind),
-        _ => deleting(d),
+pub(super) fn waiting(d: &mut Draft<'_>, kind: OperationKind) -> Verdict {
+    match refused(d) {
+        Some(verdict) => verdict,
+        None if kind == OperationKind::Unmark => power::doing(kind),
+        None => deleting(d),
     }
+}
+
+/// What is said of the refusal that the last call met.
+pub(super) fn refused(d: &mut Draft<'_>) -> Option<Verdict> {
+    let (reason, words) = match refusal::words(d)? {
+        Verdict::Stalled(reason, words) => (reason, words),
+        Verdict::Reconciling(_, words) => (Reason::Recovering, words),
+        _ => return None,
+    };
+    let server = d
+        .status
+        .id
+        .as_ref()
+        .map_or_else(String::new, |id| format!("server {id}: "));
+    Some(blocked(d, reason, &format!("{server}{words}")))
 }

@@ -99,6 +99,11 @@ fn named(names: &[&str]) -> String {
 
 pub(super) fn plan(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &'static GroupCapabilities) -> Verdict {
     let now = d.now();
+    let of_deletion = |o: &GroupOperation| matches!(o.kind, Kind::Delete | Kind::Unmark);
+    if d.memory.deleting_since.is_none() && !d.status.operation.as_ref().is_some_and(of_deletion) {
+        // What was refused before says nothing of this.
+        d.status.failure = None;
+    }
     let since = *d.memory.deleting_since.get_or_insert(now);
     let mine: Vec<String> = create::mine(d, facts, can).iter().map(|g| g.id.clone()).collect();
     if let Some(attempt) = d.status.create_attempt.clone()
@@ -198,16 +203,13 @@ pub(super) fn plan(d: &mut GroupDraft<'_>, facts: &AccountFacts, can: &'static G
 }
 
 fn send(d: &mut GroupDraft<'_>, facts: &AccountFacts, id: &str, kind: Kind, change: GroupChange) -> Verdict {
-    if d.in_flight() || d.stale(facts) {
-        return deleting(d);
+    if !(d.in_flight() || d.stale(facts) || d.backing_off()) {
+        d.operate(id, kind, None, change);
     }
-    if d.backing_off() {
-        return refused(d, id);
-    }
-    d.operate(id, kind, None, change);
-    deleting(d)
+    refused(d, id)
 }
 
+/// What is said of a deletion that goes on: the refusal that it met last, for as long as nothing was accepted after it.
 fn refused(d: &mut GroupDraft<'_>, id: &str) -> Verdict {
     match d.status.failure.as_ref().map(|f| f.message.clone()) {
         Some(words) => {
