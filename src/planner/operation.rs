@@ -147,7 +147,8 @@ pub(super) fn judge(
     let accepted = matches!(d.outcome(&key_of(op)), Some(Outcome::Accepted(..)));
     // A confirmation shows nothing until it is done.
     let confirms = op.kind == OperationKind::ConfirmResize;
-    let unseen = confirms && accepted && seen.state == ServerState::AwaitingResizeConfirmation;
+    let awaits = seen.state == ServerState::AwaitingResizeConfirmation;
+    let unseen = confirms && accepted && awaits && !overdue;
     let failed = late && seen.failure_of(op.kind).is_some();
     let passing = !failed && restart::passing(d, op, seen);
     let waits = seen.busy || seen.state.is_transitional() || unseen || passing;

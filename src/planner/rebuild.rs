@@ -244,14 +244,24 @@ fn give_up(
     close(d)
 }
 
+/// Whether an installation that ended in an error can have erased anything: a cloud that shows the image from before
+/// again found no host that takes the new one.
+fn may_have_begun(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    let known = d.status.image.as_ref();
+    let another = op.argument.is_some() && known.is_some_and(|i| i.requested != op.argument);
+    let before = known.and_then(|i| i.id.as_ref());
+    !(another && before.is_some() && before == seen.image_id.as_ref())
+}
+
 /// A deed of ours that installs an image ended in a failure: no wish tries the same image again behind its back.
 pub(super) fn deed_failed(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer, words: &str) {
     let text = op.argument.clone();
     let text = text.or_else(|| d.spec.image.as_ref().map(Image::text));
+    // Only what ends in an error may have erased the disk.
+    let erased = seen.state == ServerState::Error && may_have_begun(d, op, seen);
     let image = d.status.image.get_or_insert_default();
     image.refused.clone_from(&text);
-    // Only what ends in an error may have erased the disk.
-    if seen.state == ServerState::Error {
+    if erased {
         image.failed = text;
     }
     let class = seen.fault.as_ref().map_or(ErrorClass::Transient, |f| f.class);
@@ -294,7 +304,8 @@ pub(super) fn failed(
     if seen.failed_step.is_some() && offered(facts, seen) {
         return Progress::Closed;
     }
-    if let Some(image) = &mut d.status.image {
+    let erased = may_have_begun(d, op, seen);
+    if let Some(image) = d.status.image.as_mut().filter(|_| erased) {
         image.failed = op.argument.clone();
     }
     let words = seen
@@ -316,8 +327,14 @@ pub(super) fn again(
 ) -> Option<Verdict> {
     let (image, text) = asked_for(d).filter(|_| offered(facts, seen))?;
     if d.status.image.as_ref()?.refused.as_deref() == Some(&text) {
+        let disk = match lost(d) {
+            Some(_) => {
+                "what was on the root disk is lost, and the next image that is declared is installed over it"
+            }
+            None => "the cloud shows the image from before: nothing was installed",
+        };
         let words = format!(
-            "image {text} could not be installed: {fault}. {}",
+            "image {text} could not be installed: {fault} ({disk}). {}",
             Reason::RebuildFailed.advice()
         );
         return Some(Verdict::Stalled(Reason::RebuildFailed, words));

@@ -156,7 +156,10 @@ fn judge(
     }
     let late = asked > later(at, VISIBLE_WITHIN);
     let confirms = op.kind == OperationKind::ConfirmResize;
-    let unseen = confirms && seen.state == ServerState::AwaitingResizeConfirmation;
+    // A confirmation shows nothing until it is done.
+    let awaits = seen.state == ServerState::AwaitingResizeConfirmation;
+    let overdue = d.now() >= op.deadline;
+    let unseen = confirms && awaits && !overdue;
     if seen.busy || seen.state.is_transitional() || !late {
         return waits(d, op);
     }
@@ -178,13 +181,13 @@ fn judge(
             Some(Ended::Untold) if op.kind == OperationKind::ResetState => {}
             Some(Ended::Untold | Ended::Absent) => return unknown(d, facts, op, seen),
             // A server at rest and a log that does not end: nobody will ever know.
-            Some(Ended::UnderWay) | None if d.now() >= op.deadline && !unseen => {
+            Some(Ended::UnderWay) | None if overdue => {
                 return unknown(d, facts, op, seen);
             }
             Some(Ended::UnderWay) | None => return waits(d, op),
         }
-    } else if unseen {
-        return waits(d, op);
+    } else if confirms && awaits {
+        return if overdue { unknown(d, facts, op, seen) } else { waits(d, op) };
     }
     if seen.state == ServerState::Error && op.kind != OperationKind::ResetState {
         let words = seen.fault.as_ref().map_or_else(

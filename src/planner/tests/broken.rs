@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::clouds::forget;
+use super::clouds::{NO_HOST, forget};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::api::{Reason, keys};
@@ -24,6 +24,7 @@ fn uninstalled(more: Value) -> World {
     w.fates.push(("Rebuild", Fate::Break));
     w.edit(json!({"image": {"id": "b"}}));
     w.until(120, "failed", |w| w.ready() == "False/RebuildFailed");
+    says(&w, &["what was on the root disk is lost"]);
     w
 }
 
@@ -76,6 +77,21 @@ fn after_an_installation_another_image_is_installed_also_the_one_from_before() {
         w.run(600);
         assert_eq!(w.calls.len(), 2, "{image}: once");
     }
+}
+
+/// No host takes the image: the disk is as it was, whatever is wished for afterwards.
+#[test]
+fn an_installation_that_did_not_begin_erases_nothing_when_it_is_taken_back() {
+    let mut w = installing(json!({}));
+    w.fates.push(("Rebuild", Fate::Break));
+    w.edit(json!({"image": {"id": null, "name": NO_HOST}}));
+    w.until(120, "failed", |w| w.ready() == "False/RebuildFailed");
+    says(&w, &["nothing was installed"]);
+    assert_eq!(w.the().seen.image_id.as_deref(), Some("a"));
+    w.edit(json!({"image": {"id": "a", "name": null}}));
+    w.run(600);
+    assert_eq!((w.calls.len(), w.ready().as_str()), (1, "False/ServerError"));
+    assert!(!w.message().contains("erased"), "{}", w.message());
 }
 
 #[test]

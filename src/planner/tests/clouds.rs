@@ -270,6 +270,9 @@ pub(super) fn modified(
     (seen.state == Error).then_some((Maintenance, Stopped))
 }
 
+/// The image that no host takes: its installation does not begin, and the one from before is shown again.
+pub(super) const NO_HOST: &str = "needs-a-trait";
+
 pub(super) fn installed(
     seen: &mut ObservedServer,
     how: &Operate,
@@ -278,7 +281,7 @@ pub(super) fn installed(
 ) -> (ServerState, ServerState) {
     seen.failed_step = told.then_some(FailedStep::Reinstall);
     if let Operate::Image(image, Disks { volume: false, .. }) = how
-        && !breaks
+        && !(breaks && image.name.as_deref() == Some(NO_HOST))
     {
         seen.image_id = image
             .id

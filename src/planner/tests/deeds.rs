@@ -290,6 +290,25 @@ fn a_resize_that_waits_for_a_word_gets_it() {
     assert_eq!(w.condition(ConditionType::SizeSynced), "False/ResizeFailed");
 }
 
+/// The cloud takes the confirmation and nothing comes of it: nobody can say more, and the next deed is free.
+#[test]
+fn a_confirmation_without_effect_ends_as_unknown() {
+    for log in [None, Some(Ended::UnderWay)] {
+        let mut w = server(json!({"resize": {"when": "StopIfNeeded", "confirm": "Manual"}}));
+        w.knobs.log = log;
+        w.fates.push(("ConfirmResize", Fate::NoEffect));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(120, "resized", |w| w.state() == AwaitingResizeConfirmation);
+        ask(&mut w, "yes", json!({"confirmResize": {}}));
+        w.until(3600, "given up", |w| over(w, "yes"));
+        assert_eq!(outcome(&w, "yes"), "Unknown/OutcomeUnknown");
+        w.knobs.log = None;
+        ask(&mut w, "again", json!({"confirmResize": {}}));
+        w.until(600, "confirmed", |w| over(w, "again"));
+        assert_eq!(outcome(&w, "again"), "Succeeded/Succeeded");
+    }
+}
+
 #[test]
 fn a_migration_is_confirmed_as_a_resize_is() {
     for (confirm, calls) in [

@@ -22,6 +22,22 @@ fn resizes_a_running_server_and_confirms() {
     assert_eq!(w.calls.len(), 2);
 }
 
+/// The cloud takes the confirmation and nothing comes of it: after its deadline it is asked for again, and who sets the
+/// size back is heard.
+#[test]
+fn a_confirmation_without_effect_is_asked_for_again() {
+    for (wish, then) in [("large", "ConfirmResize"), ("small", "RevertResize")] {
+        let mut w = World::settled(json!({"size": {"name": "small"}, "resize": {"when": "StopIfNeeded"}}));
+        w.fates.push(("ConfirmResize", Fate::NoEffect));
+        w.edit(json!({"size": {"name": "large"}}));
+        w.until(60, "confirmed", |w| w.calls.len() == 2);
+        w.edit(json!({"size": {"name": wish}}));
+        w.until(4 * 3600, "ended", |w| w.ready() == "True/AsDeclared");
+        assert_eq!(w.calls, ["Resize", "ConfirmResize", then]);
+        assert_eq!(w.server.status.as_ref().unwrap().size.as_deref(), Some(wish));
+    }
+}
+
 #[test]
 fn waits_for_a_stop_by_default() {
     let mut w = World::settled(json!({}));
