@@ -196,6 +196,15 @@ pub(super) fn settle(
     }
 }
 
+/// Whether our lock is to be put on, or taken off.
+pub(super) fn pending(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let wanted = wanted(d);
+    match &seen.locked {
+        None => wanted.is_some(),
+        Some(_) => ours(d, seen) && wanted != seen.locked,
+    }
+}
+
 /// Puts our lock on.
 fn lay(
     d: &mut Draft<'_>,

@@ -158,16 +158,28 @@ fn costs(can: &Capabilities, state: ServerState) -> String {
         .map_or_else(String::new, |c| format!("; {}", c.holds))
 }
 
+/// The state of the guest behind a question about its size, as far as the cloud tells it.
+pub(super) fn behind(seen: &ObservedServer) -> Option<ServerState> {
+    match (seen.state, seen.guest_running) {
+        (ServerState::AwaitingResizeConfirmation, running) => running.map(|running| match running {
+            true => ServerState::Running,
+            false => ServerState::Stopped,
+        }),
+        (state, _) => Some(state),
+    }
+}
+
 /// Says of power what is plain although something else comes first.
 pub(super) fn glance(d: &mut Draft<'_>, seen: &ObservedServer) {
-    let state = match (seen.state, seen.guest_running) {
-        (ServerState::AwaitingResizeConfirmation, Some(true)) => ServerState::Running,
-        (ServerState::AwaitingResizeConfirmation, Some(false)) => ServerState::Stopped,
-        (state, _) => state,
-    };
-    if target(d) == Some(state) {
+    let state = behind(seen);
+    if state.is_some() && target(d) == state {
         synced(d, ConditionStatus::True, Reason::Synced, "");
     }
+}
+
+/// Whether the wish of now was fulfilled before.
+pub(super) fn reached_before(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    was_reached(d, declared(d).0, seen)
 }
 
 /// A person wants a stop from outside to be undone after all.

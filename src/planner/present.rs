@@ -240,16 +240,7 @@ fn mark(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer
 
 /// Nothing is left to do.
 fn at_rest(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, verdict: Verdict) -> Verdict {
-    // What is to be installed, and was refused, is no drift.
-    if let Some((_, wanted)) = rebuild::changed(d).filter(|_| !rebuild::wanted(d)) {
-        let made = d.status.image.as_ref().and_then(|i| i.requested.as_deref());
-        let text = format!(
-            "the server was made from image {}; spec.image now says {wanted}, which is not carried out \
-             (rebuild.when)",
-            made.unwrap_or_default()
-        );
-        d.drifts.push((Reason::ImageDrift, text));
-    }
+    rebuild::drift(d);
     d.status.operation = None;
     if let Some(worse) = group::member::settle(d, facts, id).or_else(|| d.size_verdict.take()) {
         return worse;

@@ -97,9 +97,29 @@ pub(super) fn how(d: &Draft<'_>, seen: &ObservedServer, image: Image) -> Operate
     Operate::Image(image, disks)
 }
 
+/// The text of the image that is to be installed and was not refused.
+pub(super) fn pending(d: &Draft<'_>) -> Option<String> {
+    let (_, text) = asked_for(d)?;
+    let refused = d.status.image.as_ref().and_then(|i| i.refused.as_ref());
+    (refused != Some(&text)).then_some(text)
+}
+
 /// Whether an image is to be installed, as far as the policies go.
 pub(super) fn wanted(d: &Draft<'_>) -> bool {
     asked_for(d).is_some()
+}
+
+/// Shows a changed image that nothing installs. What is to be installed, and was refused, is no drift.
+pub(super) fn drift(d: &mut Draft<'_>) {
+    let Some((_, wanted)) = changed(d).filter(|_| asked_for(d).is_none()) else {
+        return;
+    };
+    let made = d.status.image.as_ref().and_then(|i| i.requested.as_deref());
+    let text = format!(
+        "the server was made from image {}; spec.image now says {wanted}, which is not carried out (rebuild.when)",
+        made.unwrap_or_default()
+    );
+    d.drifts.push((Reason::ImageDrift, text));
 }
 
 /// Installs a changed image, if so wished. `Err` ends the plan.

@@ -1,6 +1,7 @@
 //! Size: when a changed text is carried out, confirmed, reverted, or given up.
 
 mod back;
+mod beside;
 mod hot;
 
 use super::bugs::{self, Bug};
@@ -14,6 +15,7 @@ use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, Resiz
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
 use crate::api::{Duration, Reason};
 pub(super) use back::start_failed;
+pub(super) use beside::holds_back;
 
 /// Whether a text of `spec.size` names the size that is seen.
 pub(super) fn is(text: &str, seen: &ObservedServer) -> bool {
@@ -234,10 +236,9 @@ fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSe
             not_taken(d);
             let _closed = close(d);
         }
-        synced(d, ConditionStatus::False, Reason::AwaitingConfirm, &note);
         let note = format!("{note}; the resize was begun from outside and is left alone");
         d.drifts.push((Reason::AwaitingConfirm, note.clone()));
-        return Verdict::Ready(Reason::AwaitingConfirm, note);
+        return beside::held(d, facts, id, seen, note);
     }
     let now = d.now();
     let wanted = d.spec.size.as_ref().map(|s| s.text());
@@ -271,10 +272,7 @@ fn awaiting(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSe
                 }
                 OperationKind::ConfirmResize
             }
-            ResizeConfirm::Manual => {
-                synced(d, ConditionStatus::False, Reason::AwaitingConfirm, &note);
-                return Verdict::Ready(Reason::AwaitingConfirm, note);
-            }
+            ResizeConfirm::Manual => return beside::held(d, facts, id, seen, note),
         }
     };
     if let Some(verdict) = present::not_now(d, facts, seen, kind, &note) {

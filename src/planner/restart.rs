@@ -112,6 +112,13 @@ pub(super) fn handle(
     Err(power::doing(OperationKind::Restart))
 }
 
+/// A token that was not handled yet.
+pub(super) fn pending<'a>(d: &Draft<'a>) -> Option<&'a str> {
+    let token = d.spec.restart.as_ref()?.token.as_str();
+    let last = d.status.restart.as_ref()?;
+    (last.token != token || last.outcome == RETRYING).then_some(token)
+}
+
 /// Why a restart waits, if so: for the end of what is declared, or of what somebody else has begun.
 fn waits(d: &Draft<'_>, seen: &ObservedServer) -> Option<(Reason, String)> {
     let meant_to_run = ServerState::of_wish(power::wish(d).0).is_none_or(|to| to == ServerState::Running);

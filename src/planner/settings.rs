@@ -10,7 +10,7 @@ use super::model::{
 };
 use super::operation::{Progress, close};
 use super::stop::Purpose;
-use super::{AccountFacts, details, group, power, present, rescue, stop};
+use super::{AccountFacts, details, group, power, present, rescue, resize, stop};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionStatus, ConditionType, bounded};
 use crate::api::hash::hash;
@@ -138,6 +138,7 @@ pub(super) fn before_power(
     } else {
         d.gagged(facts)
             .or_else(|| rescue::holds_back(d, facts, OperationKind::Modify, seen))
+            .or_else(|| resize::holds_back(seen, OperationKind::Modify))
     };
     if let Some(reason) = hold {
         let (reason, note) = waits(reason);

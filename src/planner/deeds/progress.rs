@@ -187,7 +187,11 @@ fn judge(
             Some(Ended::UnderWay) | None => return waits(d, op),
         }
     } else if confirms && awaits {
-        return if overdue { unknown(d, facts, op, seen) } else { waits(d, op) };
+        return if overdue {
+            unknown(d, facts, op, seen)
+        } else {
+            waits(d, op)
+        };
     }
     if seen.state == ServerState::Error && op.kind != OperationKind::ResetState {
         let words = seen.fault.as_ref().map_or_else(

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "sim")]
 mod arbitrary;
+mod awaiting;
 mod broken;
 mod cases;
 mod check;
