@@ -103,6 +103,8 @@ reasons! {
     LockDrift: "Our lock was taken off from outside." => "Lock it in the cloud, drop spec.locked, or set spec.driftPolicy to Enforce.",
     ImageDrift: "spec.image was changed after the server was made." =>
         "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK, and on OpenStack the ephemeral and swap disks of the size.",
+    ImagePending: "A changed image waits for a state of the server in which the cloud installs it." =>
+        "Wish Running or Stopped, or set spec.image back.",
     InRescue: "This is held for as long as spec.rescue is given." => "Drop spec.rescue.",
     RescueFailed: "The server could not be put into rescue mode." =>
         "Read the message; correct spec.rescue.image, drop spec.rescue, or set the annotation evenkeel.dev/retry to a new value.",

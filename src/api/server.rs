@@ -158,7 +158,8 @@ pub struct ServerSpec {
     pub labels: Option<BTreeMap<String, String>>,
     /// A Secret of this namespace, labelled evenkeel.dev/allow: user-data, whose key is handed to the guest
     /// when the server is created. On OpenStack a later change is shown as not applied (SettingsSynced), and nothing
-    /// is done; elsewhere it is immutable once a server is asked for.
+    /// is done; elsewhere it is immutable once a server is asked for. What is compared is the name and the key: a
+    /// Secret is read for a creation alone, and other contents under the same name are not noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data_secret_ref: Option<SecretKeyRef>,
     /// Public SSH keys for the guest's login user, at most 32, each as in authorized_keys; for clouds that take

@@ -12,6 +12,16 @@ use crate::api::server_status::OperationKind;
 /// The code of a failure that was answered with the one hard reboot of `onError: HardReboot`.
 const TRIED: &str = "onError";
 
+/// The advice where a cloud takes no call in that state.
+const NO_CALL: &str =
+    "The cloud takes no call in this state: wait until it brings the server out of it, or ask its support.";
+
+/// Whether a cloud accepts neither a way out of that state nor a deletion.
+fn takes_nothing(can: &Capabilities) -> bool {
+    let all = [OperationKind::Restart, OperationKind::Stop, OperationKind::Delete];
+    !can.hard_restart.contains(&ServerState::Error) && !all.iter().any(|k| can.allows(*k, ServerState::Error))
+}
+
 /// What is done about it, and said of it.
 pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedServer) -> Verdict {
     d.broken = true;
@@ -28,7 +38,10 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &Obs
     if seen.failed_step == Some(FailedStep::Settings) {
         return match settings::before_power(d, facts, id, seen) {
             Err(verdict) => verdict,
-            Ok(()) => d.size_verdict.take().unwrap_or_else(|| held(d, id, seen, &fault)),
+            Ok(()) => d
+                .size_verdict
+                .take()
+                .unwrap_or_else(|| held(d, facts.capabilities, id, seen, &fault)),
         };
     }
     if never_ran(d, seen) {
@@ -36,23 +49,31 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &Obs
     }
     let failure = d.status.failure.as_ref();
     let tried = failure.is_some_and(|f| f.code.as_deref() == Some(TRIED));
-    if d.spec.on_error == OnError::HardReboot && !tried {
+    if d.spec.on_error == OnError::HardReboot && !tried && !takes_nothing(facts.capabilities) {
         return once(d, facts, id, seen, class, &fault);
     }
-    held(d, id, seen, &fault)
+    held(d, facts.capabilities, id, seen, &fault)
 }
 
 /// Nothing is done by itself: what it is, and what a person can do.
-pub(super) fn held(d: &Draft<'_>, id: &str, seen: &ObservedServer, fault: &str) -> Verdict {
+pub(super) fn held(
+    d: &Draft<'_>,
+    can: &Capabilities,
+    id: &str,
+    seen: &ObservedServer,
+    fault: &str,
+) -> Verdict {
     let reason = reason(seen);
+    let advice = if takes_nothing(can) {
+        NO_CALL
+    } else {
+        reason.advice()
+    };
     let after = rebuild::lost(d)
         .map(|text| format!(" after the installation of image {text}, which erased its root disk"))
         .unwrap_or_default();
     let waits = rebuild::waits(d, seen).map_or_else(String::new, |words| format!(". {words}"));
-    let text = format!(
-        "server {id} is in an error state{after}: {fault}. {}{waits}",
-        reason.advice()
-    );
+    let text = format!("server {id} is in an error state{after}: {fault}. {advice}{waits}");
     Verdict::Stalled(reason, text)
 }
 

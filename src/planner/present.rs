@@ -108,23 +108,25 @@ fn unsettled(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedS
             create::creating(d)
         });
     }
+    // Whatever is under way in it, nobody here knows when it ends.
+    if seen.state == ServerState::Unknown {
+        let text = format!(
+            "the cloud reports {:?}, which is not known here; nothing is done",
+            seen.raw
+        );
+        return Some(Verdict::Stalled(Reason::UnknownState, text));
+    }
     if seen.busy || seen.state.is_transitional() {
         if let Some(verdict) = stuck(d, id, seen) {
             return Some(verdict);
         }
-        d.busy = true;
-        let text = format!("the cloud is busy with the server: {}", seen.state);
+        // The work of an operator may take a day, and needs no look each second.
+        d.busy = seen.state != ServerState::Maintenance;
+        let text = format!("the cloud is busy with the server: {}", words(seen));
         return Some(Verdict::Reconciling(Reason::WaitingForCloud, text));
     }
     match seen.state {
         ServerState::Error => Some(broken::plan(d, facts, id, seen)),
-        ServerState::Unknown => Some(Verdict::Stalled(
-            Reason::UnknownState,
-            format!(
-                "the cloud reports {:?}, which is not known here; nothing is done",
-                seen.raw
-            ),
-        )),
         ServerState::SoftDeleted => Some(soft_delete::plan(d, facts, id, seen)),
         _ => None,
     }

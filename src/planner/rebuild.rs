@@ -169,6 +169,10 @@ pub(super) fn adjust(
     let kind = if first_stop { OperationKind::Stop } else { KIND };
     match present::not_now(d, facts, seen, kind, &what) {
         None => {}
+        // It may be meant to stay there, which is no fault.
+        Some(Verdict::Stalled(Reason::Unsupported, words)) if power::exotic(seen.state) => {
+            return later(d, Verdict::Ready(Reason::ImagePending, words));
+        }
         // Power does not wait for an image, unless the cloud is busy with both.
         Some(verdict @ Verdict::Stalled(..)) => return later(d, verdict),
         Some(Verdict::Keep) => return Err(power::doing(KIND)),

@@ -238,6 +238,52 @@ fn a_root_disk_that_is_a_volume_is_not_erased_out_of_an_error_without_a_word() {
     );
 }
 
+/// A state that nobody here knows is not "busy" for ever, and the operator's work on a machine says what it is.
+#[test]
+fn what_is_not_understood_and_what_takes_a_day_is_told_and_not_asked_for_each_second() {
+    let mut w = World::settled(json!({}));
+    for (state, raw, ready) in [
+        (S::Unknown, "ACTIVE/active/levitating", "False/UnknownState"),
+        (S::Maintenance, "running/-/on/-/maintain", "False/WaitingForCloud"),
+    ] {
+        let seen = &mut w.the().seen;
+        (seen.state, seen.busy, seen.raw) = (state, true, raw.to_owned());
+        w.run(3600);
+        assert_eq!(w.ready(), ready);
+        says(&w, &[raw]);
+        assert!(!w.plan().busy, "{raw}");
+    }
+    assert!(w.calls.is_empty());
+}
+
+#[test]
+fn an_image_that_waits_for_another_state_is_no_fault() {
+    let mut w = installing(json!({}));
+    w.edit(json!({"powerState": "Paused"}));
+    w.until(60, "paused", |w| {
+        w.state() == S::Paused && w.ready() == "True/AsDeclared"
+    });
+    w.edit(json!({"image": {"id": "b"}}));
+    w.run(300);
+    assert_eq!(w.ready(), "True/ImagePending");
+    says(&w, &["image id:b", "Paused"]);
+    w.edit(json!({"powerState": "Running"}));
+    w.until(120, "installed", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.calls, ["Pause", "Unpause", "Rebuild"]);
+}
+
+#[test]
+fn where_the_cloud_takes_no_call_no_call_is_advised() {
+    for on_error in ["Hold", "HardReboot"] {
+        let mut w = super::clouds::settled(&super::clouds::STOPPED_ONLY, json!({"onError": on_error}));
+        w.the().seen.state = S::Error;
+        w.run(300);
+        assert_eq!(w.ready(), "False/ServerError", "{on_error}");
+        says(&w, &["takes no call", "wait", "support"]);
+        assert!(w.calls.is_empty());
+    }
+}
+
 /// Each cause with the policy that decides, the calls that follow, the reason, and what that says: for the page of states.
 pub(crate) fn causes() -> Vec<[String; 5]> {
     let row = |cause: &str, policy: &str, w: &mut World, before: usize| {
