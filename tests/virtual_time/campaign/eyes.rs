@@ -157,7 +157,7 @@ impl Eyes {
         PLURALS.iter().flat_map(|p| self.api.shared(p)).collect()
     }
 
-    /// O2, O3, O9, O15: the whole world at this moment.
+    /// O1, O2, O3, O9, O15: the whole world at this moment.
     pub fn look(&self) {
         let objects = self.objects();
         let servers = self.cloud.servers();
@@ -165,7 +165,16 @@ impl Eyes {
             self.remember(object);
         }
         let living: BTreeSet<&str> = objects.iter().map(|o| uid(o)).collect();
+        let mut owners = BTreeSet::new();
         for server in &servers {
+            if let Some(owner) = &server.uid
+                && !owners.insert(owner)
+            {
+                self.wrong(format!(
+                    "O1: server {} is not the only one of the object {owner}",
+                    server.id
+                ));
+            }
             if let Some(owner) = &server.uid
                 && !living.contains(owner.as_str())
                 && !self.memory().orphaning.contains(owner)

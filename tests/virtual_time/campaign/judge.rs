@@ -118,7 +118,7 @@ pub fn judge(
 }
 
 /// O4: what is asked for, and how long it takes, when nothing goes wrong any more.
-fn after_the_last(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
+pub fn after_the_last(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
     let asked = |t: &Trace, from: Duration| {
         let first = t.requests.first().map_or(Duration::ZERO, |r| r.at);
         let all = t.requests.iter();
@@ -146,7 +146,7 @@ fn after_the_last(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
 }
 
 /// O9: no condition of an object turns to and fro without a cause.
-fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
+pub fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
     let met = troubles.iter().map(Trouble::times).sum::<usize>().max(1);
     for (of, now) in &trace.turns {
         let then = reference.turns.get(of).copied().unwrap_or_default();
@@ -159,7 +159,7 @@ fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
 }
 
 /// O11: a pause that the cloud asked for is kept, and nothing is asked for in a hot loop.
-fn paced(trace: &Trace, troubles: &[Trouble], manner: Manner) {
+pub fn paced(trace: &Trace, troubles: &[Trouble], manner: Manner) {
     if manner.rival {
         return;
     }
