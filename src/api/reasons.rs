@@ -168,8 +168,9 @@ reasons! {
     AccountChanged: "The credentials are those of another account than before, or of another region." =>
         "Put the old account's credentials back, or make a new ProviderConfig.",
     MassAbsence: "The lists of the account suddenly lack so many recorded servers that none of them is believed to be gone." =>
-        "If the cloud lost them, wait: what is missing for ten minutes is believed. If they were deleted on purpose, set the \
-         annotation evenkeel.dev/retry of a Server to a new value: that one is asked for by id at once.",
+        "If the lists have a hole, wait until the cloud has mended it. If the servers are gone, set the annotation \
+         evenkeel.dev/retry of each Server (kubectl annotate servers, with -l or --all) to a new value: it is asked for by id, \
+         and its absence is believed then.",
     Unreachable: "The cloud cannot be reached." => "Nothing, if it is a passing fault; the message has the details.",
     RateLimited: "The cloud asks to be asked less." => "Lower spec.requests of the ProviderConfig.",
     Connecting: "The account is being reached for the first time." => "",

@@ -17,7 +17,7 @@ use crate::api::{Server, ServerStatus, keys};
 use crate::observer::sync::lock;
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::claims::Claim;
-use crate::planner::model::CloudCall;
+use crate::planner::model::{CloudCall, ServerState};
 use crate::planner::{self, AccountView, Input, Plan, Step, Takes, same_account};
 
 /// One request to the Kubernetes API may take so long.
@@ -302,10 +302,13 @@ pub(super) fn interest(
         .chain(imported)
         .collect();
     ids.dedup();
+    let observed = status.and_then(|s| s.power.as_ref()?.observed.as_deref());
     Interest {
         key: key.clone(),
         ids,
+        // What is known to be gone is missed by nobody.
         deleting: server.metadata.deletion_timestamp.is_some()
+            || observed == Some(ServerState::Absent.as_str())
             || matches!(
                 operation,
                 Some(OperationKind::Delete | OperationKind::DeleteFailed)

@@ -1,6 +1,6 @@
 //! Many servers that are missing are more likely a hole in the lists than so many deletions. What is missing is
 //! judged by what objects have recorded, not by the list before: a hole may be there from the first list on, or
-//! grow slowly.
+//! grow slowly. No hole is believed because it grew old: a person believes it, server by server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use crate::planner::model::{Listing, ServerState};
 const AT_LEAST: usize = 5;
 /// And so many of a hundred.
 const PERCENT: usize = 20;
-/// A hole that has not grown for so long is believed.
-const BELIEVED_AFTER: SignedDuration = SignedDuration::from_mins(10);
+/// A few that are missing for so long are not counted any more.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// Whether the absences of the last lists are to be believed.
 #[derive(Debug, Default)]
@@ -39,7 +39,8 @@ impl Absence {
         self.known.extend(ids.iter().cloned());
     }
 
-    /// Judges a list. `expected` are the ids that objects have recorded, but not of those that we are deleting.
+    /// Judges a list. `expected` are the ids that objects have recorded, but not of those that we are deleting, or whose
+    /// absence is certain already.
     pub(crate) fn judge(
         &mut self,
         previous: Option<&Listing>,
@@ -74,11 +75,9 @@ impl Absence {
                 self.missing.entry(id.clone()).or_insert(now);
             }
         }
-        let old = |since: &Timestamp| now.duration_since(*since) >= BELIEVED_AFTER;
-        self.suspicious = alarming(self.missing.len(), self.known.len() - self.believed.len())
-            && !self.missing.values().all(old);
+        let old = |since: &Timestamp| now.duration_since(*since) >= FORGOTTEN_AFTER;
+        self.suspicious = alarming(self.missing.len(), self.known.len() - self.believed.len());
         if !self.suspicious {
-            // A few are believed each for itself, a whole hole at once.
             let done: Vec<String> = self
                 .missing
                 .iter()
@@ -125,25 +124,30 @@ mod tests {
     }
 
     #[test]
-    fn a_large_hole_is_believed_after_ten_minutes_and_forgotten_when_it_closes() {
+    fn a_large_hole_is_not_believed_however_old_it_is_and_forgotten_when_it_closes() {
         let (mut absence, all) = (Absence::default(), ids(0..20));
         assert!(judged(&mut absence, &all, &[(0, 0..20), (0, 6..20)]));
-        assert!(judged(&mut absence, &all, &[(9, 6..20)]));
-        assert!(!judged(&mut absence, &all, &[(10, 6..20)]));
-        assert!(!judged(&mut absence, &all, &[(11, 6..20)]), "and stays believed");
-        assert!(judged(&mut absence, &all, &[(20, 0..20), (21, 6..20)]));
-        assert!(!judged(&mut absence, &all, &[(22, 0..20)]));
+        assert!(judged(&mut absence, &all, &[(10, 6..20), (6000, 6..20)]));
+        assert!(!judged(&mut absence, &all, &[(6001, 0..20)]));
     }
 
     #[test]
-    fn a_hole_that_grows_slowly_is_suspected_and_believed_only_once_it_stands_still() {
+    fn what_a_person_has_believed_is_not_expected_any_more_and_makes_no_hole() {
+        let (mut absence, all) = (Absence::default(), ids(0..20));
+        assert!(judged(&mut absence, &all, &[(0, 0..20), (0, 6..20)]));
+        assert!(judged(&mut absence, &all[1..], &[(1, 6..20)]), "five are left");
+        assert!(!judged(&mut absence, &all[2..], &[(2, 6..20)]), "four");
+    }
+
+    #[test]
+    fn a_hole_that_grows_slowly_is_suspected() {
         let (mut absence, all) = (Absence::default(), ids(0..20));
         let slowly = [(0, 0..20), (1, 2..20), (2, 3..20), (3, 4..20)];
         assert!(!judged(&mut absence, &all, &slowly));
         assert!(judged(&mut absence, &all, &[(4, 5..20)]), "the fifth");
         assert!(judged(&mut absence, &all, &[(13, 6..20), (22, 6..20)]));
-        assert!(!judged(&mut absence, &all, &[(23, 6..20)]));
-        let rarely: Vec<_> = (0..15).map(|i| (100 + 11 * i as i64, 6 + i..20)).collect();
+        let (mut absence, all) = (Absence::default(), ids(0..20));
+        let rarely: Vec<_> = (0..15).map(|i| (100 + 11 * i as i64, i..20)).collect();
         assert!(!judged(&mut absence, &all, &rarely), "one every eleven minutes");
     }
 

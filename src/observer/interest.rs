@@ -79,7 +79,7 @@ pub struct Interest {
     pub key: ObjectKey,
     /// The cloud ids that it has recorded or names.
     pub ids: Vec<String>,
-    /// Its servers are being deleted by us: their absence surprises nobody.
+    /// Its servers are being deleted by us, or are known to be gone: their absence surprises nobody.
     pub deleting: bool,
     /// Something is under way: every list is of interest.
     pub busy: bool,
