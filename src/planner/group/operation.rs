@@ -68,10 +68,15 @@ pub(super) fn progress(
                 list_behind(d, later(at, VISIBLE_WITHIN));
                 return Some(doing(d, op.kind));
             }
+            // What is not there any more is compared with a list that knows it.
+            if error.class == ErrorClass::NotFound && asked <= at {
+                d.list_after = Some(at);
+                return Some(doing(d, op.kind));
+            }
             d.memory.sent = None;
             match error.class {
                 _ if reached(&op) => {}
-                ErrorClass::NotFound => d.list_after = Some(at),
+                ErrorClass::NotFound => {}
                 ErrorClass::Busy => d.delay(error.class, error.retry_after),
                 _ => d.failed(&error),
             }

@@ -30,7 +30,7 @@ const MORE_READS: f64 = 60.0;
 const MORE_AT_LAST: usize = 2;
 /// How often more than in the undisturbed run a condition may say something else, for each request that meets a fault: that it failed,
 /// that it is tried again, that this is under way, and what came of it.
-const MORE_TURNS: usize = 2;
+const MORE_TURNS: usize = 3;
 /// How often one change of one server is asked for within [`WINDOW`].
 const AT_ONCE: usize = 12;
 const WINDOW: Duration = Duration::from_secs(10);
