@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::deeds::{ask, outcome, over, server};
+use super::deeds::{ask, outcome, over, record, server};
 use super::world::World;
 use crate::api::Reason;
 use crate::planner::model::*;
@@ -153,4 +153,22 @@ fn a_server_is_evacuated_whatever_its_dead_host_was_about_to_do() {
     ask(&mut w, "away", away());
     w.run(60);
     assert_eq!(outcome(&w, "away"), "Waiting/WaitingForServer");
+}
+
+#[test]
+fn a_root_disk_that_is_a_volume_is_not_backed_up() {
+    let mut w = server(json!({}));
+    w.the().seen.image_id = None;
+    w.server.status.as_mut().unwrap().image.as_mut().unwrap().id = None;
+    ask(
+        &mut w,
+        "it",
+        json!({"createBackup": {"name": "a", "type": "t", "rotation": 1}}),
+    );
+    ask(&mut w, "image", json!({"createImage": {"name": "a"}}));
+    w.until(90, "over", |w| over(w, "image"));
+    assert_eq!(outcome(&w, "it"), "Failed/NotAllowed");
+    let said = &record(&w, "it").unwrap().message;
+    assert!(said.contains("volume") && said.contains("createImage"), "{said}");
+    assert_eq!(w.calls, ["CreateImage"]);
 }
