@@ -177,7 +177,7 @@ const WISHES: &[Wish] = &[
     (
         OperationKind::Modify,
         "\"Servers\", Update Server; Add and Remove Security Group; metadata, tags",
-        "none given for groups; Nova changes metadata and tags of one that runs, is stopped, paused or suspended",
+        "none given for groups; Nova changes metadata and tags of one that runs, is stopped, paused or suspended, interfaces of one that runs, is stopped or paused, volumes of one that runs, is stopped, paused or shelved",
     ),
     (
         OperationKind::Restore,

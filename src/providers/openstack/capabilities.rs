@@ -9,6 +9,9 @@ use ServerState::*;
 /// (`nova/compute/api.py` `update_instance_metadata`).
 const MARKABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended];
 
+/// Settings. What Nova changes in fewer states says so itself (`not_in`).
+const MODIFIABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended, Shelved];
+
 /// Nova takes a delete at any time, and again.
 const DELETABLE: &[ServerState] = &[
     Provisioning,
@@ -53,9 +56,6 @@ const RESETTABLE: &[ServerState] = &[
     Error,
 ];
 
-/// A console is kept while the server is on a host.
-const READABLE: &[ServerState] = &[
-    Running,
 /// Nova asks for no task where it evacuates (`nova/compute/api.py` `evacuate`): a host dies in the middle of things. Of the
 /// state beside the task one word for many tells nothing; where it is another one, Nova answers 409.
 const EVACUABLE: &[ServerState] = &[
@@ -72,6 +72,9 @@ const EVACUABLE: &[ServerState] = &[
     Maintenance,
 ];
 
+/// A console is kept while the server is on a host.
+const READABLE: &[ServerState] = &[
+    Running,
     Stopped,
     Paused,
     Suspended,
@@ -187,7 +190,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Mark, MARKABLE),
         (OperationKind::Unmark, MARKABLE),
-        (OperationKind::Modify, MARKABLE),
+        (OperationKind::Modify, MODIFIABLE),
     ],
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,
