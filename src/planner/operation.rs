@@ -134,7 +134,9 @@ pub(super) fn judge(
     seen: &ObservedServer,
     late: bool,
 ) -> Progress {
-    if reached(d, op, seen) && !seen.busy {
+    // A lock is opened in the middle of what a deed is to end.
+    let busy = seen.busy && op.kind != OperationKind::Unlock;
+    if reached(d, op, seen) && !busy {
         return done(d, op, seen);
     }
     let overdue = d.now() >= op.deadline;

@@ -53,7 +53,7 @@ fn over_what_is_lost(d: &Draft<'_>) -> Option<(Image, String)> {
 const ON_A_VOLUME: &str = "the root disk is a volume; spec.rebuild.includeRootVolume: true has it erased too";
 
 /// Whether the root disk of a server is a volume: it was made from no image.
-fn on_a_volume(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+pub(super) fn on_a_volume(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     seen.image_id.is_none() && d.status.image.as_ref().is_none_or(|i| i.id.is_none())
 }
 

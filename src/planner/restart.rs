@@ -385,6 +385,12 @@ fn failed(d: &mut Draft<'_>, op: &Operation, fault: &str) -> Progress {
 
 /// Nobody can know whether the restart happened: it is not repeated.
 pub(super) fn unverified(d: &mut Draft<'_>, op: &Operation) -> Progress {
+    given_up(d, op);
+    close(d)
+}
+
+/// The same, where something else has taken its place.
+pub(super) fn given_up(d: &mut Draft<'_>, op: &Operation) {
     if is_token(d, op) {
         let token = op.argument.clone().unwrap_or_default();
         note(d, &token, UNVERIFIED);
@@ -395,7 +401,6 @@ pub(super) fn unverified(d: &mut Draft<'_>, op: &Operation) -> Progress {
             format!("token {token:?}: {}", Reason::RestartUnverified.meaning()),
         );
     }
-    close(d)
 }
 
 /// The cloud certainly did not do it: the token may be tried again.

@@ -102,7 +102,7 @@ const WISHES: &[Wish] = &[
     (
         OperationKind::Restart,
         "Reboot Server",
-        "Soft: it runs. Hard: also stopped, paused, suspended or in an error. Not locked by somebody else",
+        "Soft: it runs. Hard: also stopped, paused, suspended or in an error; of a ServerAction also in the middle of a reboot (`REBOOT`, `HARD_REBOOT`). Not locked by somebody else",
     ),
     (
         OperationKind::Pause,
@@ -152,7 +152,7 @@ const WISHES: &[Wish] = &[
     (
         OperationKind::Unlock,
         "Unlock Server",
-        "none; only of a lock of ours, and not sent while a task is set",
+        "none; only of a lock of ours, and not sent while a task is set, but for a hard reboot",
     ),
     (
         OperationKind::Resize,
@@ -177,7 +177,7 @@ const WISHES: &[Wish] = &[
     (
         OperationKind::Modify,
         "\"Servers\", Update Server; Add and Remove Security Group; metadata, tags",
-        "none given for groups; Nova changes metadata and tags of one that runs, is stopped, paused or suspended",
+        "none given for groups; Nova changes metadata and tags of one that runs, is stopped, paused or suspended, interfaces of one that runs, is stopped or paused, volumes of one that runs, is stopped, paused or shelved",
     ),
     (
         OperationKind::Restore,
@@ -213,7 +213,7 @@ fn wishes(page: &mut String) {
     page.push_str(
         "\n## Where the clouds accept the steps of a wish\n\nWhat a wish of the spec leads to, where Nova's page \"Servers, run an action\" \
          speaks of it, and what it wants to be true first, in our words. A step is sent in the states of its row and in no other, and never while \
-         the cloud is busy with the server (but for a deletion). Deeds: [actions.md](actions.md#where-the-clouds-accept-them).\n\n\
+         the cloud is busy with the server (but for a deletion, and for the deeds that are for that). Deeds: [actions.md](actions.md#where-the-clouds-accept-them).\n\n\
          | step | section | what has to be true | OpenStack | UpCloud | CloudDC |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for (kind, section, words) in WISHES {
@@ -260,7 +260,7 @@ fn what_nova_is_asked_is_asked_exactly_where_the_seed_allows_it() {
             );
         }
     }
-    // The reboot has two: HARD_REBOOT and REBOOT are left to end first.
+    // The reboot has two, and of a hard one HARD_REBOOT and REBOOT are among them.
     use ServerState::*;
     for state in ServerState::ALL {
         let soft = deeds::accepted_in(can, OperationKind::Restart, false).contains(state);
@@ -268,7 +268,7 @@ fn what_nova_is_asked_is_asked_exactly_where_the_seed_allows_it() {
         let hard = deeds::accepted_in(can, OperationKind::Restart, true).contains(state);
         assert_eq!(
             hard,
-            [Running, Error, Paused, Stopped, Suspended].contains(state),
+            [Running, Error, Rebooting, Paused, Stopped, Suspended].contains(state),
             "a hard reboot in {state}"
         );
     }

@@ -72,6 +72,46 @@ async fn an_evacuation_saves_what_its_host_left_in_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_its_host_died_in_the_middle_of_does_not_keep_a_server_there() {
+    let (world, s) = Virtual::new().await;
+    let id = of_an_administrator(&s, json!({})).await;
+    let (host, ..) = in_cloud(&world, &id);
+    world.sim.oob_stop(&id).unwrap();
+    world.sim.stall(&id, Duration::from_secs(86_400)).unwrap();
+    world.sim.oob_metadata(&id, "fake.host.down", "1").unwrap();
+    ask(&s, "evacuate", "web", json!({"evacuate": {"hostFenced": true}})).await;
+    let (reason, words) = stands(&ended(&s, "evacuate").await);
+    assert_eq!(reason, "Succeeded", "{words}");
+    s.ready_in("web", "Running").await;
+    let (now, _, asked) = in_cloud(&world, &id);
+    assert_ne!(now, host, "it is on the host that is down");
+    assert_eq!(asked.last(), Some(&"evacuate"), "{asked:?}");
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_that_hangs_is_ended_by_a_hard_one_before_what_waits_for_it() {
+    let (world, s) = Virtual::new().await;
+    let id = of_an_administrator(&s, json!({})).await;
+    world
+        .sim
+        .oob_action(&id, "reboot", &json!({"type": "SOFT"}))
+        .unwrap();
+    world.sim.stall(&id, Duration::from_secs(86_400)).unwrap();
+    ask(&s, "image", "web", json!({"createImage": {"name": "a"}})).await;
+    ask(&s, "kick", "web", json!({"reboot": {"mode": "Hard"}})).await;
+    for deed in ["kick", "image"] {
+        let (reason, words) = stands(&ended(&s, deed).await);
+        assert_eq!(reason, "Succeeded", "{deed}: {words}");
+    }
+    s.ready_in("web", "Running").await;
+    let (.., asked) = in_cloud(&world, &id);
+    let order: Vec<&str> = asked.iter().rev().take(3).rev().copied().collect();
+    assert_eq!(order, ["reboot", "reboot", "createImage"], "{asked:?}");
+    world.judge().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_password_that_is_none_is_not_sent_and_one_that_is_refused_is_not_quoted() {
     let (world, s) = Virtual::new().await;
     const WEAK: &str = "planted-weak-5Rt";

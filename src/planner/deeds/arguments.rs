@@ -54,6 +54,11 @@ pub(super) fn of(
             }
             Ok(rebuild::how(d, seen, image.clone()))
         }
+        Deed::CreateBackup if rebuild::on_a_volume(d, seen) => {
+            let text = "the root disk is a volume, of which this cloud makes no backup; createImage makes an image with \
+                        snapshots of its volumes";
+            Err((Reason::NotAllowed, text.to_owned()))
+        }
         Deed::ConsoleOutput | Deed::RemoteConsole => Ok(Operate::Read(Box::new(Reading {
             spec: action.spec.clone(),
             action: action.metadata.name.clone().unwrap_or_default(),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::draft::{Draft, Verdict, later, words};
 use super::model::{Capabilities, ObservedServer, ServerState};
 use super::resize::asks_about_ours;
-use super::{AccountFacts, Step, create, group, lock, power, present, stop};
+use super::{AccountFacts, Step, create, group, lock, power, present, restart, stop};
 use crate::api::conditions::{self, ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm};
 use crate::api::server_action::{Deed, DeedOutcome, ServerAction};
@@ -79,11 +79,23 @@ const FREEING: &[Deed] = &[
     Deed::Cancel,
 ];
 
-/// Deeds that are for a server that is busy: they come before what waits for it.
+/// Deeds that are for a server that is busy, whatever with: they come before what waits for it.
 const UNSTICKING: &[Deed] = &[Deed::ResetState, Deed::Cancel];
 
 fn unsticks(action: &ServerAction) -> bool {
     action.spec.deed().is_some_and(|deed| UNSTICKING.contains(&deed))
+}
+
+/// Whether a restart is asked for that pulls the plug.
+fn is_hard(action: &ServerAction) -> bool {
+    action.spec.reboot.as_ref().map(|r| r.mode) == Some(PowerOffMode::Hard)
+}
+
+/// Whether a deed need not wait for the end of what the server is in the middle of: its cloud takes it there too.
+fn passes(can: &Capabilities, seen: &ObservedServer, action: &ServerAction) -> bool {
+    let kind = action.spec.deed().and_then(call);
+    let takes = |kind| accepted_in(can, kind, is_hard(action)).contains(&seen.state);
+    unsticks(action) || (seen.state.is_transitional() && kind.is_some_and(takes))
 }
 
 /// Whether the server is in a state of passage of our own: stopped for a change, or with a new size that is confirmed without
@@ -120,7 +132,12 @@ pub(super) fn next(
     tidy(d);
     // What is stuck is freed before what waits for it.
     let passing = seen.busy || seen.state.is_transitional();
-    let (first, rest): (Vec<_>, Vec<_>) = d.input.actions.iter().partition(|a| passing && unsticks(a));
+    let can = facts.capabilities;
+    let (first, rest): (Vec<_>, Vec<_>) = d
+        .input
+        .actions
+        .iter()
+        .partition(|a| passing && passes(can, seen, a));
     let mut before = false;
     for action in first.into_iter().chain(rest) {
         if let Some(until) = coming(d, action) {
@@ -173,8 +190,8 @@ fn may_begin(d: &Draft<'_>, action: &ServerAction) -> bool {
         && !lost
 }
 
-/// An operation that the cloud has not ended in time gives way to a person who sets the state right or cancels it, if
-/// the next deed is that.
+/// An operation that the cloud has not ended in time gives way to a person who ends it, or takes its server out of it, if
+/// the next deed does that.
 pub(super) fn overrule(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
@@ -185,7 +202,8 @@ pub(super) fn overrule(
     if !overdue || d.in_flight() {
         return None;
     }
-    let frees = |a: &&Arc<ServerAction>| unsticks(a) && may_begin(d, a);
+    let can = facts.capabilities;
+    let frees = |a: &&Arc<ServerAction>| passes(can, seen, a) && may_begin(d, a);
     let first = d.input.actions.iter().find(frees)?;
     if d.status.actions.len() >= MOST && record_of(&d.status, uid(first)).is_none() {
         return None;
@@ -194,8 +212,10 @@ pub(super) fn overrule(
     match turn(d, facts, id, seen, first) {
         Turn::Takes(verdict) => {
             // Nobody waits for what it was any more.
-            if stuck.is_some_and(|o| o.kind == OperationKind::ColdMigrate) {
-                resize::forget_migration(d);
+            match stuck {
+                Some(o) if o.kind == OperationKind::ColdMigrate => resize::forget_migration(d),
+                Some(o) if o.kind == OperationKind::Restart => restart::given_up(d, &o),
+                _ => {}
             }
             tidy(d);
             Some(verdict)
@@ -237,7 +257,10 @@ fn turn(
     if let Some(reason) = d.gagged(facts) {
         return wait(d, action, reason, reason.meaning());
     }
-    if changing(d, seen) && !FREEING.contains(&deed) {
+    let can = facts.capabilities;
+    // What is stuck is what it is for.
+    let passes = passes(can, seen, action);
+    if changing(d, seen) && !FREEING.contains(&deed) && !passes {
         let text = format!("the server is changed at this time: {}", words(seen));
         return wait(d, action, Reason::WaitingForServer, &text);
     }
@@ -248,17 +271,13 @@ fn turn(
     let Some(kind) = call(deed) else {
         return resize::turn(d, seen, action);
     };
-    let can = facts.capabilities;
-    let hard = action.spec.reboot.as_ref().map(|r| r.mode) == Some(PowerOffMode::Hard);
-    let states = accepted_in(can, kind, hard);
+    let states = accepted_in(can, kind, is_hard(action));
     if states.is_empty() {
         let text = format!("this cloud has no {deed}");
         return fail(d, action, Reason::Unsupported, &text);
     }
-    // What is stuck is what it is for.
-    let unsticks = UNSTICKING.contains(&deed);
     let passing = seen.busy || seen.state.is_transitional();
-    if (passing && !unsticks) || seen.state == ServerState::Unknown {
+    if (passing && !passes) || seen.state == ServerState::Unknown {
         let text = format!("the server is {}", words(seen));
         return wait(d, action, Reason::WaitingForServer, &text);
     }
@@ -287,7 +306,7 @@ fn turn(
         return wait_for(d, action, &verdict);
     }
     // The states were looked at above: a hard restart is accepted in more of them than a soft one.
-    let refusal = if can.allows(kind, seen.state) && !unsticks {
+    let refusal = if can.allows(kind, seen.state) && !passes {
         present::not_now(d, facts, seen, kind, &format!("{deed} is asked for"))
     } else {
         not_yet(d, facts, seen, kind)

@@ -244,13 +244,6 @@ impl World {
         let CloudCall::Operate { id, kind, how } = call else {
             return None;
         };
-        let delete = matches!(
-            kind,
-            OperationKind::Delete
-                | OperationKind::DeleteFailed
-                | OperationKind::Cancel
-                | OperationKind::ResetState
-        );
         match self.cloud.get(id) {
             // It outlives the server.
             _ if *kind == OperationKind::DeletePart => None,
@@ -258,9 +251,15 @@ impl World {
             Some(f) if f.seen.locked.is_some() && !super::locking::free(*kind) => {
                 Some(CloudError::new(ErrorClass::Locked, "it is locked"))
             }
-            Some(f) if (f.seen.busy && !delete) || !self.accepts(*kind, how, f.seen.state) => Some(
-                CloudError::new(ErrorClass::Busy, format!("not in {}", f.seen.state)),
-            ),
+            Some(f)
+                if (f.seen.busy && !takes_busy(*kind, f.seen.state) && *kind != OperationKind::Unlock)
+                    || !self.accepts(*kind, how, f.seen.state) =>
+            {
+                Some(CloudError::new(
+                    ErrorClass::Busy,
+                    format!("not in {}", f.seen.state),
+                ))
+            }
             Some(_) => None,
         }
     }
@@ -411,6 +410,13 @@ impl World {
             CloudCall::CreateGroup(_) | CloudCall::ChangeGroup { .. } => None,
         }
     }
+}
+
+/// Whether a call is for a server that is busy as well, in a passing state.
+pub(super) fn takes_busy(kind: OperationKind, state: ServerState) -> bool {
+    use OperationKind::{Cancel, Delete, DeleteFailed, Evacuate, ResetState, Restart};
+    matches!(kind, Delete | DeleteFailed | Cancel | ResetState)
+        || (matches!(kind, Restart | Evacuate) && state.is_transitional())
 }
 
 /// Whether a call only asks the guest.

@@ -23,7 +23,10 @@ const STATES: &[(OperationKind, &[ServerState])] = &[
     (OperationKind::CrashDump, &[Running, Paused, Error]),
     (OperationKind::ColdMigrate, &[Running, Stopped]),
     (OperationKind::LiveMigrate, &[Running, Paused]),
-    (OperationKind::Evacuate, &[Running, Stopped, Error]),
+    (
+        OperationKind::Evacuate,
+        &[Running, Stopped, Error, Stopping, Maintenance],
+    ),
     (
         OperationKind::ResetState,
         &[
@@ -55,7 +58,7 @@ const STATES: &[(OperationKind, &[ServerState])] = &[
 /// Keeps a log of requests.
 pub(super) static LOGGED: Capabilities = Capabilities {
     preconditions: STATES,
-    hard_restart: &[Running, Stopped, Paused, Suspended, Error],
+    hard_restart: &[Running, Stopped, Paused, Suspended, Error, Rebooting],
     request_log: true,
     ..CAPABILITIES_COPY
 };
@@ -90,7 +93,7 @@ pub(super) fn done(
             };
             (Maintenance, to)
         }
-        (OperationKind::Evacuate, _) if before == Error => (Rebuilding, Running),
+        (OperationKind::Evacuate, _) if before != Stopped => (Rebuilding, Running),
         _ => (Maintenance, before),
     }
 }

@@ -16,6 +16,7 @@ mod deeds_beside;
 mod deeds_cloud;
 mod deeds_ended;
 mod deeds_held;
+mod deeds_passing;
 mod denied;
 mod doubting;
 mod ending;

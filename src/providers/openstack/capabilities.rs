@@ -9,6 +9,9 @@ use ServerState::*;
 /// (`nova/compute/api.py` `update_instance_metadata`).
 const MARKABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended];
 
+/// Settings. What Nova changes in fewer states says so itself (`not_in`).
+const MODIFIABLE: &[ServerState] = &[Running, Stopped, Paused, Suspended, Shelved];
+
 /// Nova takes a delete at any time, and again.
 const DELETABLE: &[ServerState] = &[
     Provisioning,
@@ -51,6 +54,22 @@ const RESETTABLE: &[ServerState] = &[
     SettingPassword,
     Maintenance,
     Error,
+];
+
+/// Nova asks for no task where it evacuates (`nova/compute/api.py` `evacuate`): a host dies in the middle of things. Of the
+/// state beside the task one word for many tells nothing; where it is another one, Nova answers 409.
+const EVACUABLE: &[ServerState] = &[
+    Running,
+    Stopped,
+    Error,
+    Starting,
+    Stopping,
+    Rebooting,
+    Resizing,
+    RevertingResize,
+    Rebuilding,
+    SettingPassword,
+    Maintenance,
 ];
 
 /// A console is kept while the server is on a host.
@@ -115,7 +134,8 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     // A soft reboot becomes a hard one by itself when the guest does not answer.
     restart_modes: &[PowerOffMode::Soft, PowerOffMode::Hard, PowerOffMode::SoftThenHard],
     silent_restart: false,
-    hard_restart: &[Running, Stopped, Paused, Suspended, Error],
+    // In the middle of another one too (`nova/compute/task_states.py` `ALLOW_REBOOT`).
+    hard_restart: &[Running, Stopped, Paused, Suspended, Error, Rebooting],
     request_log: true,
     live_resize: false,
     resize_stops_by_itself: true,
@@ -156,7 +176,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         ),
         (OperationKind::ColdMigrate, &[Running, Stopped]),
         (OperationKind::LiveMigrate, &[Running, Paused]),
-        (OperationKind::Evacuate, &[Running, Stopped, Error]),
+        (OperationKind::Evacuate, EVACUABLE),
         (OperationKind::ResetState, RESETTABLE),
         (OperationKind::ConsoleOutput, READABLE),
         // Of a guest that is there to be looked at; Nova itself refuses only what is deleted or migrated.
@@ -170,7 +190,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
         (OperationKind::DeleteFailed, DELETABLE),
         (OperationKind::Mark, MARKABLE),
         (OperationKind::Unmark, MARKABLE),
-        (OperationKind::Modify, MARKABLE),
+        (OperationKind::Modify, MODIFIABLE),
     ],
     // Nova gives up on an internal call after 60 s, and asks Glance and Neutron before it answers.
     create_settle_seconds: 120,

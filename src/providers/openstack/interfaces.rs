@@ -44,7 +44,8 @@ fn key(entry: &OpenStackNetwork) -> String {
     }
 }
 
-/// The interfaces of a wish. Nova changes them in these states alone (`nova/compute/api.py` `attach_interface`).
+/// The interfaces of a wish. Nova changes them of one that is active, paused or stopped alone (`nova/compute/api.py`
+/// `attach_interface`).
 pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
     let mut all = BTreeMap::new();
     for entry in own.and_then(|o| o.networks.as_ref()).into_iter().flatten() {
@@ -74,7 +75,7 @@ pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
         ..Items::default()
     };
     WantedAttribute {
-        not_in: &[ServerState::Suspended],
+        not_in: &[ServerState::Suspended, ServerState::Shelved],
         ..WantedAttribute::set(NETWORKS, items)
     }
 }

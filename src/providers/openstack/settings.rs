@@ -16,7 +16,9 @@ use super::errors::Asked;
 use super::session::{Request, Services};
 use super::{accepted, checked, floating, interfaces, volumes, wire};
 use crate::api::server::ServerSpec;
-use crate::planner::model::{Accepted, CloudError, ErrorClass, ItemChange, Items, WantedAttribute};
+use crate::planner::model::{
+    Accepted, CloudError, ErrorClass, ItemChange, Items, ServerState, WantedAttribute,
+};
 
 const NAME: &str = "name";
 const HOSTNAME: &str = "hostname";
@@ -39,6 +41,11 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
             .flatten()
             .map(|key| (key.clone(), String::new()))
             .collect()
+    };
+    // As for our marks, in the capabilities.
+    let marked = |name, items| WantedAttribute {
+        not_in: &[ServerState::Shelved],
+        ..WantedAttribute::set(name, items)
     };
     let text = |name, value: &Option<String>| value.clone().map(|v| WantedAttribute::new(name, v));
     let labels = Items {
@@ -63,8 +70,8 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
         .into_iter()
         .chain(text(HOSTNAME, &spec.hostname))
         .chain([
-            WantedAttribute::set(LABELS, labels),
-            WantedAttribute::set(TAGS, tags),
+            marked(LABELS, labels),
+            marked(TAGS, tags),
             interfaces::wanted(own),
             floating::wanted(own),
             volumes::wanted(own),

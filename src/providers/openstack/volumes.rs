@@ -12,12 +12,13 @@ use super::session::{Request, Services};
 use super::settings::{is_thing, wrong_thing};
 use super::{accepted, checked, wire};
 use crate::api::server::OpenStackServer;
-use crate::planner::model::{Accepted, CloudError, ItemChange, Items, WantedAttribute};
+use crate::planner::model::{Accepted, CloudError, ItemChange, Items, ServerState, WantedAttribute};
 use crate::providers::transport::budget::Priority;
 
 pub(super) const VOLUMES: &str = "volumes";
 
-/// The volumes of a wish, by id.
+/// The volumes of a wish, by id. Nova changes them of a shelved server too, off its host or still on it, and of no suspended
+/// one (`nova/compute/api.py` `attach_volume`, `detach_volume`).
 pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
     let all = own.and_then(|o| o.volumes.as_ref()).into_iter().flatten();
     let items = Items {
@@ -25,7 +26,10 @@ pub(super) fn wanted(own: Option<&OpenStackServer>) -> WantedAttribute {
         at_once: 1,
         ..Items::default()
     };
-    WantedAttribute::set(VOLUMES, items)
+    WantedAttribute {
+        not_in: &[ServerState::Suspended],
+        ..WantedAttribute::set(VOLUMES, items)
+    }
 }
 
 /// Those that a server shows.

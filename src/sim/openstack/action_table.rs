@@ -1,7 +1,11 @@
 //! Every action: where it is accepted, what it shows at once, and what it starts.
 
+use serde_json::Value;
+
 use super::server::Vm;
 use super::timeline::{RUNNING, SHUTDOWN};
+use super::wire::nova_error;
+use crate::sim::cloud::Reply;
 
 use Vm::{Active, Error, Paused, Rescued, Resized, Shelved, ShelvedOffloaded, Stopped, Suspended};
 
@@ -63,10 +67,14 @@ const fn row(
 const PAUSED: u8 = 3;
 const SUSPENDED: u8 = 7;
 
+/// What has `task_state=None` in its decorator: Nova looks at no task.
+pub(super) const ANY_TASK: &[&str] = &["evacuate"];
+
 /// A reboot by pulling the plug has its own states, also while other tasks are under way.
 pub(super) const HARD_FROM: &[Vm] = &[Active, Stopped, Paused, Suspended, Error];
 pub(super) const HARD_TASKS: &[&str] = &[
     "rebooting",
+    "reboot_pending",
     "rebooting_hard",
     "reboot_started",
     "resuming",
@@ -264,3 +272,26 @@ pub(super) const ADMINS: &[(&str, &str)] = &[
 
 /// The order on a server, in its metadata, that makes its host count as down: only then it is evacuated.
 pub(super) const HOST_DOWN: &str = "fake.host.down";
+
+/// What the schemas of the actions refuse.
+pub(super) fn check_arguments(key: &str, args: &Value) -> Result<(), Reply> {
+    let refused = |field: &str, what: &str| {
+        let text = format!("Invalid input for field/attribute {field}. Value: {args}. {what}");
+        Err(nova_error(400, text))
+    };
+    match key {
+        "createBackup" => {
+            for field in ["name", "backup_type", "rotation"] {
+                if args.get(field).is_none() {
+                    return refused(key, &format!("'{field}' is a required property"));
+                }
+            }
+            Ok(())
+        }
+        "createImage" if args.get("name").is_none() => refused(key, "'name' is a required property"),
+        "changePassword" if args.get("adminPass").and_then(Value::as_str).is_none() => {
+            refused(key, "'adminPass' is a required property")
+        }
+        _ => Ok(()),
+    }
+}

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::action_table::{ADMINS, Course, HARD_FROM, HARD_TASKS, HOST_DOWN, ROWS, Row};
+use super::action_table::{
+    ADMINS, ANY_TASK, Course, HARD_FROM, HARD_TASKS, HOST_DOWN, ROWS, Row, check_arguments,
+};
 use super::keystone::Who;
 use super::nova::Microversion;
 use super::server::{Action, Lock, Server, Vm};
@@ -45,17 +47,30 @@ fn check_state(server: &Server, row: &Row, hard: bool) -> Result<(), Reply> {
     if !from.contains(&server.vm) {
         return Err(wrong_state(server, row.name, "vm_state", server.vm.word()));
     }
-    match server.task {
-        Some(task) if !(hard && HARD_TASKS.contains(&task)) => {
-            return Err(wrong_state(server, row.name, "task_state", task));
-        }
-        _ => {}
+    let taken = |task| ANY_TASK.contains(&row.key) || hard && HARD_TASKS.contains(&task);
+    if let Some(task) = server.task.filter(|task| !taken(task)) {
+        return Err(wrong_state(server, row.name, "task_state", task));
     }
     if server.launched.is_none() {
         let text = format!("Instance {} is in an invalid state for '{}'", server.id, row.name);
         return Err(nova_error(409, text));
     }
     Ok(())
+}
+
+/// What is refused of a server in the right state.
+fn check_kind(server: &Server, row: &Row) -> Result<(), Reply> {
+    let text = match row.key {
+        "evacuate" if !server.metadata.contains_key(HOST_DOWN) => {
+            let host = server.host.as_deref().unwrap_or_default();
+            format!("Compute service of {host} is still in use.")
+        }
+        "createBackup" if server.image.is_empty() => {
+            "Backup is not supported for volume-backed instances.".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(nova_error(400, text))
 }
 
 impl World {
@@ -116,17 +131,11 @@ impl World {
         if !FREE_OF_LOCKS.contains(&row.key) {
             check_lock(server, who)?;
         }
-        if row.key == "evacuate" && !server.metadata.contains_key(HOST_DOWN) {
-            let host = server.host.as_deref().unwrap_or_default();
-            return Err(nova_error(
-                400,
-                format!("Compute service of {host} is still in use."),
-            ));
-        }
         if server.confirming && matches!(row.key, "confirmResize" | "revertResize") {
             return Err(nova_error(400, "Instance has not been resized."));
         }
         check_state(server, row, hard)?;
+        check_kind(server, row)?;
         if row.key == "restore" {
             let (project, flavor) = (server.project.clone(), server.flavor.clone());
             self.check_quota(&project, 1, flavor.vcpus, flavor.ram)?;
@@ -139,6 +148,9 @@ impl World {
             "rebuild" => Some(self.check_rebuild(id, args, version)?),
             _ => None,
         };
+        if server.task.is_some() {
+            self.supersede(id);
+        }
         self.record(id, row.name, who, request);
         let was = match self.servers.get_mut(id) {
             Some(server) => {
@@ -411,29 +423,6 @@ impl World {
         let mut track = Track::new(self, id, request);
         track.wait(after).step(Effect::Task(Some("powering-off")));
         track.hop().step(Effect::State(Stopped, None, SHUTDOWN)).done();
-    }
-}
-
-/// What the schemas of the actions refuse.
-fn check_arguments(key: &str, args: &Value) -> Result<(), Reply> {
-    let refused = |field: &str, what: &str| {
-        let text = format!("Invalid input for field/attribute {field}. Value: {args}. {what}");
-        Err(nova_error(400, text))
-    };
-    match key {
-        "createBackup" => {
-            for field in ["name", "backup_type", "rotation"] {
-                if args.get(field).is_none() {
-                    return refused(key, &format!("'{field}' is a required property"));
-                }
-            }
-            Ok(())
-        }
-        "createImage" if args.get("name").is_none() => refused(key, "'name' is a required property"),
-        "changePassword" if args.get("adminPass").and_then(Value::as_str).is_none() => {
-            refused(key, "'adminPass' is a required property")
-        }
-        _ => Ok(()),
     }
 }
 

@@ -14,14 +14,15 @@ use super::world::{Network, World};
 use super::{NoSuchServer, OpenStackSim};
 use crate::sim::cloud::{Answer, Reply};
 
-/// Where Nova changes interfaces (`nova/compute/api.py` `attach_interface`), and volumes (`attach_volume`).
+/// Where Nova changes interfaces (`nova/compute/api.py` `attach_interface`, `detach_interface`), and volumes
+/// (`attach_volume`, `detach_volume`).
 const INTERFACES: &[Vm] = &[Vm::Active, Vm::Paused, Vm::Stopped];
 const VOLUMES: &[Vm] = &[
     Vm::Active,
     Vm::Paused,
-    Vm::Suspended,
     Vm::Stopped,
     Vm::Resized,
+    Vm::SoftDeleted,
     Vm::Shelved,
     Vm::ShelvedOffloaded,
 ];

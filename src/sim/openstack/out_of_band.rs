@@ -206,6 +206,16 @@ impl OpenStackSim {
         })
     }
 
+    /// A task is set and nothing comes of it, as where its host is dead.
+    pub fn oob_task(&self, key: &str, task: &'static str) -> Deed {
+        self.world().out_of_band(key, |world, id, _| {
+            if let Some(server) = world.servers.get_mut(id) {
+                server.task = Some(task);
+            }
+            Ok(Reply::empty(202))
+        })
+    }
+
     /// Nothing more happens to it for so long: what is under way is held up.
     pub fn stall(&self, key: &str, time: Duration) -> Deed {
         self.world().out_of_band(key, |world, id, _| {

@@ -172,6 +172,18 @@ impl World {
         self.agenda.retain(|_, e| e.request != request);
     }
 
+    /// What was still to set a server's state comes to nothing: something else takes its place.
+    pub(super) fn supersede(&mut self, server: &str) {
+        let sets = |e: &&Entry| e.server == server && matches!(e.effect, Effect::Task(_) | Effect::State(..));
+        let gone: Vec<String> = self
+            .agenda
+            .values()
+            .filter(sets)
+            .map(|e| e.request.clone())
+            .collect();
+        gone.iter().for_each(|request| self.cancel(request));
+    }
+
     fn apply(&mut self, entry: &Entry) {
         let (now, time) = (self.core.now, self.core.time());
         let Some(mut server) = self.servers.get(&entry.server).cloned() else {

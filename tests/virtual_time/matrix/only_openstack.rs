@@ -220,6 +220,34 @@ async fn volumes_come_and_go_and_outlive_the_server() {
     f.judge().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_volume_waits_while_a_server_is_suspended_and_comes_to_one_that_is_shelved() {
+    let (f, sim) = field().await;
+    let all: Vec<String> = (0..2).map(|_| sim.add_volume()).collect();
+    f.create("web", json!({"powerState": "Suspended"})).await;
+    let id = id_of(&f.ready_in("web", "Suspended").await).to_owned();
+    f.edit("web", volumes(&[&all[0]])).await;
+    let said = f
+        .reason("web", ConditionType::SettingsSynced, "False", "Unsupported")
+        .await;
+    let words = &condition(&said, ConditionType::SettingsSynced).unwrap().message;
+    assert_eq!(words, "volumes cannot be changed while the server is Suspended");
+    // Nobody is asked in vain, and nothing is refused for good.
+    sleep(Duration::from_secs(900)).await;
+    f.ready_in("web", "Suspended").await;
+    assert_eq!(asked(&sim, &id, "attach_volume"), 0);
+    f.edit("web", json!({"powerState": "Running"})).await;
+    settled(&f).await;
+    assert_eq!(sim.server(&id).unwrap().volumes, [all[0].clone()]);
+    f.edit("web", json!({"powerState": "Shelved"})).await;
+    f.ready_in("web", "Shelved").await;
+    f.edit("web", volumes(&[&all[1]])).await;
+    settled(&f).await;
+    assert_eq!(sim.server(&id).unwrap().volumes, [all[1].clone()]);
+    f.ready_in("web", "Shelved").await;
+    f.judge().await;
+}
+
 fn floating(address: Option<&str>) -> Value {
     json!({"openstack": {"networks": [{"name": "n0", "network": "demo-net", "floatingIP": address}]}})
 }

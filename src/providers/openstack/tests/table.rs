@@ -1,8 +1,9 @@
 //! The table of what is sent where, against a Nova that was written down from Nova's own source: every call in every
-//! state at rest, as it goes over the wire.
+//! state at rest, and with every task that does not end, as it goes over the wire.
 
 use super::*;
-use crate::planner::model::{Disks, ServerState};
+use crate::planner::deeds::accepted_in;
+use crate::planner::model::{Disks, ItemChange, ServerState};
 use crate::sim::openstack::{OpenStackSim, SimConfig, clouds_yaml};
 use ServerState::*;
 
@@ -18,6 +19,102 @@ const RESTS: [ServerState; 9] = [
     Error,
     SoftDeleted,
 ];
+
+/// Tasks that are set and do not end, each in a state from which they begin.
+const TASKS: [(ServerState, &str); 26] = [
+    (Running, "powering-off"),
+    (Stopped, "powering-on"),
+    (Running, "rebooting"),
+    (Running, "reboot_pending"),
+    (Running, "reboot_started"),
+    (Running, "rebooting_hard"),
+    (Stopped, "rebooting_hard"),
+    (Error, "rebooting_hard"),
+    (Running, "reboot_pending_hard"),
+    (Running, "reboot_started_hard"),
+    (Running, "pausing"),
+    (Paused, "unpausing"),
+    (Running, "suspending"),
+    (Suspended, "resuming"),
+    (Running, "resize_prep"),
+    (AwaitingResizeConfirmation, "resize_reverting"),
+    (Stopped, "rebuilding"),
+    (Running, "image_snapshot"),
+    (Paused, "image_backup"),
+    (Running, "updating_password"),
+    (Running, "migrating"),
+    (Error, "rescuing"),
+    (Rescued, "unrescuing"),
+    (Running, "shelving"),
+    (Shelved, "unshelving"),
+    (SoftDeleted, "restoring"),
+];
+
+/// Settings, each with what is brought in. Of those that come first Nova looks at the task too; a change of the others waits
+/// for its end with us alone.
+const CHANGES: [(&str, &str); 4] = [
+    ("networks", "demo-net"),
+    ("volumes", ""),
+    ("labels", "a"),
+    ("tags", "a"),
+];
+const BY_THE_TASK: usize = 2;
+
+/// Where Nova answers otherwise than our table says, which has one word for many of its states.
+const AT_REST: &[(&str, &[ServerState])] = &[
+    // Nova takes it; ours waits for the end of the resize, or for somebody to bring the server back.
+    ("volumes", &[AwaitingResizeConfirmation, SoftDeleted]),
+];
+const WITH_A_TASK: &[(&str, &[&str])] = &[
+    (
+        "Restart",
+        &[
+            // Not in Nova's `ALLOW_REBOOT`: it is asked for again until they end.
+            "reboot_pending_hard",
+            "reboot_started_hard",
+            // Nova takes it; ours waits for their end.
+            "pausing",
+            "unpausing",
+            "suspending",
+            "resuming",
+        ],
+    ),
+    (
+        "Evacuate",
+        &[
+            // The state beside the task is none that is evacuated: it is asked for again.
+            "image_backup",
+            "resize_reverting",
+            "resuming",
+            "restoring",
+            "unpausing",
+            "unrescuing",
+            "unshelving",
+        ],
+    ),
+];
+
+fn otherwise<T: PartialEq>(table: &[(&str, &[T])], what: &str, where_: &T) -> bool {
+    table.iter().any(|(w, all)| *w == what && all.contains(where_))
+}
+
+/// Every call that Nova judges by the state, and changes of so many settings: its kind, and the word for it here.
+fn calls(changes: usize) -> Vec<(OperationKind, &'static str)> {
+    let kinds = CAPABILITIES.preconditions.iter().map(|row| row.0);
+    let plain = kinds.filter(|kind| how(*kind).is_some()).map(|k| (k, k.as_str()));
+    let changes = CHANGES[..changes].iter().map(|c| (OperationKind::Modify, c.0));
+    plain.chain(changes).collect()
+}
+
+/// Whether our tables say that it is sent.
+fn sent(kind: OperationKind, what: &str, state: ServerState) -> bool {
+    let settings = super::super::settings::wanted(&spec(json!({})));
+    let kept = settings
+        .iter()
+        .find(|w| w.name == what)
+        .map_or(&[][..], |w| w.not_in);
+    accepted_in(&CAPABILITIES, kind, true).contains(&state) && !kept.contains(&state)
+}
 
 /// What a call says, for a call that Nova judges by the state alone; `None` for one that it takes in every state, or
 /// that we send in fewer states than it is taken in.
@@ -79,6 +176,35 @@ impl Bench {
         tokio::time::sleep(Duration::from_secs(600)).await;
     }
 
+    /// The same call for this server.
+    fn how(&self, kind: OperationKind, what: &'static str) -> Operate {
+        let Some((_, comes)) = CHANGES.iter().find(|c| c.0 == what) else {
+            return how(kind).unwrap();
+        };
+        let comes = match what {
+            "volumes" => self.sim.add_volume(),
+            _ => (*comes).to_owned(),
+        };
+        Operate::Items(ItemChange {
+            name: what,
+            add: vec![(comes, String::new())],
+            ..ItemChange::default()
+        })
+    }
+
+    /// Whether Nova takes it. What it refuses may be taken later.
+    async fn takes(&self, kind: OperationKind, what: &'static str) -> bool {
+        if kind == OperationKind::Evacuate {
+            self.sim.oob_metadata(&self.id, "fake.host.down", "1").unwrap();
+        }
+        let taken = self.send(kind, self.how(kind, what)).await;
+        if let Err(error) = &taken {
+            let passing = [ErrorClass::Busy, ErrorClass::NotFound].contains(&error.class);
+            assert!(passing && !error.maybe_applied, "{what}: {error:?}");
+        }
+        taken.is_ok()
+    }
+
     /// A server of an administrator, at rest in a state.
     async fn in_state(state: ServerState) -> Self {
         let sim = OpenStackSim::new(SimConfig::default());
@@ -130,42 +256,18 @@ impl Bench {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_sent_exactly_in_the_states_in_which_nova_takes_it() {
-    let mut asked = 0;
-    for (kind, states) in CAPABILITIES.preconditions {
-        let Some(operate) = how(*kind) else {
-            continue;
-        };
-        let states = match kind {
-            OperationKind::Restart => CAPABILITIES.hard_restart,
-            _ => states,
-        };
+    let calls = calls(CHANGES.len());
+    assert_eq!(calls.len(), 23 + 4, "every call that the state alone decides");
+    let mut wrong = Vec::new();
+    for (kind, what) in calls {
         for state in RESTS {
-            if *kind == OperationKind::Evacuate && state == SoftDeleted {
-                // It asks for the host before the state.
-                continue;
+            let taken = Bench::in_state(state).await.takes(kind, what).await;
+            if taken != (sent(kind, what, state) != otherwise(AT_REST, what, &state)) {
+                wrong.push(format!("{what} in {state}: taken {taken}"));
             }
-            let bench = Bench::in_state(state).await;
-            if *kind == OperationKind::Evacuate {
-                bench.sim.oob_metadata(&bench.id, "fake.host.down", "1").unwrap();
-            }
-            let taken = bench.send(*kind, operate.clone()).await;
-            assert_eq!(
-                taken.is_ok(),
-                states.contains(&state),
-                "{kind} in {state}: {taken:?}"
-            );
-            if let Err(error) = taken {
-                let passing = [ErrorClass::Busy, ErrorClass::NotFound].contains(&error.class);
-                assert!(passing && !error.maybe_applied, "{kind} in {state}: {error:?}");
-            }
-            asked += 1;
         }
     }
-    assert_eq!(
-        asked,
-        23 * RESTS.len() - 1,
-        "every call that the state alone decides"
-    );
+    assert_eq!(wrong, Vec::<String>::new());
     // A guest that is asked has to run.
     for state in RESTS {
         let bench = Bench::in_state(state).await;
@@ -174,4 +276,30 @@ async fn a_call_is_sent_exactly_in_the_states_in_which_nova_takes_it() {
             .await;
         assert_eq!(taken.is_ok(), state == Running, "a soft reboot in {state}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_sent_with_a_task_exactly_where_nova_takes_it() {
+    let mut wrong = Vec::new();
+    for (state, task) in TASKS {
+        let mut bench = Bench::in_state(state).await;
+        bench.sim.oob_task(&bench.id, task).unwrap();
+        let seen = bench.provider.get(&bench.id).await.unwrap();
+        assert!(seen.busy && seen.state.is_transitional(), "{task}: {seen:?}");
+        let soft = bench
+            .send(OperationKind::Restart, restart(PowerOffMode::Soft))
+            .await;
+        assert!(soft.is_err(), "a soft reboot, {task}");
+        for (kind, what) in calls(BY_THE_TASK) {
+            let taken = bench.takes(kind, what).await;
+            if taken != (sent(kind, what, seen.state) != otherwise(WITH_A_TASK, what, &task)) {
+                wrong.push(format!("{what} in {state}, {task}: taken {taken}"));
+            }
+            if taken {
+                bench = Bench::in_state(state).await;
+                bench.sim.oob_task(&bench.id, task).unwrap();
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }

@@ -262,7 +262,7 @@ async fn what_does_not_exist() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_on_a_root_disk_that_is_a_volume_wants_2_93() {
+async fn a_root_disk_that_is_a_volume_takes_an_image_from_2_93_on_and_no_backup() {
     let mut client = Client::new().await;
     let volume = json!([{"boot_index": 0, "uuid": client.sim.add_volume(), "source_type": "volume", "destination_type": "volume"}]);
     let mut body = client.server_body("a", json!({}));
@@ -282,4 +282,10 @@ async fn an_image_on_a_root_disk_that_is_a_volume_wants_2_93() {
     client.settle().await;
     let server = client.sim.server(&id).unwrap();
     assert_eq!((server.image.as_str(), server.status.as_str()), ("", "ACTIVE"));
+    let backup = json!({"createBackup": {"name": "b", "backup_type": "daily", "rotation": 1}});
+    let (status, body) = client.act(&id, backup).await;
+    assert_eq!(status, 400, "{body}");
+    assert!(message(&body).contains("volume-backed"), "{body}");
+    let image = json!({"createImage": {"name": "b"}});
+    assert_eq!(client.act(&id, image).await.0, 202);
 }
