@@ -82,6 +82,17 @@ pub(super) fn not_owned(shell: &Shell, key: &ObjectKey, uid: &str) -> Next {
     })
 }
 
+/// Reads it again, and tells whom it concerns: the watch does not show anew what is known already. It may have been written
+/// by this process, which did not hear the answer.
+async fn refresh(shell: &Shell, key: &ObjectKey, uid: &str, known: &Server) -> Result<Next, Error> {
+    let next = write::refresh(shell, &shell.servers, key, uid).await?;
+    if let Some(fresh) = shell.servers.get(key) {
+        groups::tell(shell, key, known, &fresh);
+        actions::tell(shell, key, known, &fresh);
+    }
+    Ok(next)
+}
+
 fn with_status(server: &Server, status: &ServerStatus) -> Server {
     Server {
         status: Some(status.clone()),
@@ -139,7 +150,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
                 actions::tell(shell, key, &current, &written);
                 current = Arc::new(*written);
             }
-            Written::Conflict => return write::refresh(shell, &shell.servers, key, &uid).await,
+            Written::Conflict => return refresh(shell, key, &uid, &current).await,
             Written::Gone => return Ok(gone(shell, key, &uid, &config)),
         }
     }
@@ -350,7 +361,7 @@ async fn finish(
                     shell.servers.put(*written);
                     Ok(Next::Round)
                 }
-                Written::Conflict => write::refresh(shell, &shell.servers, key, uid).await,
+                Written::Conflict => refresh(shell, key, uid, server).await,
                 Written::Gone => Ok(gone(shell, key, uid, config)),
             }
         }
@@ -371,7 +382,7 @@ async fn finish(
                         end("step")
                     }
                 }
-                Written::Conflict => write::refresh(shell, &shell.servers, key, uid).await,
+                Written::Conflict => refresh(shell, key, uid, server).await,
                 Written::Gone => Ok(gone(shell, key, uid, config)),
             }
         }
