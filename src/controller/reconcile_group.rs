@@ -39,6 +39,13 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
     Err(Error::Contended)
 }
 
+/// Reads it again, and tells its members: the watch does not show anew what is known already.
+async fn refresh(shell: &Shell, key: &ObjectKey, uid: &str) -> Result<Next, Error> {
+    let next = write::refresh(shell, &shell.groups, key, uid).await?;
+    groups::wake_members(shell, key);
+    Ok(next)
+}
+
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> Result<Next, Error> {
     let uid = group.metadata.uid.clone().unwrap_or_default();
     let part = shell.part(key, &uid);
@@ -77,7 +84,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
                     groups::wake_members(shell, key);
                 }
             }
-            Written::Conflict => return write::refresh(shell, &shell.groups, key, &uid).await,
+            Written::Conflict => return refresh(shell, key, &uid).await,
             Written::Gone => return Ok(gone(shell, key, &uid)),
         }
     }
@@ -222,7 +229,7 @@ async fn finish(
                         end("step")
                     }
                 }
-                Written::Conflict => write::refresh(shell, &shell.groups, key, &uid).await,
+                Written::Conflict => refresh(shell, key, &uid).await,
                 Written::Gone => Ok(gone(shell, key, &uid)),
             }
         }
