@@ -42,6 +42,15 @@ pub(super) fn find(d: &Draft<'_>, facts: &AccountFacts, id: &str) -> Option<Arc<
     seen.filter(|s| s.state != ServerState::Absent)
 }
 
+/// Asks for a newer list where what was seen by id is another state than the list has: lists that go on saying what the last
+/// one said would wake nobody.
+pub(super) fn list_again(d: &mut Draft<'_>, facts: &AccountFacts, seen: &ObservedServer) {
+    let listed = facts.listing.servers.get(&seen.id);
+    if listed.is_some_and(|l| (l.state, l.busy) != (seen.state, seen.busy)) {
+        d.list_after = seen_at(d, facts, &seen.id);
+    }
+}
+
 /// Whether what is seen is older than the last record, which another process made: it may have done since what it says.
 /// Asks for a newer list then.
 pub(super) fn outdated(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> bool {

@@ -30,6 +30,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> Verdict
         return missing::plan(d, facts, id);
     };
     missing::note(d, &seen);
+    missing::list_again(d, facts, &seen);
     d.show(&seen);
     lock::show(d, &seen);
     power::tell_whose(d, &seen);
