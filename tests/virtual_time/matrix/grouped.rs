@@ -288,11 +288,13 @@ pub async fn groups_at_rest_cost_one_list_per_interval(f: &mut Field) {
     let asked = f.cloud.counts();
     let lists = |route: &str| asked.get(route).copied().unwrap_or_default();
     // A list of servers each 15 seconds, and one of groups beside it; where a list has pages, its last one is empty.
-    let all = match f.cloud.name() {
+    let (servers, groups) = match f.cloud.name() {
         "openstack" => (lists("GET /servers/detail"), lists("GET /os-server-groups") / 2),
         _ => (lists("GET /server"), lists("GET /server-group")),
     };
-    assert_eq!(all, (40, 40), "{asked:?}");
+    assert_eq!(servers, groups, "{asked:?}");
+    // No interval is as long as the last one: ten minutes have one more or less.
+    assert!((39..=41).contains(&servers), "{asked:?}");
 }
 
 pub async fn a_deletion_that_is_blocked_is_told_once_and_survives_a_kill(f: &mut Field) {
