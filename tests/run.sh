@@ -35,8 +35,7 @@ if [ "$tier" = all ]; then
   check "the CloudDC client" --test clouddc_client
   # The life of a shop under Argo CD takes three minutes more: `make test-gitops`.
   check "Argo CD's scripts, kstatus" --test argocd -- --skip life
-  # With three minutes of chaos; half an hour of it: `make soak`.
-  SOAK=${SOAK:-180} check "scenarios on real parts" --test real
+  check "scenarios on real parts" --test real
   step "clippy" "$cargo" clippy --locked --features sim --all-targets -- -D warnings
   step "demo" env DEMO_EXIT=1 demo/run.sh
 fi
