@@ -89,7 +89,8 @@ reasons! {
     Soaking: "The new size is being watched before it is confirmed." => "",
     ResizeFailed: "The size could not be changed; the last good one is kept." =>
         "Choose another size, or set the annotation evenkeel.dev/retry to a new value.",
-    SizeDrift: "The size was changed from outside." => "Set spec.size to the size that is wanted.",
+    SizeDrift: "The size was changed from outside." =>
+        "Set spec.size to the size that is there; to have another one, set it to that afterwards.",
     SettingsDrift: "A setting was changed from outside." =>
         "Nothing is put back: change it in the cloud, or change its text in the spec.",
     RestartFailed: "The cloud reports that the restart failed." =>
@@ -100,7 +101,7 @@ reasons! {
         "Set it back, or make a new server; nothing is made again by itself.",
     PowerDrift: "The power state was changed from outside." =>
         "End it in the cloud, set spec.powerState to what is wanted, or have it put back: spec.driftPolicy Enforce does so with what runs or is stopped, EnforceAll with every state.",
-    LockDrift: "Our lock was taken off from outside." => "Lock it in the cloud, drop spec.locked, or set spec.driftPolicy to Enforce.",
+    LockDrift: "Our lock was taken off from outside." => "Drop spec.locked, or set spec.driftPolicy to Enforce; a lock that is put there by hand is somebody else's.",
     ImageDrift: "spec.image was changed after the server was made." =>
         "Set it back, or let it be installed: spec.rebuild.when: OnImageChange ERASES THE ROOT DISK, and on OpenStack the ephemeral and swap disks of the size.",
     ImagePending: "A changed image waits for a state of the server in which the cloud installs it." =>

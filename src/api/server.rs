@@ -295,7 +295,7 @@ pub struct Rebuild {
 #[serde(rename_all = "camelCase")]
 pub struct Restart {
     /// Any text of 1 to 128 characters; a token that differs from status.restart.token restarts the server once. A token that is
-    /// first seen on an existing server is recorded, not acted on. In rescue mode, and while somebody else keeps the server
+    /// first seen with an existing server, by an import or a status that was lost, is recorded, not acted on. In rescue mode, and while somebody else keeps the server
     /// paused, suspended, shelved or rescued, it waits; of a server that is not to run it is passed over, with a warning.
     #[schemars(length(min = 1, max = 128))]
     pub token: String,

@@ -73,7 +73,7 @@ choice! {
         WhenStopped,
         /// At once: the server is stopped for it and started again.
         StopIfNeeded,
-        /// Not until this says something else.
+        /// Not until a ServerAction (resize: {}) or another value of this says so.
         Manual,
     }
 }
@@ -85,7 +85,7 @@ choice! {
         Auto,
         /// After the time in soak.
         AfterSoak,
-        /// A person, in the cloud itself.
+        /// A person: by a ServerAction (confirmResize: {} or revertResize: {}), by setting spec.size back, or in the cloud.
         Manual,
     }
 }

@@ -109,6 +109,18 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
     Err(Error::Contended)
 }
 
+/// The Server that no watch has shown: they are watches of two kinds, and that of Servers may be the one that is behind.
+async fn looked_up(shell: &Shell, server: &ObjectKey) -> Result<Option<Arc<Server>>, Error> {
+    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &server.namespace);
+    let answer = timeout(REQUEST, api.get_opt(&server.name)).await;
+    if let Some(mut found) = answer.map_err(|_| Error::Timeout)?? {
+        found.metadata.managed_fields = None;
+        shell.servers.put(found);
+        shell.queue.wake(server, Urgency::Background);
+    }
+    Ok(shell.servers.get(server))
+}
+
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -> Result<Next, Error> {
     let uid = action.metadata.uid.clone().unwrap_or_default();
     if shell.part(key, &uid) == Part::Others {
@@ -116,7 +128,10 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
     }
     let server = server_of(key, &action);
     let now = shell.ctx.clock.now();
-    let known = shell.servers.get(&server);
+    let known = match shell.servers.get(&server) {
+        None if !shell.servers.exists(&server) => looked_up(shell, &server).await?,
+        known => known,
+    };
     if known.is_none() && shell.servers.exists(&server) {
         // It is there and cannot be read: nothing is said of it.
         return Ok(Next::End(End {

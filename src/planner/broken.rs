@@ -16,10 +16,23 @@ const TRIED: &str = "onError";
 const NO_CALL: &str =
     "The cloud takes no call in this state: wait until it brings the server out of it, or ask its support.";
 
+/// The advice where a cloud restarts nothing in that state.
+const ONLY_ANEW: &str = "This cloud restarts nothing in this state: cure it there, delete the object, or have it installed anew by a \
+                         ServerAction with reinstall: {}, which ERASES ITS DISKS.";
+
+/// Whether a cloud restarts what is in that state.
+fn restarts(can: &Capabilities) -> bool {
+    can.hard_restart.contains(&ServerState::Error) || can.allows(OperationKind::Restart, ServerState::Error)
+}
+
+/// Whether there is a way out of that state.
+fn restarts_or_stops(can: &Capabilities) -> bool {
+    restarts(can) || can.allows(OperationKind::Stop, ServerState::Error)
+}
+
 /// Whether a cloud accepts neither a way out of that state nor a deletion.
 fn takes_nothing(can: &Capabilities) -> bool {
-    let all = [OperationKind::Restart, OperationKind::Stop, OperationKind::Delete];
-    !can.hard_restart.contains(&ServerState::Error) && !all.iter().any(|k| can.allows(*k, ServerState::Error))
+    !restarts_or_stops(can) && !can.allows(OperationKind::Delete, ServerState::Error)
 }
 
 /// What is done about it, and said of it.
@@ -49,7 +62,7 @@ pub(super) fn plan(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &Obs
     }
     let failure = d.status.failure.as_ref();
     let tried = failure.is_some_and(|f| f.code.as_deref() == Some(TRIED));
-    if d.spec.on_error == OnError::HardReboot && !tried && !takes_nothing(facts.capabilities) {
+    if d.spec.on_error == OnError::HardReboot && !tried && restarts_or_stops(facts.capabilities) {
         return once(d, facts, id, seen, class, &fault);
     }
     held(d, facts.capabilities, id, seen, &fault)
@@ -66,6 +79,8 @@ pub(super) fn held(
     let reason = reason(seen);
     let advice = if takes_nothing(can) {
         NO_CALL
+    } else if !restarts(can) && can.allows(OperationKind::Rebuild, seen.state) {
+        ONLY_ANEW
     } else {
         reason.advice()
     };

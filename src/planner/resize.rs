@@ -92,11 +92,13 @@ pub(super) fn adjust(
     if is(&text, seen) {
         d.status.size_requested = Some(text);
         restore(d, facts, id, seen)?;
-        if !back::awaits_start(d, seen) {
-            d.status.resize = None;
-        }
+        back::over(d, seen);
         synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         return Ok(());
+    }
+    if back::overtaken(d, seen) {
+        restore(d, facts, id, seen)?;
+        back::over(d, seen);
     }
     let now_is = d.status.size.clone().unwrap_or_else(|| "another size".to_owned());
     if failed {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use evenkeel::api::ConditionType;
 use evenkeel::api::server_action::ServerAction;
+use evenkeel::api::{ConditionType, keys};
+use evenkeel::sim::apiserver::{Fault, Rule, Verb};
 use evenkeel::sim::openstack::{FaultEffect, FaultRule, HypervisorOrder};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::scenarios::deeds::{ask, ended, stands};
+use crate::scenarios::deeds::{ask, ended, object, stands};
 use crate::scenarios::stage::{Stage, id_of, power_of};
 use crate::world::Virtual;
 
@@ -265,6 +266,33 @@ async fn a_deed_is_not_refused_for_a_state_that_was_seen_before_it_was_asked_for
     assert_eq!(power_of(&s.get("web").await), "Paused");
     ask(&s, "soft", "web", json!({"reboot": {"mode": "Soft"}})).await;
     let (reason, words) = stands(&ended(&s, "soft").await);
+    assert_eq!(reason, "Succeeded", "{words}");
+    world.judge().await;
+}
+
+/// The watch of Servers is behind that of ServerActions, as in a controller that was frozen and wakes.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_no_watch_has_shown_yet_is_not_taken_for_gone() {
+    let (world, s) = Virtual::new().await;
+    s.create("first", json!({})).await;
+    s.ready("first").await;
+    let silent = Rule::new(Fault::Status(500))
+        .client("evenkeel-1")
+        .verb(Verb::Watch);
+    world.api.fault(silent.on("servers").times(1_000));
+    world.api.break_watches("evenkeel-1");
+    sleep(Duration::from_secs(5)).await;
+    let server = s.create("web", json!({})).await;
+    // Another controller has taken it.
+    let mut action = object("now", "web", json!({"reboot": {"mode": "Hard"}}));
+    action["metadata"]["annotations"] = json!({keys::TAKEN: server.metadata.uid});
+    action["metadata"]["finalizers"] = json!([keys::ACTION_FINALIZER]);
+    s.make::<ServerAction>(&action).await;
+    sleep(Duration::from_secs(20)).await;
+    let now: ServerAction = s.api().get("now").await.unwrap();
+    assert_ne!(stands(&now).0, "ServerDeleted", "{:?}", stands(&now));
+    world.api.clear_faults();
+    let (reason, words) = stands(&ended(&s, "now").await);
     assert_eq!(reason, "Succeeded", "{words}");
     world.judge().await;
 }

@@ -24,6 +24,21 @@ pub(super) fn awaits_start(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     seen.state == ServerState::Stopped && starts && d.status.resize.as_ref().is_some_and(restores)
 }
 
+/// Whether a size that was reached is not the wish any more, and nothing is left to do for it but power.
+pub(super) fn overtaken(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let reached = |r: &ResizeStatus| {
+        r.phase == Some(ResizePhase::Restoring) && r.to.as_deref().is_some_and(|to| is(to, seen))
+    };
+    d.status.resize.as_ref().is_some_and(reached) && !awaits_start(d, seen)
+}
+
+/// Where nothing of a resize is left to do, what waited for that has its turn.
+pub(super) fn over(d: &mut Draft<'_>, seen: &ObservedServer) {
+    if !awaits_start(d, seen) && d.status.resize.take().is_some() {
+        d.again(d.now());
+    }
+}
+
 /// A start was refused, or came to nothing. `true`: the server goes back to its old size first.
 pub(in crate::planner) fn start_failed(
     d: &mut Draft<'_>,

@@ -284,6 +284,18 @@ fn where_the_cloud_takes_no_call_no_call_is_advised() {
     }
 }
 
+#[test]
+fn where_only_an_installation_helps_that_is_what_is_advised() {
+    for on_error in ["Hold", "HardReboot"] {
+        let mut w = super::clouds::settled(&super::clouds::METAL, json!({"onError": on_error, "size": null}));
+        (w.the().seen.state, w.the().seen.guest_running) = (S::Error, Some(true));
+        w.run(300);
+        assert_eq!(w.ready(), "False/ErrorStillRunning", "{on_error}");
+        says(&w, &["reinstall: {}", "ERASES ITS DISKS"]);
+        assert!(w.calls.is_empty());
+    }
+}
+
 /// Each cause with the policy that decides, the calls that follow, the reason, and what that says: for the page of states.
 pub(crate) fn causes() -> Vec<[String; 5]> {
     let row = |cause: &str, policy: &str, w: &mut World, before: usize| {

@@ -290,6 +290,22 @@ fn a_resize_that_waits_for_a_word_gets_it() {
     assert_eq!(w.condition(ConditionType::SizeSynced), "False/ResizeFailed");
 }
 
+/// The wish has moved on when the size is reached: that resize is over, and the next deed has its turn.
+#[test]
+fn a_resize_that_is_overtaken_by_another_wish_holds_nothing_up() {
+    let mut w = server(json!({"resize": {"when": "WhenStopped"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    ask(&mut w, "go", json!({"resize": {}}));
+    w.until(60, "under way", |w| w.calls == ["Resize"]);
+    w.edit(json!({"size": {"name": "huge"}}));
+    ask(&mut w, "next", json!({"reboot": {"mode": "Hard"}}));
+    w.until(300, "rebooted", |w| over(w, "next"));
+    assert_eq!(outcome(&w, "next"), "Succeeded/Succeeded");
+    assert_eq!(w.calls, ["Resize", "ConfirmResize", "Restart"]);
+    assert_eq!(w.condition(ConditionType::SizeSynced), "False/PendingPowerOff");
+    assert!(w.server.status.as_ref().unwrap().resize.is_none());
+}
+
 /// The cloud takes the confirmation and nothing comes of it: nobody can say more, and the next deed is free.
 #[test]
 fn a_confirmation_without_effect_ends_as_unknown() {
