@@ -111,10 +111,7 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
 
 /// The Server that no watch has shown: they are watches of two kinds, and that of Servers may be the one that is behind.
 async fn looked_up(shell: &Shell, server: &ObjectKey) -> Result<Option<Arc<Server>>, Error> {
-    let api: Api<Server> = Api::namespaced(shell.ctx.client.clone(), &server.namespace);
-    let answer = timeout(REQUEST, api.get_opt(&server.name)).await;
-    if let Some(mut found) = answer.map_err(|_| Error::Timeout)?? {
-        found.metadata.managed_fields = None;
+    if let Some(found) = write::read(shell, server).await? {
         shell.servers.put(found);
         shell.queue.wake(server, Urgency::Background);
     }
@@ -129,7 +126,8 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
     let server = server_of(key, &action);
     let now = shell.ctx.clock.now();
     let known = match shell.servers.get(&server) {
-        None if !shell.servers.exists(&server) => looked_up(shell, &server).await?,
+        // What is over needs its Server no more.
+        None if !shell.servers.exists(&server) && !is_over(&action) => looked_up(shell, &server).await?,
         known => known,
     };
     if known.is_none() && shell.servers.exists(&server) {

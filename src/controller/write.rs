@@ -49,6 +49,17 @@ pub(super) fn differs<S: Serialize + PartialEq>(recorded: Option<&S>, planned: &
     recorded != serde_json::to_value(planned).ok()
 }
 
+/// The object as it is now, without what nobody here reads; none if it does not exist.
+pub(super) async fn read<K: Kind>(shell: &Shell, key: &ObjectKey) -> Result<Option<K>, Error> {
+    let api: Api<K> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+    let answer = timeout(REQUEST, api.get_opt(&key.name)).await;
+    let mut object = answer.map_err(|_| Error::Timeout)??;
+    if let Some(object) = &mut object {
+        object.meta_mut().managed_fields = None;
+    }
+    Ok(object)
+}
+
 /// The object as it is now, for the next round.
 pub(super) async fn refresh<K: Kind>(
     shell: &Shell,
@@ -56,15 +67,8 @@ pub(super) async fn refresh<K: Kind>(
     key: &ObjectKey,
     uid: &str,
 ) -> Result<Next, Error> {
-    let api: Api<K> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
-    let fresh = timeout(REQUEST, api.get_opt(&key.name))
-        .await
-        .map_err(|_| Error::Timeout)??;
-    match fresh {
-        Some(mut fresh) if fresh.meta().uid.as_deref() == Some(uid) => {
-            fresh.meta_mut().managed_fields = None;
-            store.put(fresh);
-        }
+    match read::<K>(shell, key).await? {
+        Some(fresh) if fresh.meta().uid.as_deref() == Some(uid) => store.put(fresh),
         // Gone, or another object of that name: the watch tells the rest.
         _ => store.gone(key, uid),
     }
