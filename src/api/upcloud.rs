@@ -48,7 +48,7 @@ pub struct UpCloudServer {
     /// The network interfaces, 1 to 10; if absent when the server is made a public one with IPv4, a utility one and a
     /// public one with IPv6, as the vendor's own tools have it. Changed in place, one after the other: what is added is
     /// attached, what is taken out is detached; interfaces that others attached stay, and so do all while the list is
-    /// absent. Where the cloud wants the server stopped for it, that is done as resize.when says. An entry is immutable
+    /// absent. Once a list is declared, those that the server was made with and that it does not have are detached. Where the cloud wants the server stopped for it, that is done as resize.when says. An entry is immutable
     /// but for its floatingIP: take it out and add another one under another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10))]

@@ -111,7 +111,7 @@ pub(crate) async fn reconcile(shell: &Arc<Shell>, key: &ObjectKey) -> Result<End
 
 /// The Server that no watch has shown: they are watches of two kinds, and that of Servers may be the one that is behind.
 async fn looked_up(shell: &Shell, server: &ObjectKey) -> Result<Option<Arc<Server>>, Error> {
-    if let Some(found) = write::read(shell, server).await? {
+    if let Some(found) = write::read::<Server>(shell, server).await? {
         shell.servers.put(found);
         shell.queue.wake(server, Urgency::Background);
     }
@@ -140,15 +140,11 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
     let plan = plan_action(&action, known.as_deref(), now);
     let mut current = action;
     if differs(current.status.as_ref(), &plan.status) {
-        let wanted = ServerAction {
-            status: Some(plan.status),
-            ..(*current).clone()
-        };
-        match write::status(shell, key, &wanted).await? {
+        match write::status(shell, key, &*current, &plan.status).await? {
             Written::Yes(written) => {
                 tally::written(&shell.ctx.metrics, &*current, &*written, now);
-                shell.actions.put((*written).clone());
-                current = Arc::new(*written);
+                shell.actions.put(Arc::clone(&written));
+                current = written;
                 // The next one has its turn.
                 shell.queue.wake(&server, Urgency::Background);
                 wake_of(shell, &server);
@@ -195,7 +191,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
     let last = rest.is_empty() && current.metadata.deletion_timestamp.is_some();
     match write::metadata(shell, key, &*current, patch).await? {
         Written::Yes(written) => {
-            shell.actions.put(*written);
+            shell.actions.put(written);
             if last {
                 return Ok(gone(shell, key, &uid));
             }

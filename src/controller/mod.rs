@@ -21,6 +21,7 @@ mod reconcile;
 mod reconcile_group;
 mod served;
 mod sharing;
+mod shown;
 mod store;
 mod tally;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -284,6 +286,8 @@ impl Shell {
             let (again, hold) = self.turn(&key).await;
             self.queue.done(&key, again, hold);
             self.turned.notify_waiters();
+            // Many turns wait for nothing: whatever else is ready, a watch or a call, goes before the next one.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -327,13 +331,13 @@ impl Shell {
 
     /// The uid and the generation of an object; empty if it is gone.
     fn identity(&self, key: &ObjectKey) -> (String, Option<i64>) {
-        let meta = match key.object {
-            ObjectKind::Server => self.servers.get(key).map(|s| s.metadata.clone()),
-            ObjectKind::ServerGroup => self.groups.get(key).map(|g| g.metadata.clone()),
-            ObjectKind::ServerAction => self.actions.get(key).map(|a| a.metadata.clone()),
+        let of = |meta: &ObjectMeta| (meta.uid.clone().unwrap_or_default(), meta.generation);
+        let found = match key.object {
+            ObjectKind::Server => self.servers.get(key).map(|s| of(&s.metadata)),
+            ObjectKind::ServerGroup => self.groups.get(key).map(|g| of(&g.metadata)),
+            ObjectKind::ServerAction => self.actions.get(key).map(|a| of(&a.metadata)),
         };
-        let meta = meta.unwrap_or_default();
-        (meta.uid.unwrap_or_default(), meta.generation)
+        found.unwrap_or_default()
     }
 
     /// A failed turn is repeated, slower each time; nothing cuts through that.

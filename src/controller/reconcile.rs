@@ -13,7 +13,7 @@ use super::sharing::Part;
 use super::write::{self, Written, differs};
 use super::{Shell, accounts, actions, groups, quota, tally};
 use crate::api::server_status::OperationKind;
-use crate::api::{Server, ServerStatus, keys};
+use crate::api::{Server, keys};
 use crate::observer::sync::lock;
 use crate::observer::{Interest, ObjectKey};
 use crate::planner::claims::Claim;
@@ -93,13 +93,6 @@ async fn refresh(shell: &Shell, key: &ObjectKey, uid: &str, known: &Server) -> R
     Ok(next)
 }
 
-fn with_status(server: &Server, status: &ServerStatus) -> Server {
-    Server {
-        status: Some(status.clone()),
-        ..server.clone()
-    }
-}
-
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Result<Next, Error> {
     let uid = server.metadata.uid.clone().unwrap_or_default();
     let config = ObjectKey::new(
@@ -142,13 +135,13 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
     let mut current = server;
     // Before a call the record is written even where it says nothing new: the write proves that it still holds.
     if calls || differs(current.status.as_ref(), &plan.status) {
-        match write::status(shell, key, &with_status(&current, &plan.status)).await? {
+        match write::status(shell, key, &*current, &plan.status).await? {
             Written::Yes(written) => {
-                shell.servers.put((*written).clone());
+                shell.servers.put(Arc::clone(&written));
                 tally::written(&shell.ctx.metrics, &*current, &*written, now);
                 groups::tell(shell, key, &current, &written);
                 actions::tell(shell, key, &current, &written);
-                current = Arc::new(*written);
+                current = written;
             }
             Written::Conflict => return refresh(shell, key, &uid, &current).await,
             Written::Gone => return Ok(gone(shell, key, &uid, &config)),
@@ -358,7 +351,7 @@ async fn finish(
             finalizers.push(keys::FINALIZER.to_owned());
             match write::finalizers(shell, key, server, finalizers).await? {
                 Written::Yes(written) => {
-                    shell.servers.put(*written);
+                    shell.servers.put(written);
                     Ok(Next::Round)
                 }
                 Written::Conflict => refresh(shell, key, uid, server).await,
@@ -371,7 +364,7 @@ async fn finish(
             let last = rest.is_empty() && server.metadata.deletion_timestamp.is_some();
             match write::finalizers(shell, key, server, rest).await? {
                 Written::Yes(written) => {
-                    shell.servers.put(*written);
+                    shell.servers.put(written);
                     if last {
                         tally::gone(&shell.ctx.metrics, server);
                         if let Some(usable) = usable {

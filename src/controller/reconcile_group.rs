@@ -71,14 +71,10 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
     let mut current = group;
     // Before a call the record is written even where it says nothing new: the write proves that it still holds.
     if calls || differs(current.status.as_ref(), &plan.status) {
-        let wanted = ServerGroup {
-            status: Some(plan.status.clone()),
-            ..(*current).clone()
-        };
-        match write::status(shell, key, &wanted).await? {
+        match write::status(shell, key, &*current, &plan.status).await? {
             Written::Yes(written) => {
-                shell.groups.put((*written).clone());
-                let before = std::mem::replace(&mut current, Arc::new(*written));
+                shell.groups.put(Arc::clone(&written));
+                let before = std::mem::replace(&mut current, written);
                 tally::written(&shell.ctx.metrics, &*before, &*current, now);
                 if shown(&before) != shown(&current) {
                     groups::wake_members(shell, key);
@@ -219,7 +215,7 @@ async fn finish(
             let last = wanted.is_empty() && group.metadata.deletion_timestamp.is_some();
             match write::finalizers(shell, key, group, wanted).await? {
                 Written::Yes(written) => {
-                    shell.groups.put(*written);
+                    shell.groups.put(written);
                     if last {
                         tally::gone(&shell.ctx.metrics, group);
                         Ok(gone(shell, key, &uid))

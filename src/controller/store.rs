@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use kube::Resource;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
+use super::shown::Shown;
 use crate::observer::sync::lock;
 use crate::observer::{ObjectKey, ObjectKind};
 
@@ -155,8 +155,9 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
     }
 
     /// Takes in what one of our own reads or writes returned. It never goes back in time.
-    pub(crate) fn put(&self, object: K) {
-        let Some((key, uid)) = identity(&object) else {
+    pub(crate) fn put(&self, object: impl Into<Arc<K>>) {
+        let object = object.into();
+        let Some((key, uid)) = identity(&*object) else {
             return;
         };
         lock(&self.inner).offer(&key, &uid, Ok(object));
@@ -201,7 +202,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
     }
 
     /// Takes in one event of the watch of a scope.
-    pub(crate) fn event(&self, scope: Option<&str>, event: Event<DeserializeGuard<K>>) -> Vec<Change> {
+    pub(crate) fn event(&self, scope: Option<&str>, event: Event<Shown<K>>) -> Vec<Change> {
         let scope = scope.map(str::to_owned);
         let mut inner = lock(&self.inner);
         // A list that begins may fail yet.
@@ -246,10 +247,10 @@ fn said<K: Resource<DynamicType = ()>>(scope: Option<&str>, words: &str) -> Stri
 }
 
 impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
-    fn apply(&mut self, guard: DeserializeGuard<K>) -> Option<(ObjectKey, Option<Change>)> {
+    fn apply(&mut self, guard: Shown<K>) -> Option<(ObjectKey, Option<Change>)> {
         let (key, uid) = identity(&guard)?;
         let offered = match guard.0 {
-            Ok(object) => self.offer(&key, &uid, Ok(object)),
+            Ok(object) => self.offer(&key, &uid, Ok(Arc::new(object))),
             Err(bad) => self.offer(
                 &key,
                 &uid,
@@ -264,7 +265,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
         Some((key, change))
     }
 
-    fn offer(&mut self, key: &ObjectKey, uid: &str, new: Result<K, (String, String)>) -> Option<What> {
+    fn offer(&mut self, key: &ObjectKey, uid: &str, new: Result<Arc<K>, (String, String)>) -> Option<What> {
         let version = match &new {
             Ok(object) => object.meta().resource_version.clone().unwrap_or_default(),
             Err((version, _)) => version.clone(),
@@ -285,12 +286,12 @@ impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
         }
         let (object, what) = match new {
             Ok(object) => {
-                let what = if old.is_some_and(|old| same_wish(&*old, &object)) {
+                let what = if old.is_some_and(|old| same_wish(&*old, &*object)) {
                     What::Other
                 } else {
                     What::Wish
                 };
-                (Some(Arc::new(object)), what)
+                (Some(object), what)
             }
             Err((_, words)) => (None, What::Unreadable(words)),
         };
@@ -306,7 +307,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
         Some(what)
     }
 
-    fn delete(&mut self, guard: &DeserializeGuard<K>) -> Option<Change> {
+    fn delete(&mut self, guard: &Shown<K>) -> Option<Change> {
         let (key, uid) = identity(guard)?;
         self.objects.get(&key).filter(|e| e.uid == uid)?;
         self.objects.remove(&key);

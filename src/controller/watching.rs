@@ -3,14 +3,14 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
-use kube::core::DeserializeGuard;
+use futures::StreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::de::DeserializeOwned;
 
+use super::shown::Shown;
 use super::store::{Change, Store};
 use crate::observer::metrics::labels::Kind;
 
@@ -29,13 +29,11 @@ pub(crate) async fn watch<K>(
         + Send
         + 'static,
 {
-    let api: Api<DeserializeGuard<K>> = match &scope {
+    let api: Api<Shown<K>> = match &scope {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let stream = watcher(api, watcher::Config::default())
-        .map_ok(trimmed)
-        .default_backoff();
+    let stream = watcher(api, watcher::Config::default()).default_backoff();
     let mut stream = std::pin::pin!(stream);
     while let Some(item) = stream.next().await {
         match item {
@@ -55,21 +53,6 @@ pub(crate) async fn watch<K>(
                 store.trouble(scope.as_deref(), Some(words));
             }
         }
-    }
-}
-
-/// What nobody reads is not kept.
-fn trimmed<K: Resource>(event: watcher::Event<DeserializeGuard<K>>) -> watcher::Event<DeserializeGuard<K>> {
-    let trim = |mut guard: DeserializeGuard<K>| {
-        if let Ok(object) = &mut guard.0 {
-            object.meta_mut().managed_fields = None;
-        }
-        guard
-    };
-    match event {
-        watcher::Event::Apply(o) => watcher::Event::Apply(trim(o)),
-        watcher::Event::InitApply(o) => watcher::Event::InitApply(trim(o)),
-        other => other,
     }
 }
 

@@ -1,9 +1,13 @@
 //! Writes to the Kubernetes API: each with the resourceVersion that was read, so that a stale writer loses.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::Request;
+use kube::core::object::HasStatus;
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +16,7 @@ use tokio::time::timeout;
 
 use super::Shell;
 use super::reconcile::{Error, Next, REQUEST};
+use super::shown::Shown;
 use super::store::Store;
 use crate::api::keys;
 use crate::observer::ObjectKey;
@@ -19,7 +24,7 @@ use crate::observer::metrics::labels::KindEnded;
 
 /// A kind whose objects are written.
 pub(super) trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + 'static
 {
 }
 
@@ -27,14 +32,14 @@ impl<K> Kind for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
-        + Serialize
         + DeserializeOwned
+        + 'static
 {
 }
 
 /// What became of a write.
 pub(super) enum Written<K> {
-    Yes(Box<K>),
+    Yes(Arc<K>),
     Conflict,
     Gone,
 }
@@ -51,13 +56,10 @@ pub(super) fn differs<S: Serialize + PartialEq>(recorded: Option<&S>, planned: &
 
 /// The object as it is now, without what nobody here reads; none if it does not exist.
 pub(super) async fn read<K: Kind>(shell: &Shell, key: &ObjectKey) -> Result<Option<K>, Error> {
-    let api: Api<K> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+    let api: Api<Shown<K>> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
     let answer = timeout(REQUEST, api.get_opt(&key.name)).await;
-    let mut object = answer.map_err(|_| Error::Timeout)??;
-    if let Some(object) = &mut object {
-        object.meta_mut().managed_fields = None;
-    }
-    Ok(object)
+    let object = answer.map_err(|_| Error::Timeout)??;
+    Ok(object.map(Shown::whole).transpose()?)
 }
 
 /// The object as it is now, for the next round.
@@ -75,14 +77,57 @@ pub(super) async fn refresh<K: Kind>(
     Ok(Next::Round)
 }
 
-/// Writes the status that `wanted` has.
-pub(super) async fn status<K: Kind>(shell: &Shell, key: &ObjectKey, wanted: &K) -> Result<Written<K>, Error> {
-    let api: Api<K> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+/// What a write of a status says: the server takes the rest of the object from what it has.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusOf<'a, S> {
+    api_version: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    metadata: Which<'a>,
+    status: &'a S,
+}
+
+/// The object, as it was read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Which<'a> {
+    name: &'a str,
+    namespace: &'a str,
+    uid: Option<&'a str>,
+    resource_version: Option<&'a str>,
+}
+
+/// Writes the status of an object that was read.
+pub(super) async fn status<K: Kind + HasStatus>(
+    shell: &Shell,
+    key: &ObjectKey,
+    object: &K,
+    wanted: &K::Status,
+) -> Result<Written<K>, Error>
+where
+    K::Status: Serialize,
+{
+    let meta = object.meta();
+    let body = StatusOf {
+        api_version: K::api_version(&()),
+        kind: K::kind(&()),
+        metadata: Which {
+            name: &key.name,
+            namespace: &key.namespace,
+            uid: meta.uid.as_deref(),
+            resource_version: meta.resource_version.as_deref(),
+        },
+        status: wanted,
+    };
     let params = PostParams {
         field_manager: Some(keys::FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let answer = timeout(REQUEST, api.replace_status(&key.name, &params, wanted)).await;
+    let body = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
+    let path = Request::new(K::url_path(&(), Some(&key.namespace)));
+    let request = path.replace_subresource("status", &key.name, &params, body);
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    let answer = timeout(REQUEST, shell.ctx.client.request::<Shown<K>>(request)).await;
     let written = answer.map_err(|_| Error::Timeout).and_then(written);
     let result = match &written {
         Ok(Written::Yes(_)) => "ok",
@@ -119,7 +164,7 @@ pub(super) async fn metadata<K: Kind>(
     object: &K,
     mut patch: Value,
 ) -> Result<Written<K>, Error> {
-    let api: Api<K> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
+    let api: Api<Shown<K>> = Api::namespaced(shell.ctx.client.clone(), &key.namespace);
     let meta = object.meta();
     patch["uid"] = json!(meta.uid);
     patch["resourceVersion"] = json!(meta.resource_version);
@@ -132,12 +177,9 @@ pub(super) async fn metadata<K: Kind>(
     answer.map_err(|_| Error::Timeout).and_then(written)
 }
 
-fn written<K: Kind>(answer: Result<K, kube::Error>) -> Result<Written<K>, Error> {
-    match answer {
-        Ok(mut object) => {
-            object.meta_mut().managed_fields = None;
-            Ok(Written::Yes(Box::new(object)))
-        }
+fn written<K: Kind>(answer: Result<Shown<K>, kube::Error>) -> Result<Written<K>, Error> {
+    match answer.and_then(Shown::whole) {
+        Ok(object) => Ok(Written::Yes(Arc::new(object))),
         Err(kube::Error::Api(s)) if s.is_conflict() => Ok(Written::Conflict),
         Err(kube::Error::Api(s)) if s.is_not_found() => Ok(Written::Gone),
         Err(error) => Err(error.into()),

@@ -61,6 +61,7 @@ pub(crate) static NOTHING: Capabilities = Capabilities {
     resize_confirm: true,
     marks_mutable: true,
     idle_costs: &[],
+    comes_with: &[],
     free_of_locks: &[],
     preconditions: &[],
     create_settle_seconds: 60,

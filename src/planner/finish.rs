@@ -21,7 +21,27 @@ const TOLD: &[(ConditionType, &str)] = &[
     (ConditionType::Stalled, "Reconcile"),
 ];
 
+/// How much a verdict says against a server: of several the one that says the most is told.
+const fn gravity(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Keep => 0,
+        Verdict::Ready(..) => 1,
+        Verdict::Reconciling(..) => 2,
+        Verdict::Held(..) => 3,
+        Verdict::Unknown(..) => 4,
+        Verdict::Stalled(..) => 5,
+    }
+}
+
 impl Draft<'_> {
+    /// What a size, an image, a setting has to say when power has nothing. Of two that weigh the same the first is kept.
+    pub(super) fn aside(&mut self, verdict: Verdict) {
+        let known = self.size_verdict.as_ref().map_or(0, gravity);
+        if gravity(&verdict) > known {
+            self.size_verdict = Some(verdict);
+        }
+    }
+
     /// Finishes: writes the verdict into the conditions.
     pub(super) fn finish(mut self, verdict: Verdict) -> Plan {
         use ConditionStatus::{False, True, Unknown};
@@ -56,8 +76,10 @@ impl Draft<'_> {
             message
         };
         let held = ready == False && reconciling == False;
-        if ready == Unknown || held || self.broken || self.deleting() {
-            self.cloud_over(reason, &message, ready == Unknown);
+        // A server that may be gone is asked for by its id.
+        let unknown = ready == Unknown || (reconciling == True && reason == Reason::Missing);
+        if unknown || held || self.broken || self.deleting() {
+            self.cloud_over(reason, &message, unknown);
         }
         self.condition(ConditionType::Ready, ready, reason, &message);
         let (r, m) = if reconciling == True {

@@ -158,8 +158,7 @@ pub(super) fn settle(
     let wanted = wanted(d);
     if wanted.is_some() && !facts.capabilities.has(OperationKind::Lock) {
         let text = "locked cannot be had from this cloud: it has no locks".to_owned();
-        d.size_verdict
-            .get_or_insert(Verdict::Stalled(Reason::Unsupported, text));
+        d.aside(Verdict::Stalled(Reason::Unsupported, text));
         return Ok(());
     }
     match (&seen.locked, wanted) {
@@ -180,20 +179,25 @@ pub(super) fn settle(
             take_off(d, facts, seen, why);
             Err(power::doing(kind))
         }
-        (Some(words), wanted) => {
-            let rest = match wanted {
-                Some(_) => "; the lock that is declared is put there when this one is gone",
-                None => "",
-            };
-            let text = if words.ends_with(&mark(d)) {
-                format!("{COVERED}{rest}")
-            } else {
-                format!("the server is locked in the cloud by somebody else: {words:?}{rest}")
-            };
-            d.drifts.push((Reason::Locked, text));
-            Ok(())
-        }
+        (Some(_), _) => Ok(()),
     }
+}
+
+/// Shows the lock of somebody else, whatever is done beside it.
+pub(super) fn tell(d: &mut Draft<'_>, seen: &ObservedServer) {
+    let Some(words) = seen.locked.as_ref().filter(|_| !ours(d, seen)) else {
+        return;
+    };
+    let rest = match wanted(d) {
+        Some(_) => "; the lock that is declared is put there when this one is gone",
+        None => "",
+    };
+    let text = if words.ends_with(&mark(d)) {
+        format!("{COVERED}{rest}")
+    } else {
+        format!("the server is locked in the cloud by somebody else: {words:?}{rest}")
+    };
+    d.drifts.push((Reason::Locked, text));
 }
 
 /// Whether our lock is to be put on, or taken off.

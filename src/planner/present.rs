@@ -63,7 +63,7 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
     rescue::tidy(d, seen);
     // It keeps its place until it is back.
     d.takes.disruption |= stop::for_a_change(d, seen);
-    resize::adjust(d, facts, id, seen)
+    let verdict = resize::adjust(d, facts, id, seen)
         .and_then(|()| rebuild::adjust(d, facts, id, seen))
         .and_then(|()| settings::before_power(d, facts, id, seen))
         .and_then(|()| restart::handle(d, facts, id, seen))
@@ -73,7 +73,9 @@ fn compare(d: &mut Draft<'_>, facts: &AccountFacts, id: &str, seen: &ObservedSer
         .and_then(|verdict| lock::settle(d, facts, id, seen).map(|()| verdict))
         .map(|verdict| at_rest(d, facts, id, verdict))
         .map(|verdict| details::fetch(d, facts, seen, verdict))
-        .unwrap_or_else(|verdict| verdict)
+        .unwrap_or_else(|verdict| verdict);
+    lock::tell(d, seen);
+    verdict
 }
 
 /// States in which nothing is compared yet.

@@ -205,7 +205,7 @@ pub(super) fn forget(d: &mut Draft<'_>) {
 
 /// Says so where nothing worse is said; power goes on.
 fn later(d: &mut Draft<'_>, verdict: Verdict) -> Result<(), Verdict> {
-    d.size_verdict.get_or_insert(verdict);
+    d.aside(verdict);
     Ok(())
 }
 

@@ -49,8 +49,7 @@ pub(super) fn handle(
         }
         Some(last) if last.token == wanted.token && last.outcome != RETRYING => {
             if let Some(words) = last.message.clone().filter(|_| last.outcome == FAILED) {
-                d.size_verdict
-                    .get_or_insert(Verdict::Stalled(Reason::RestartFailed, words));
+                d.aside(Verdict::Stalled(Reason::RestartFailed, words));
             }
             return Ok(());
         }
@@ -62,7 +61,7 @@ pub(super) fn handle(
     }
     if let Some((reason, why)) = waits(d, seen) {
         let text = format!("token {:?} is not restarted for yet: {why}", wanted.token);
-        d.size_verdict.get_or_insert(Verdict::Ready(reason, text));
+        d.aside(Verdict::Ready(reason, text));
         return Ok(());
     }
     if seen.state != ServerState::Running {

@@ -40,11 +40,15 @@ fn wanted(d: &Draft<'_>, facts: &AccountFacts) -> Vec<WantedAttribute> {
 /// Remembers that a server is made with these settings.
 pub(super) fn made(d: &mut Draft<'_>, facts: &AccountFacts) {
     remember(d, facts, |w| !w.later);
+    if let Some(applied) = &mut d.status.applied {
+        items::come_with(applied, facts.capabilities);
+    }
 }
 
 fn remember(d: &mut Draft<'_>, facts: &AccountFacts, which: fn(&WantedAttribute) -> bool) {
     let mut wanted = wanted(d, facts);
     wanted.retain(|w| !w.blank() && which(w));
+    d.status.applied = None;
     if wanted.is_empty() {
         return none_wanted(d, facts);
     }
@@ -58,10 +62,14 @@ fn remember(d: &mut Draft<'_>, facts: &AccountFacts, which: fn(&WantedAttribute)
     d.status.applied = Some(applied);
 }
 
-/// That nothing was wished for is remembered too: what is wished for later is a change, and not seen first.
+/// That nothing was wished for is remembered too: what is wished for later is a change, and not seen first. What is ours
+/// stays ours.
 fn none_wanted(d: &mut Draft<'_>, facts: &AccountFacts) {
-    let changes = facts.capabilities.has(OperationKind::Modify);
-    d.status.applied = changes.then(AppliedStatus::default);
+    if facts.capabilities.has(OperationKind::Modify) {
+        d.status.applied.get_or_insert_default().settings.clear();
+    } else {
+        d.status.applied = None;
+    }
 }
 
 fn carried_out(wanted: &WantedAttribute) -> SettingStatus {
@@ -107,8 +115,7 @@ pub(super) fn before_power(
             let words = setting.message.as_deref().unwrap_or("the cloud refuses it");
             let note = format!("{} cannot be changed: {words}", setting.name);
             synced(d, ConditionStatus::False, Reason::SettingsRefused, &note);
-            d.size_verdict
-                .get_or_insert(Verdict::Stalled(Reason::SettingsRefused, note));
+            d.aside(Verdict::Stalled(Reason::SettingsRefused, note));
         } else if let Some(text) = kept {
             // It takes a moment: what was said before is said until then.
             let said = d.was(ConditionType::SettingsSynced) == Some(ConditionStatus::False);
@@ -197,7 +204,7 @@ pub(super) fn before_power(
             }
             Verdict::Stalled(reason, text) => {
                 synced(d, ConditionStatus::False, reason, &text);
-                d.size_verdict.get_or_insert(Verdict::Stalled(reason, text));
+                d.aside(Verdict::Stalled(reason, text));
                 Ok(())
             }
             Verdict::Keep => Err(power::doing(OperationKind::Modify)),

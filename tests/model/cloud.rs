@@ -50,6 +50,7 @@ pub(crate) const AS_NOVA: Capabilities = Capabilities {
     resize_confirm: true,
     marks_mutable: true,
     idle_costs: &[],
+    comes_with: &[],
     free_of_locks: &[],
     preconditions: &[
         (Start, &[Stopped]),
@@ -105,6 +106,7 @@ const LIKE: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: true,
     idle_costs: &[],
+    comes_with: &[],
     free_of_locks: &[],
     preconditions: &[],
     create_settle_seconds: 30,

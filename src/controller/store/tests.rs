@@ -14,8 +14,8 @@ fn server(name: &str, uid: &str, version: &str, generation: i64) -> Server {
     .unwrap()
 }
 
-fn guard(s: Server) -> DeserializeGuard<Server> {
-    DeserializeGuard(Ok(s))
+fn guard(s: Server) -> Shown<Server> {
+    Shown(Ok(s))
 }
 
 fn version(store: &Store<Server>, name: &str) -> Option<String> {
@@ -71,7 +71,7 @@ fn a_list_replaces_its_scope_and_an_unreadable_object_stalls_nothing() {
     let done = |scope: &str| store.event(Some(scope), Event::InitDone);
     store.event(Some("n"), Event::Init);
     store.event(Some("n"), Event::InitApply(guard(server("s", "u", "1", 1))));
-    let bad: DeserializeGuard<Server> = serde_json::from_value(json!({
+    let bad: Shown<Server> = serde_json::from_value(json!({
         "metadata": {"name": "bad", "namespace": "n", "uid": "w", "resourceVersion": "2"}, "spec": {"size": 7}
     }))
     .unwrap();

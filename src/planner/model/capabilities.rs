@@ -71,6 +71,9 @@ pub struct Capabilities {
     pub marks_mutable: bool,
     /// What a server that stands still goes on costing, by its state.
     pub idle_costs: &'static [IdleCost],
+    /// The sets of nameless things of which a server gets some even where the wish names none: what a server is made with
+    /// belongs to the wish that made it, and goes when a wish is declared that has no place for it.
+    pub comes_with: &'static [&'static str],
     /// The calls that a lock does not forbid.
     pub free_of_locks: &'static [OperationKind],
     /// Which call is accepted in which state. A call that has no row is never sent.

@@ -68,6 +68,9 @@ pub struct Items {
     /// Whether bringing a thing in is two calls to the cloud: where it is not known that both were made, the change is
     /// sent again, and finishes what is there.
     pub finishes: bool,
+    /// The set whose things carry those of this one (a security group is on an interface): where it is empty none can be
+    /// there, and none is missing.
+    pub carried_by: Option<&'static str>,
 }
 
 impl Items {

@@ -1,6 +1,7 @@
 //! What is wished for beside what the cloud shows, and beside what was carried out before.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::{carried_out, fits, items, none_wanted, remember, text, wanted};
 use crate::api::Reason;
@@ -67,6 +68,11 @@ pub(super) fn compare(
     facts: &AccountFacts,
     seen: &ObservedServer,
 ) -> (Vec<WantedAttribute>, Option<String>) {
+    if items::unnamed(d, facts.capabilities)
+        && let (Some(told), Some(applied)) = (details::things(d, seen, None), &mut d.status.applied)
+    {
+        items::came_with(applied, facts.capabilities, &told);
+    }
     let mut wanted = wanted(d, facts);
     let known = d.status.applied.as_ref().map(|a| a.settings.as_slice());
     // Nothing was carried out for what is not wished for.
@@ -120,7 +126,15 @@ pub(super) fn compare(
             settings.push(known);
             continue;
         }
-        if wish.fixed {
+        let carrier = wish.items.as_ref().and_then(|items| items.carried_by);
+        let bare = carrier.filter(|set| seen.items.get(*set).is_some_and(BTreeMap::is_empty));
+        if let Some(set) = bare.filter(|_| is == Some(false)) {
+            if known.text.as_ref() != Some(&wanted) {
+                let name = wish.name;
+                kept.push(format!("{name} is to be changed: it needs {set}, and the server has none"));
+            }
+            known.drift = None;
+        } else if wish.fixed {
             if known.text.as_deref().unwrap_or_default() != wanted {
                 let made = known
                     .text

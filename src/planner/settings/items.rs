@@ -12,7 +12,9 @@ use crate::api::hash::hash;
 use crate::api::server_status::{AppliedStatus, Operation};
 use crate::planner::draft::{Draft, key_of, later};
 use crate::planner::memory::Outcome;
-use crate::planner::model::{CloudError, ErrorClass, ItemChange, Items, ObservedServer, WantedAttribute};
+use crate::planner::model::{
+    Capabilities, CloudError, ErrorClass, ItemChange, Items, ObservedServer, WantedAttribute,
+};
 use crate::planner::operation::{Progress, close, lost_after, saying, timeout};
 use crate::planner::{AccountFacts, details};
 
@@ -123,6 +125,30 @@ pub(super) fn made(applied: &mut AppliedStatus, wish: &WantedAttribute) {
         applied.own.push(entry(wish.name, nameless::ALL));
     }
     tidy(&mut applied.own, OWN);
+}
+
+/// Remembers that all is ours that a server gets without a wish.
+pub(super) fn come_with(applied: &mut AppliedStatus, can: &Capabilities) {
+    let all = can.comes_with.iter().map(|set| entry(set, nameless::ALL));
+    applied.own.extend(all);
+    tidy(&mut applied.own, OWN);
+}
+
+/// Whether something that a server got without a wish is not known by its identity yet.
+pub(super) fn unnamed(d: &Draft<'_>, can: &Capabilities) -> bool {
+    let all = |set: &&str| entry(set, nameless::ALL);
+    let own = d.status.applied.as_ref().map(|a| &a.own);
+    own.is_some_and(|own| can.comes_with.iter().any(|set| own.contains(&all(&set))))
+}
+
+/// What a server got without a wish is known by its identity as soon as the cloud tells it: what others bring in later is
+/// theirs.
+pub(super) fn came_with(applied: &mut AppliedStatus, can: &Capabilities, seen: &ObservedServer) {
+    for set in can.comes_with {
+        if let Some(there) = seen.items.get(*set) {
+            nameless::came_with(applied, set, there);
+        }
+    }
 }
 
 /// Of a server that was not made here: what it has of the wish is ours from now on, the rest was never brought in.

@@ -95,6 +95,7 @@ pub(super) const NOVA_LIKE: Capabilities = Capabilities {
     resize_confirm: true,
     marks_mutable: true,
     idle_costs: &[],
+    comes_with: &[],
     free_of_locks: super::locking::FREE,
     preconditions: &[
         (OperationKind::Start, &[Stopped]),

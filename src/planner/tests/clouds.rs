@@ -25,6 +25,7 @@ pub(super) static STOPPED_ONLY: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: true,
     idle_costs: &[],
+    comes_with: &[],
     free_of_locks: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),
@@ -61,6 +62,7 @@ pub(super) static METAL: Capabilities = Capabilities {
     resize_confirm: false,
     marks_mutable: false,
     idle_costs: &[],
+    comes_with: &[],
     free_of_locks: &[],
     preconditions: &[
         (OperationKind::Start, &[Stopped]),

@@ -294,3 +294,37 @@ fn a_state_that_takes_no_change_waits_and_needs_nobody() {
     synced(&mut w);
     assert_eq!(w.knobs.hows, ["labels:+a=2"]);
 }
+
+#[test]
+fn what_is_carried_by_things_that_are_not_there_is_not_missed() {
+    fn carried(spec: &ServerSpec) -> Vec<WantedAttribute> {
+        let mut all = attributes(spec);
+        let groups = all.iter_mut().filter(|w| w.name == "groups");
+        groups.filter_map(|w| w.items.as_mut()).for_each(|i| i.carried_by = Some("nics"));
+        all
+    }
+    static CARRIED: LazyLock<Capabilities> = LazyLock::new(|| Capabilities {
+        attributes: carried,
+        ..STOPPED_ONLY.clone()
+    });
+    let nic = || BTreeMap::from([("mac".to_owned(), "net".to_owned())]);
+    let mut w = world(json!({ "sshKeys": ["web"] }));
+    w.can = &CARRIED;
+    has(&mut w, "nics", nic());
+    w.run(10);
+    // The last interface is taken off, and with it its groups.
+    Arc::make_mut(&mut w.the().seen.items).insert("nics".into(), BTreeMap::new());
+    Arc::make_mut(&mut w.the().seen.items).insert("groups".into(), BTreeMap::new());
+    w.run(60);
+    assert_eq!(w.condition(C::SettingsSynced), "True/Synced");
+    assert_ne!(w.condition(C::DriftDetected), "True/SettingsDrift");
+    w.edit(json!({ "sshKeys": ["web", "db"] }));
+    w.run(60);
+    assert_eq!(w.condition(C::SettingsSynced), "False/NotApplied");
+    let said = w.message_of(C::SettingsSynced);
+    assert!(said.contains("groups") && said.contains("nics"), "{said}");
+    assert!(w.calls.is_empty(), "{:?}", w.calls);
+    has(&mut w, "nics", nic());
+    synced(&mut w);
+    assert_eq!(keys_of(&mut w, "groups"), "db web");
+}

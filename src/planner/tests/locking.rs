@@ -170,6 +170,7 @@ fn the_lock_of_somebody_else_is_shown_and_never_touched() {
             ("False/Locked", 0),
             "{words:?}"
         );
+        assert_eq!(w.condition(C::DriftDetected), "True/Locked", "{words:?}");
         w.delete();
         w.run(60);
         assert_eq!(
@@ -367,8 +368,8 @@ fn the_lock_of_an_administrator_over_ours_is_respected() {
         );
         assert_eq!(
             w.condition(C::DriftDetected),
-            "-",
-            "a step that waits is said, not drift"
+            "True/Locked",
+            "whatever waits for it"
         );
         // A person who has seen to it says so, or takes it off.
         w.fates.clear();
@@ -390,4 +391,21 @@ fn the_lock_of_an_administrator_over_ours_is_respected() {
     w.run(600);
     assert_eq!((w.calls.len(), w.ready().as_str()), (1, "True/AsDeclared"));
     assert_eq!(w.condition(C::DriftDetected), "True/Locked");
+}
+
+#[test]
+fn the_lock_of_somebody_else_is_shown_beside_a_step_that_is_held_back() {
+    let mut w = World::settled(json!({"size": {"name": "small"}}));
+    w.the().seen.locked = Some("audit".to_owned());
+    w.edit(json!({"managementPolicy": "Observe"}));
+    w.run(30);
+    assert_eq!(w.condition(C::DriftDetected), "True/Locked");
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(60);
+    assert_eq!(w.condition(C::SizeSynced), "False/Observing");
+    assert_eq!(w.condition(C::DriftDetected), "True/Locked");
+    w.edit(json!({"size": {"name": "small"}}));
+    w.the().seen.locked = None;
+    w.run(60);
+    assert_eq!(w.condition(C::DriftDetected), "False/NoDrift");
 }

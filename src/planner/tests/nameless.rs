@@ -279,3 +279,44 @@ fn a_refusal_loses_nothing() {
         (1, "first-0=a hand=nope")
     );
 }
+
+#[test]
+fn what_a_server_got_without_a_wish_goes_when_a_list_has_no_place_for_it() {
+    static USUAL: LazyLock<Capabilities> = LazyLock::new(|| Capabilities {
+        comes_with: &["nics"],
+        ..NICS.clone()
+    });
+    for sparse in [false, true] {
+        let mut w = settled(&USUAL, json!({}));
+        w.knobs.sparse = sparse;
+        for (id, net) in [("usual-0", "a"), ("usual-1", "b")] {
+            theirs(&mut w, id, net);
+        }
+        w.restart_process();
+        w.run(60);
+        theirs(&mut w, "hand", "c");
+        w.run(600);
+        forget(&mut w);
+        // One that it has already stays, whoever brought it.
+        wish(&mut w, &["a", "d"]);
+        synced(&mut w);
+        assert_eq!(w.knobs.hows, ["nics:+d=", "nics:-usual-1"], "{sparse}");
+        assert_eq!(there(&mut w), "hand=c new-3=d usual-0=a", "{sparse}");
+        w.edit(json!({ "sshKeys": null }));
+        synced(&mut w);
+    }
+    // What an imported server has is not ours.
+    let mut w = settled(&USUAL, json!({}));
+    theirs(&mut w, "usual-0", "a");
+    let import = json!({"import": {"id": "id-1"}});
+    let mut other = World::new(import);
+    other.can = &USUAL;
+    other.cloud = std::mem::take(&mut w.cloud);
+    for faked in other.cloud.values_mut() {
+        faked.seen.marks = None;
+    }
+    other.until(60, "taken over", |w| w.ready().starts_with("True"));
+    wish(&mut other, &["d"]);
+    synced(&mut other);
+    assert_eq!(other.knobs.hows, ["nics:+d="]);
+}

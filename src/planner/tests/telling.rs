@@ -179,8 +179,13 @@ fn what_needs_a_person_is_told_once() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0], (true, w.message().as_str()));
 
-    let mut w = World::settled(json!({}));
+    let mut w = World::settled(json!({"size": {"name": "small"}}));
     w.cloud.clear();
+    // While that is not certain nothing is said to be as declared.
+    w.until(60, "asked for", |w| w.ready() == "False/Missing");
+    assert_eq!(w.condition(C::Stalled), "False/NotStalled");
+    assert_eq!(w.condition(C::PowerSynced), "Unknown/Missing");
+    assert_eq!(w.condition(C::SizeSynced), "Unknown/Missing");
     w.run(120);
     w.restart_process();
     w.run(120);

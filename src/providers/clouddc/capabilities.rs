@@ -27,6 +27,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_confirm: false,
     // Metadata is written by the create call and never again.
     marks_mutable: false,
+    comes_with: &[],
     free_of_locks: &[],
     // Its API does not tell prices; the machine is the customer's whether it is on or off.
     idle_costs: &[IdleCost {

@@ -142,6 +142,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_confirm: true,
     marks_mutable: true,
     idle_costs: IDLE_COSTS,
+    comes_with: &[],
     free_of_locks: FREE_OF_LOCKS,
     preconditions: &[
         (OperationKind::Start, &[Stopped]),

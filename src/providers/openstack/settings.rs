@@ -62,6 +62,7 @@ pub(super) fn wanted(spec: &ServerSpec) -> Vec<WantedAttribute> {
         all: bare(own.and_then(|o| o.security_groups.as_ref())),
         at_once: 1,
         ids: true,
+        carried_by: Some(interfaces::NETWORKS),
         ..Items::default()
     };
     let user_data = spec.user_data_secret_ref.as_ref().map(|r| r.text());

@@ -1,6 +1,6 @@
 //! What UpCloud can do, as data. Read beside the chapter "Servers" of its API 1.3.
 
-use super::attributes;
+use super::{attributes, interfaces};
 use crate::api::server::{PowerOffMode, PowerWish};
 use crate::api::server_group::PlacementPolicy;
 use crate::api::server_status::OperationKind;
@@ -41,6 +41,7 @@ pub static CAPABILITIES: Capabilities = Capabilities {
     resize_stops_by_itself: false,
     resize_confirm: false,
     marks_mutable: true,
+    comes_with: &[interfaces::INTERFACES],
     free_of_locks: &[],
     // Its API does not tell prices, and they differ by plan.
     idle_costs: &[IdleCost {

@@ -218,8 +218,8 @@ impl Watch {
     }
 }
 
+/// A line of a watch. The type comes first, as in the field order of `metav1.WatchEvent`: readers rely on it.
 fn event(kind: &str, object: &Value) -> Bytes {
-    let mut line = json!({"type": kind, "object": object}).to_string();
-    line.push('\n');
-    Bytes::from(line)
+    let kind = Value::from(kind);
+    Bytes::from(format!("{{\"type\":{kind},\"object\":{object}}}\n"))
 }

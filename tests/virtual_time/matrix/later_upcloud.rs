@@ -292,3 +292,19 @@ async fn floating_addresses_come_and_go_and_are_taken_from_nobody() {
     assert_eq!((led("203.0.113.8"), led("203.0.113.9")), (None, Some(mac)));
     f.judge().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_usual_interfaces_go_when_a_list_is_declared_and_those_of_others_stay() {
+    let (mut f, sim) = field().await;
+    f.create("web", json!({})).await;
+    let id = id_of(&f.ready_in("web", "Running").await).to_owned();
+    assert_eq!(on(&sim, &id), ["public", "public", "utility"]);
+    sleep(Duration::from_secs(60)).await;
+    let theirs = sim.oob_interface(&id, NET).unwrap();
+    sleep(Duration::from_secs(600)).await;
+    f.edit("web", interfaces(&["pub"])).await;
+    settled(&f).await;
+    assert_eq!(on(&sim, &id), ["private", "public"]);
+    assert!(sim.macs(&id).iter().any(|(mac, _)| *mac == theirs));
+    f.judge().await;
+}

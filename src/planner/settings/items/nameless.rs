@@ -172,6 +172,16 @@ pub(super) fn standing(name: &str, items: &Items, applied: &AppliedStatus, there
     }
 }
 
+/// Puts identities in the place of [`ALL`].
+pub(super) fn came_with(applied: &mut AppliedStatus, name: &str, there: &There) {
+    let all = entry(name, ALL);
+    if applied.own.contains(&all) {
+        applied.own.retain(|e| *e != all);
+        applied.own.extend(there.keys().map(|id| entry(name, id)));
+        tidy(&mut applied.own, OWN);
+    }
+}
+
 /// Before a step: what is there and not ours is remembered with it, as what it did not bring in.
 pub(super) fn begin(applied: &mut AppliedStatus, change: &ItemChange, seen: &ObservedServer) -> Vec<String> {
     let mut sent: Vec<String> = change
@@ -181,12 +191,8 @@ pub(super) fn begin(applied: &mut AppliedStatus, change: &ItemChange, seen: &Obs
         .collect();
     let goes = |id: &String| entry(change.name, &format!("{GOING}{id}"));
     sent.extend(change.remove.iter().map(goes));
-    let ids = seen.items.get(change.name).into_iter().flat_map(There::keys);
-    let all = entry(change.name, ALL);
-    if applied.own.contains(&all) {
-        applied.own.retain(|e| *e != all);
-        applied.own.extend(ids.map(|id| entry(change.name, id)));
-        tidy(&mut applied.own, OWN);
+    if let Some(there) = seen.items.get(change.name) {
+        came_with(applied, change.name, there);
     }
     let memory = Memory::of(change.name, applied);
     // What came with an earlier try, of which nothing is known, was not there before.
