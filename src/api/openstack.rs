@@ -35,7 +35,8 @@ pub struct OpenStackServer {
     pub volumes: Option<Vec<OpenStackVolume>>,
     /// Names or ids of security groups, at most 32, for interfaces that name a network; the account's default
     /// group if absent when the server is made. Changed in place, one group after the other, on all its interfaces:
-    /// groups that others added stay, and a group that is no longer named is taken off.
+    /// groups that others added stay, and a group that is no longer named is taken off. While the server has no interface
+    /// there is nothing to put them on: none is missed then, and a change waits (SettingsSynced, NotApplied).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 255)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

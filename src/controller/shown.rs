@@ -122,11 +122,26 @@ mod tests {
         let text = format!(r#"{{"kind":"ServerList","metadata":{{}},"items":[{BAD},{GOOD}]}}"#);
         let list: ObjectList<Shown<Server>> = serde_json::from_str(&text).unwrap();
         let (bad, good) = (&list.items[0], &list.items[1]);
-        assert!(bad.0.as_ref().unwrap_err().error.contains("invalid type: integer `7`"));
+        assert!(
+            bad.0
+                .as_ref()
+                .unwrap_err()
+                .error
+                .contains("invalid type: integer `7`")
+        );
         assert_eq!(bad.meta().resource_version.as_deref(), Some("7"));
-        assert!(bad.clone().whole().unwrap_err().to_string().contains("integer `7`"));
+        assert!(
+            bad.clone()
+                .whole()
+                .unwrap_err()
+                .to_string()
+                .contains("integer `7`")
+        );
         let good = good.0.as_ref().unwrap();
-        assert_eq!((&good.metadata.managed_fields, good.metadata.generation), (&None, Some(3)));
+        assert_eq!(
+            (&good.metadata.managed_fields, good.metadata.generation),
+            (&None, Some(3))
+        );
         let image = good.spec.image.as_ref().unwrap();
         assert_eq!(image.text(), "managedFields");
     }
@@ -134,7 +149,8 @@ mod tests {
     #[test]
     fn an_event_of_a_watch_shows_one_too() {
         let event = format!(r#"{{"type":"MODIFIED","object":{GOOD}}}"#);
-        let WatchEvent::Modified(shown) = serde_json::from_str::<WatchEvent<Shown<Server>>>(&event).unwrap() else {
+        let WatchEvent::Modified(shown) = serde_json::from_str::<WatchEvent<Shown<Server>>>(&event).unwrap()
+        else {
             panic!("{event}");
         };
         assert_eq!(shown.meta().managed_fields, None);

@@ -131,7 +131,9 @@ pub(super) fn compare(
         if let Some(set) = bare.filter(|_| is == Some(false)) {
             if known.text.as_ref() != Some(&wanted) {
                 let name = wish.name;
-                kept.push(format!("{name} is to be changed: it needs {set}, and the server has none"));
+                kept.push(format!(
+                    "{name} is to be changed: it needs {set}, and the server has none"
+                ));
             }
             known.drift = None;
         } else if wish.fixed {

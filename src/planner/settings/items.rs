@@ -138,7 +138,7 @@ pub(super) fn come_with(applied: &mut AppliedStatus, can: &Capabilities) {
 pub(super) fn unnamed(d: &Draft<'_>, can: &Capabilities) -> bool {
     let all = |set: &&str| entry(set, nameless::ALL);
     let own = d.status.applied.as_ref().map(|a| &a.own);
-    own.is_some_and(|own| can.comes_with.iter().any(|set| own.contains(&all(&set))))
+    own.is_some_and(|own| can.comes_with.iter().any(|set| own.contains(&all(set))))
 }
 
 /// What a server got without a wish is known by its identity as soon as the cloud tells it: what others bring in later is

@@ -300,7 +300,9 @@ fn what_is_carried_by_things_that_are_not_there_is_not_missed() {
     fn carried(spec: &ServerSpec) -> Vec<WantedAttribute> {
         let mut all = attributes(spec);
         let groups = all.iter_mut().filter(|w| w.name == "groups");
-        groups.filter_map(|w| w.items.as_mut()).for_each(|i| i.carried_by = Some("nics"));
+        groups
+            .filter_map(|w| w.items.as_mut())
+            .for_each(|i| i.carried_by = Some("nics"));
         all
     }
     static CARRIED: LazyLock<Capabilities> = LazyLock::new(|| Capabilities {

@@ -1,13 +1,17 @@
 //! A changed image: shown, or installed once, and never by accident.
 
+use std::sync::LazyLock;
+
 use serde_json::json;
 
+use super::cloud::NOVA_LIKE;
 use super::clouds::{METAL, STOPPED_ONLY, calls, forget, settled};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::api::keys;
+use crate::api::server_status::OperationKind;
 use crate::planner::Step;
-use crate::planner::model::{ErrorClass, FailedStep, ServerState as S};
+use crate::planner::model::{Capabilities, ErrorClass, FailedStep, ServerState as S};
 
 const INSTALLS: &str = "OnImageChange";
 
@@ -238,4 +242,32 @@ fn nothing_is_installed_where_nothing_may_be_or_can_be() {
         "{:?}",
         w.knobs.hows
     );
+}
+
+#[test]
+fn what_is_refused_outweighs_what_only_waits() {
+    static BOTH: LazyLock<Capabilities> = LazyLock::new(|| {
+        let modify: (OperationKind, &[S]) = (OperationKind::Modify, &[S::Running, S::Paused]);
+        Capabilities {
+            attributes: STOPPED_ONLY.attributes,
+            preconditions: [NOVA_LIKE.preconditions, &[modify]].concat().leak(),
+            ..NOVA_LIKE
+        }
+    });
+    let image =
+        json!({"image": {"id": "a", "name": null}, "rebuild": {"when": "OnImageChange"}, "cloudName": "one"});
+    let mut w = settled(&BOTH, image);
+    w.the().seen.image_id = Some("a".to_owned());
+    w.run(5);
+    w.edit(json!({"powerState": "Paused"}));
+    w.until(60, "paused", |w| {
+        w.state() == S::Paused && w.ready() == "True/AsDeclared"
+    });
+    w.fates.push(("Modify", Fate::Refuse(ErrorClass::InvalidSpec)));
+    w.edit(json!({"image": {"id": "b"}, "cloudName": "two"}));
+    w.run(60);
+    assert_eq!(w.ready(), "False/SettingsRefused");
+    w.edit(json!({"cloudName": "one"}));
+    w.run(60);
+    assert_eq!(w.ready(), "True/ImagePending");
 }

@@ -1,19 +1,12 @@
 //! Lists that leave things out, settings that are changed in place, and sizes of guests that go on running.
 
-use std::sync::LazyLock;
-
 use serde_json::json;
 
-use super::cloud::NOVA_LIKE;
 use super::clouds::{METAL, STOPPED_ONLY, address, calls, forget, settled};
 use super::world::{Fate, World};
 use crate::api::ConditionType as C;
 use crate::api::keys;
-use crate::api::server_status::OperationKind;
-use crate::planner::model::{Capabilities, ErrorClass, ServerState as S};
-
-/// The states in which a cloud takes a call.
-type Row = (OperationKind, &'static [S]);
+use crate::planner::model::{ErrorClass, ServerState as S};
 
 fn addresses(w: &World) -> Vec<String> {
     let all = &w.server.status.as_ref().unwrap().addresses;
@@ -425,29 +418,4 @@ fn what_a_cloud_does_not_show_is_not_called_compared() {
     w.the().seen.attributes.insert("hostname".into(), "h".into());
     w.run(30);
     assert_eq!(said(&w), format!("True {}", crate::api::Reason::Synced.meaning()));
-}
-
-#[test]
-fn what_is_refused_outweighs_what_only_waits() {
-    static BOTH: LazyLock<Capabilities> = LazyLock::new(|| {
-        let modify: Row = (OperationKind::Modify, &[S::Running, S::Paused]);
-        Capabilities {
-            attributes: STOPPED_ONLY.attributes,
-            preconditions: [NOVA_LIKE.preconditions, &[modify]].concat().leak(),
-            ..NOVA_LIKE
-        }
-    });
-    let image = json!({"image": {"id": "a", "name": null}, "rebuild": {"when": "OnImageChange"}, "cloudName": "one"});
-    let mut w = settled(&BOTH, image);
-    w.the().seen.image_id = Some("a".to_owned());
-    w.run(5);
-    w.edit(json!({"powerState": "Paused"}));
-    w.until(60, "paused", |w| w.state() == S::Paused && w.ready() == "True/AsDeclared");
-    w.fates.push(("Modify", Fate::Refuse(ErrorClass::InvalidSpec)));
-    w.edit(json!({"image": {"id": "b"}, "cloudName": "two"}));
-    w.run(60);
-    assert_eq!(w.ready(), "False/SettingsRefused");
-    w.edit(json!({"cloudName": "one"}));
-    w.run(60);
-    assert_eq!(w.ready(), "True/ImagePending");
 }

@@ -296,6 +296,10 @@ async fn floating_addresses_come_and_go_and_are_taken_from_nobody() {
 #[tokio::test(start_paused = true)]
 async fn the_usual_interfaces_go_when_a_list_is_declared_and_those_of_others_stay() {
     let (mut f, sim) = field().await;
+    sim.set_choices(Choices {
+        hot_interfaces: true,
+        ..Choices::default()
+    });
     f.create("web", json!({})).await;
     let id = id_of(&f.ready_in("web", "Running").await).to_owned();
     assert_eq!(on(&sim, &id), ["public", "public", "utility"]);
