@@ -295,7 +295,7 @@ async fn floating_addresses_come_and_go_and_are_taken_from_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn the_usual_interfaces_go_when_a_list_is_declared_and_those_of_others_stay() {
-    let (mut f, sim) = field().await;
+    let (f, sim) = field().await;
     sim.set_choices(Choices {
         hot_interfaces: true,
         ..Choices::default()
