@@ -28,6 +28,7 @@ mod tally;
 #[cfg(feature = "sim")]
 mod tests;
 mod trace;
+mod waker;
 mod watching;
 mod write;
 
@@ -59,6 +60,7 @@ use queue::{Queue, Urgency};
 use quota::Quotas;
 pub(crate) use reconcile::Error;
 use store::Store;
+use waker::Waker;
 use watching::scopes;
 
 /// So many objects have their turn at once. No turn waits for a cloud.
@@ -171,10 +173,7 @@ impl Shell {
             ctx.metrics.queue_depth.clone(),
             ctx.metrics.queue_wait.clone(),
         ));
-        let wake = Arc::new(Waker {
-            queue: Arc::clone(&queue),
-            jitter: Mutex::new(Jitter::new(ctx.seed)),
-        });
+        let wake = Arc::new(Waker::new(Arc::clone(&queue), Arc::clone(&servers), ctx.seed));
         let (clock, installation, metrics) = (ctx.clock, ctx.installation.clone(), ctx.metrics.clone());
         let observe = Box::new(move |seed, cloud, sources, pace| Setup {
             clock,
@@ -381,22 +380,6 @@ impl Shell {
         let woken = lock(&self.limits).forget(config, uid, key);
         for waiting in woken {
             self.queue.wake(&waiting, Urgency::Background);
-        }
-    }
-}
-
-struct Waker {
-    queue: Arc<Queue>,
-    jitter: Mutex<Jitter>,
-}
-
-impl Wake for Waker {
-    fn wake(&self, key: &ObjectKey, spread: Duration) {
-        if spread.is_zero() {
-            self.queue.wake(key, Urgency::Background);
-        } else {
-            let delay = lock(&self.jitter).below(spread);
-            self.queue.wake_at(key, Instant::now() + delay);
         }
     }
 }

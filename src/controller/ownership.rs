@@ -10,6 +10,11 @@ pub trait Ownership: Send + Sync {
     /// Whether it may begin something at this very moment.
     fn owns(&self, account: &str) -> bool;
 
+    /// Whether accounts are told apart at all: if not, each is answered as any other is at that moment.
+    fn shares(&self) -> bool {
+        true
+    }
+
     /// Whether it may still end what it has begun: an account that is about to leave is nobody else's yet. Asked directly
     /// before each call that changes something.
     fn keeps(&self, account: &str) -> bool {

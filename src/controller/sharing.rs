@@ -61,8 +61,16 @@ impl Shell {
         }
     }
 
-    /// What the account of an object is called; none if there is no such object.
+    /// What the account of an object is called, where that matters; none if there is no such object.
     fn account_of_object(&self, key: &ObjectKey) -> Option<String> {
+        if !self.ctx.ownership.shares() {
+            let exists = match key.object {
+                ObjectKind::Server => self.servers.exists(key),
+                ObjectKind::ServerGroup => self.groups.exists(key),
+                ObjectKind::ServerAction => self.actions.exists(key),
+            };
+            return exists.then(String::new);
+        }
         Some(match key.object {
             ObjectKind::Server => self.account_of_server(key, &*self.servers.get(key)?),
             ObjectKind::ServerGroup => self.account_of_group(key, &*self.groups.get(key)?),
@@ -72,6 +80,9 @@ impl Shell {
 
     /// Whether a ProviderConfig is this process's own.
     pub(super) fn serves(&self, config: &ObjectKey) -> bool {
+        if !self.ctx.ownership.shares() {
+            return self.ctx.ownership.owns("");
+        }
         self.ctx.ownership.owns(&self.account_of(config, None))
     }
 

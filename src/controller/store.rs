@@ -118,6 +118,13 @@ impl<K: Resource<DynamicType = ()> + Clone> Store<K> {
         self.matching(|_| true)
     }
 
+    /// The same, without their keys.
+    pub(crate) fn objects(&self) -> Vec<Arc<K>> {
+        let inner = lock(&self.inner);
+        let living = inner.objects.values().filter(|e| !e.gone);
+        living.filter_map(|e| e.object.clone()).collect()
+    }
+
     /// Every readable object that is so. Asked for each of them under the lock: it has to be quick.
     pub(crate) fn matching(&self, wanted: impl Fn(&K) -> bool) -> Vec<(ObjectKey, Arc<K>)> {
         let inner = lock(&self.inner);

@@ -1,14 +1,18 @@
 //! What the metrics say of objects: what a written status says that the one before did not, and how all of them are
 //! at this moment.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::Resource;
 
 use super::Shell;
 use super::accounts::ConfigState;
+use super::store::Store;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::{ProviderConfig, Reason, Server, ServerAction, ServerGroup};
-use crate::observer::ObjectKey;
 use crate::observer::metrics::labels::{Config, Kind, KindReason, OperationEnded, Power, ReadyReason};
 use crate::observer::metrics::{Metrics, State};
 use crate::planner::EventDraft;
@@ -89,10 +93,13 @@ fn created(meta: &ObjectMeta) -> Option<Timestamp> {
     meta.creation_timestamp.as_ref().map(|t| t.0)
 }
 
+/// Every reason.
+static REASONS: LazyLock<BTreeSet<&'static str>> =
+    LazyLock::new(|| Reason::ALL.iter().map(|r| r.as_str()).collect());
+
 /// Only words of the closed set are labels: a status can be written by others.
-fn closed(reason: &str) -> String {
-    let known = Reason::ALL.iter().any(|r| r.as_str() == reason);
-    if known { reason } else { "Other" }.to_owned()
+fn closed(reason: &str) -> &'static str {
+    REASONS.get(reason).copied().unwrap_or("Other")
 }
 
 /// Counts what a status says that was just written, and the one before it did not.
@@ -163,6 +170,15 @@ pub(super) fn told(metrics: &Metrics, kind: &'static str, event: &EventDraft) {
     }
 }
 
+/// Those that this process acts on.
+fn ours<K: Resource<DynamicType = ()> + Clone>(shell: &Shell, store: &Store<K>) -> Vec<Arc<K>> {
+    if !shell.ctx.ownership.shares() {
+        return store.objects();
+    }
+    let ours = store.all().into_iter().filter(|(key, _)| shell.owns(key));
+    ours.map(|(_, object)| object).collect()
+}
+
 /// How everything is now that this process acts on, so that no object is shown twice.
 pub(super) fn state(shell: &Shell) -> Option<State> {
     if !*shell.ctx.ownership.acting().borrow() {
@@ -170,8 +186,7 @@ pub(super) fn state(shell: &Shell) -> Option<State> {
     }
     let now = shell.ctx.clock.now();
     let mut state = State::default();
-    let ours = |key: &ObjectKey| shell.owns(key);
-    for (_, server) in shell.servers.all().into_iter().filter(|(key, _)| ours(key)) {
+    for server in ours(shell, &shell.servers) {
         add(&mut state, &Facts::from(&*server), now);
         let power = server
             .status
@@ -181,13 +196,12 @@ pub(super) fn state(shell: &Shell) -> Option<State> {
             let known = ServerState::ALL.iter().find(|s| s.as_str() == word);
             known.map_or("Unknown", |s| s.as_str())
         });
-        let power = power.to_owned();
         *state.power.entry(Power { state: power }).or_default() += 1;
     }
-    for (_, group) in shell.groups.all().into_iter().filter(|(key, _)| ours(key)) {
+    for group in ours(shell, &shell.groups) {
         add(&mut state, &Facts::from(&*group), now);
     }
-    for (_, action) in shell.actions.all().into_iter().filter(|(key, _)| ours(key)) {
+    for action in ours(shell, &shell.actions) {
         count(&mut state, &Facts::from(&*action));
     }
     let configs = shell.configs.all().into_iter();
@@ -212,10 +226,10 @@ pub(super) fn state(shell: &Shell) -> Option<State> {
 }
 
 /// Counts an object by how it is. A deed that failed is over: nothing waits for it, and nothing is stuck.
-fn count(state: &mut State, facts: &Facts<'_>) -> String {
+fn count(state: &mut State, facts: &Facts<'_>) -> &'static str {
     let kind = facts.kind;
     let ready = conditions::get(facts.conditions, ConditionType::Ready);
-    let (word, reason) = ready.map_or(("Unknown", "None".to_owned()), |c| {
+    let (word, reason) = ready.map_or(("Unknown", "None"), |c| {
         let word = match c.status.as_str() {
             "True" => "True",
             "False" => "False",
@@ -225,8 +239,8 @@ fn count(state: &mut State, facts: &Facts<'_>) -> String {
     });
     let labels = ReadyReason {
         kind,
-        ready: word.to_owned(),
-        reason: reason.clone(),
+        ready: word,
+        reason,
     };
     *state.objects.entry(labels).or_default() += 1;
     reason

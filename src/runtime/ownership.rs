@@ -23,6 +23,10 @@ impl Ownership for ByLease {
         self.0.holds()
     }
 
+    fn shares(&self) -> bool {
+        false
+    }
+
     fn acting(&self) -> watch::Receiver<bool> {
         self.0.held()
     }

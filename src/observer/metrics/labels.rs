@@ -31,11 +31,11 @@ labels! {
     /// What is done to objects, and how it ended.
     OperationEnded { kind: &'static str, operation: &'static str, result: &'static str }
     /// Of which kind, and why.
-    KindReason { kind: &'static str, reason: String }
+    KindReason { kind: &'static str, reason: &'static str }
     /// Whether objects are Ready, and why.
-    ReadyReason { kind: &'static str, ready: String, reason: String }
+    ReadyReason { kind: &'static str, ready: &'static str, reason: &'static str }
     /// A power state.
-    Power { state: String }
+    Power { state: &'static str }
     /// A ProviderConfig.
     Config { config_namespace: String, config: String }
     /// What was built.

@@ -25,7 +25,7 @@ fn shown(metrics: &Metrics) -> Vec<String> {
 fn filled() -> Metrics {
     let metrics = Metrics::default();
     let (kind, result, operation) = ("Server", "rest", "Stop");
-    let reason = || "PowerDrift".to_owned();
+    let reason = "PowerDrift";
     drop(metrics.reconcile.get_or_create(&KindEnded { kind, result }));
     drop(metrics.reconcile_duration.get_or_create(&Kind { kind }));
     drop(metrics.status_writes.get_or_create(&KindEnded { kind, result }));
@@ -38,10 +38,7 @@ fn filled() -> Metrics {
         result,
     };
     drop(metrics.operations.get_or_create(&ended));
-    let drift = KindReason {
-        kind,
-        reason: reason(),
-    };
+    let drift = KindReason { kind, reason };
     drop(metrics.drift_detected.get_or_create(&drift));
     drop(metrics.drift_corrected.get_or_create(&Kind { kind }));
     let cloud = metrics.of_cloud("somewhere");
