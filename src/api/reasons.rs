@@ -87,8 +87,8 @@ reasons! {
     AwaitingConfirm: "The cloud waits for the new size to be confirmed or reverted." =>
         "Make a ServerAction with confirmResize: {} or revertResize: {}; setting spec.size back reverts it too.",
     Soaking: "The new size is being watched before it is confirmed." => "",
-    ResizeFailed: "The size could not be changed; the last good one is kept." =>
-        "Choose another size, or set the annotation evenkeel.dev/retry to a new value.",
+    ResizeFailed: "The size could not be changed, or was taken back; the last good one is kept." =>
+        "Set spec.size back to the size that is kept, or choose another one; to try it again, set the annotation evenkeel.dev/retry to a new value.",
     SizeDrift: "The size was changed from outside." =>
         "Set spec.size to the size that is there; to have another one, set it to that afterwards.",
     SettingsDrift: "A setting was changed from outside." =>
@@ -192,6 +192,8 @@ reasons! {
         "Correct what the message names, and make another ServerAction.",
     NotAllowed: "The deed cannot be done to the server as it is; the cloud was not asked." =>
         "Bring the server into one of the states that the message names, and make another ServerAction.",
+    Overtaken: "The deed was let through, and the spec was changed before it was done." =>
+        "Read in the message what is declared now; make another ServerAction for that, if one is needed.",
     SwitchedOff: "This installation does not do the deed; the cloud was not asked, or its answer was thrown away." =>
         "Let who runs the controller switch it on and grant the right that the message names, and make another ServerAction.",
     OutcomeUnknown: "Whether the deed was done cannot be known; it is not repeated." =>

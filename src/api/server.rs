@@ -219,7 +219,10 @@ pub struct ServerSpec {
     #[serde(default)]
     pub on_missing: OnMissing,
     /// What becomes of the cloud server when this object is deleted. Absent means Delete for a server that was
-    /// created here; it has to be given with import, and can only be Orphan with PowerOnly and Observe.
+    /// created here; it has to be given with import, and can only be Orphan with PowerOnly and Observe. Orphan takes our marks
+    /// off where the cloud changes them: OpenStack does so of a server that is running, stopped, paused or suspended, not of one
+    /// that is shelved, in rescue mode or in an error; CloudDC never does. A server that keeps them is named in an event: take them
+    /// off in the cloud before a new object of this name is made, or that one is PreviousIncarnation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// While true, deletion of this object is blocked and touches nothing, power included.

@@ -139,6 +139,9 @@ pub(super) fn judge(
     if reached(d, op, seen) && !busy {
         return done(d, op, seen);
     }
+    if let Some(done) = rebuild::shown(d, op, seen) {
+        return done;
+    }
     let overdue = d.now() >= op.deadline;
     if overdue {
         d.again(d.after(30));

@@ -237,6 +237,22 @@ pub(super) fn ended(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer, ac
     }
 }
 
+/// Whether a server at rest shows an image that only the recorded installation can have brought: another one than before it,
+/// and the one that is named, where it is named by its id.
+pub(super) fn proven(d: &Draft<'_>, op: &Operation, seen: &ObservedServer) -> bool {
+    let rests = !seen.busy && matches!(seen.state, ServerState::Running | ServerState::Stopped);
+    let before = d.status.image.as_ref().and_then(|i| i.id.as_deref());
+    let wanted = op.argument.as_deref().and_then(|text| text.strip_prefix(BY_ID));
+    let shows = |shown: &str| before.is_some_and(|b| b != shown) && wanted.is_none_or(|id| id == shown);
+    op.kind == KIND && rests && seen.failure_of(KIND).is_none() && seen.image_id.as_deref().is_some_and(shows)
+}
+
+/// Ends an installation that is proven to be over, whatever became of its answer.
+pub(super) fn shown(d: &mut Draft<'_>, op: &Operation, seen: &ObservedServer) -> Option<Progress> {
+    let text = op.argument.as_deref().unwrap_or_default();
+    proven(d, op, seen).then(|| done(d, text, seen))
+}
+
 fn done(d: &mut Draft<'_>, text: &str, seen: &ObservedServer) -> Progress {
     let wished = d.spec.image.as_ref().map(Image::text);
     let whole = wished.filter(|w| bounded(w, LENGTH) == text);

@@ -14,7 +14,7 @@ use crate::api::conditions::{ConditionStatus, ConditionType, to_seconds};
 use crate::api::server::{ManagementPolicy, ResizeConfirm, ResizeOnFailure, ResizeWhen};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase, ResizeStatus};
 use crate::api::{Duration, Reason};
-pub(super) use back::start_failed;
+pub(super) use back::{overtaken, start_failed};
 pub(super) use beside::holds_back;
 
 /// Whether a text of `spec.size` names the size that is seen.
@@ -96,19 +96,14 @@ pub(super) fn adjust(
         synced(d, ConditionStatus::True, Reason::Synced, Reason::Synced.meaning());
         return Ok(());
     }
-    if back::overtaken(d, seen) {
+    if overtaken(d, seen) {
         restore(d, facts, id, seen)?;
         back::over(d, seen);
     }
     let now_is = d.status.size.clone().unwrap_or_else(|| "another size".to_owned());
     if failed {
         restore(d, facts, id, seen)?;
-        let cause = d
-            .status
-            .failure
-            .as_ref()
-            .map_or(String::new(), |f| format!(": {}", f.message));
-        let note = format!("size {text} could not be reached, {now_is} is kept{cause}");
+        let note = back::kept(d, &text, &now_is);
         synced(d, ConditionStatus::False, Reason::ResizeFailed, &note);
         d.size_verdict = Some(Verdict::Stalled(Reason::ResizeFailed, note));
         return Ok(());

@@ -90,6 +90,44 @@ async fn what_its_host_died_in_the_middle_of_does_not_keep_a_server_there() {
     world.judge().await;
 }
 
+/// Our own image may take hours; on a host that is off it takes for ever.
+#[tokio::test(start_paused = true)]
+async fn a_deed_of_ours_that_its_dead_host_does_not_end_gives_way_to_an_evacuation() {
+    let (world, s) = Virtual::new().await;
+    let id = of_an_administrator(&s, json!({})).await;
+    let (host, ..) = in_cloud(&world, &id);
+    world.sim.order(HypervisorOrder {
+        call: "snapshot".to_owned(),
+        server: None,
+        delay_ms: Some(86_400_000),
+        fault: None,
+    });
+    ask(&s, "image", "web", json!({"createImage": {"name": "a"}})).await;
+    s.wait_for("image", "that it is begun", |a: &ServerAction| {
+        a.status.as_ref().is_some_and(|s| s.started_at.is_some())
+    })
+    .await;
+    sleep(Duration::from_secs(10)).await;
+    world.sim.oob_metadata(&id, "fake.host.down", "1").unwrap();
+    let asked = tokio::time::Instant::now();
+    ask(&s, "evacuate", "web", json!({"evacuate": {"hostFenced": true}})).await;
+    let (reason, words) = stands(&ended(&s, "evacuate").await);
+    assert_eq!(reason, "Succeeded", "{words}");
+    assert!(
+        asked.elapsed() < Duration::from_secs(120),
+        "{:?}",
+        asked.elapsed()
+    );
+    let (reason, words) = stands(&ended(&s, "image").await);
+    assert_eq!(reason, "OutcomeUnknown", "{words}");
+    assert!(words.contains("ServerAction evacuate"), "{words}");
+    s.ready_in("web", "Running").await;
+    let (now, _, asked) = in_cloud(&world, &id);
+    assert_ne!(now, host, "it is on the host that is down");
+    assert_eq!(asked.last(), Some(&"evacuate"), "{asked:?}");
+    world.judge().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reboot_that_hangs_is_ended_by_a_hard_one_before_what_waits_for_it() {
     let (world, s) = Virtual::new().await;
@@ -130,6 +168,31 @@ async fn a_password_that_is_none_is_not_sent_and_one_that_is_refused_is_not_quot
         reason == "SecretRefused" && words.contains("the key empty of the Secret root is empty")
     })
     .await;
+    // Whoever looks for what needs a person finds it, and what comes later says what it waits for.
+    let later = json!({"createImage": {"name": "later"}});
+    ask(&s, "later", "web", later).await;
+    s.wait_for("later", "what it waits for", |a: &ServerAction| {
+        let (reason, words) = stands(a);
+        reason == "WaitingForAction"
+            && words.contains("ServerAction empty")
+            && words.contains("SecretRefused")
+    })
+    .await;
+    let stalled = |a: &ServerAction| {
+        let all = &a.status.as_ref().unwrap().conditions;
+        let stalled = evenkeel::api::conditions::get(all, ConditionType::Stalled).unwrap();
+        (
+            stalled.status.clone(),
+            stalled.message.contains("delete this ServerAction"),
+        )
+    };
+    sleep(Duration::from_secs(300)).await;
+    let action: ServerAction = s.api().get("empty").await.unwrap();
+    assert_eq!(stalled(&action), ("True".to_owned(), true));
+    let told = world.api.list("events");
+    let told: Vec<_> = told.iter().filter(|e| e["reason"] == "SecretRefused").collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["type"], "Warning");
     assert!(!world.sim.counts().contains_key("POST /servers/{id}/action"));
     // It is done as soon as it is corrected.
     s.patch::<Secret>("root", json!({"stringData": {"empty": "planted-now-full"}}))

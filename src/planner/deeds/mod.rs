@@ -15,14 +15,14 @@ use super::draft::{Draft, Verdict, later, words};
 use super::model::{Capabilities, ObservedServer, ServerState};
 use super::resize::asks_about_ours;
 use super::{AccountFacts, Step, create, group, lock, power, present, restart, stop};
-use crate::api::conditions::{self, ConditionStatus, ConditionType, to_seconds};
+use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server::{ManagementPolicy, PowerOffMode, ResizeConfirm};
 use crate::api::server_action::{Deed, DeedOutcome, ServerAction};
 use crate::api::server_status::{OperationKind, ResizePhase};
 use crate::api::{Reason, keys};
 pub(super) use progress::progress;
 pub(super) use records::lost;
-use records::{MOST, fail, note, record_of, settle, tidy, wait, wait_for};
+use records::{MOST, begin, fail, note, record_of, settle, tidy, wait, wait_for};
 pub(super) use resize::{approved, tend};
 
 /// The call that a deed is. `Resize` is none: it lets the wish be carried out.
@@ -190,20 +190,27 @@ fn may_begin(d: &Draft<'_>, action: &ServerAction) -> bool {
         && !lost
 }
 
+/// Whether a deed takes its server from a host that is off: nothing that was asked of that host comes any more.
+fn leaves_a_dead_host(action: &ServerAction) -> bool {
+    action.spec.deed() == Some(Deed::Evacuate)
+}
+
 /// An operation that the cloud has not ended in time gives way to a person who ends it, or takes its server out of it, if
-/// the next deed does that.
+/// the next deed does that. One that was asked of a host that is off gives way to an evacuation at once.
 pub(super) fn overrule(
     d: &mut Draft<'_>,
     facts: &AccountFacts,
     id: &str,
     seen: &ObservedServer,
 ) -> Option<Verdict> {
-    let overdue = d.status.operation.as_ref().is_some_and(|o| o.deadline <= d.now());
-    if !overdue || d.in_flight() {
+    let open = d.status.operation.as_ref()?;
+    let (overdue, leaves) = (open.deadline <= d.now(), open.kind == OperationKind::Evacuate);
+    if d.in_flight() {
         return None;
     }
     let can = facts.capabilities;
-    let frees = |a: &&Arc<ServerAction>| passes(can, seen, a) && may_begin(d, a);
+    let ends = |a: &ServerAction| overdue || (!leaves && leaves_a_dead_host(a));
+    let frees = |a: &&Arc<ServerAction>| ends(a) && passes(can, seen, a) && may_begin(d, a);
     let first = d.input.actions.iter().find(frees)?;
     if d.status.actions.len() >= MOST && record_of(&d.status, uid(first)).is_none() {
         return None;
@@ -212,10 +219,20 @@ pub(super) fn overrule(
     match turn(d, facts, id, seen, first) {
         Turn::Takes(verdict) => {
             // Nobody waits for what it was any more.
-            match stuck {
+            match &stuck {
                 Some(o) if o.kind == OperationKind::ColdMigrate => resize::forget_migration(d),
-                Some(o) if o.kind == OperationKind::Restart => restart::given_up(d, &o),
+                Some(o) if o.kind == OperationKind::Restart => restart::given_up(d, o),
                 _ => {}
+            }
+            let lost = stuck
+                .and_then(|o| o.action_uid)
+                .filter(|_| leaves_a_dead_host(first));
+            if let Some(uid) = lost {
+                let by = first.metadata.name.as_deref().unwrap_or_default();
+                let text = format!(
+                    "ServerAction {by} takes the server from a host that is off: whether this was done there cannot be known"
+                );
+                settle(d, &uid, DeedOutcome::Unknown, Reason::OutcomeUnknown, &text);
             }
             tidy(d);
             Some(verdict)
@@ -333,15 +350,7 @@ fn turn(
     if let Some(op) = &mut d.status.operation {
         op.action_uid = Some(uid(action).to_owned());
     }
-    let now = to_seconds(d.now());
-    let record = note(
-        d,
-        action,
-        DeedOutcome::Running,
-        Reason::Acting,
-        Reason::Acting.meaning(),
-    );
-    record.started_at = Some(now);
+    begin(d, action);
     Turn::Takes(saying(action.metadata.name.as_deref().unwrap_or_default(), deed))
 }
 

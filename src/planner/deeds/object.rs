@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
+use super::records::{waits_for_a_person, with_advice};
 use super::{deadline, has_finalizer, holds, record_of, uid};
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
 use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction, ServerActionStatus};
@@ -100,6 +101,8 @@ struct Says {
     outcome: DeedOutcome,
     reason: Reason,
     message: String,
+    /// Whether only a person can set it going.
+    stalled: bool,
 }
 
 impl Says {
@@ -109,6 +112,20 @@ impl Says {
             outcome,
             reason,
             message,
+            stalled: false,
+        }
+    }
+
+    /// A deed that is not over, and that only a person can set going.
+    fn stalled(record: &ActionRecord, reason: Reason, action: &ServerAction) -> Self {
+        let message = format!(
+            "{} What was asked for later waits for it. It is given up at {}; to give it up before, delete this ServerAction.",
+            with_advice(&record.message, reason),
+            due(action)
+        );
+        Self {
+            stalled: true,
+            ..Self::new(record.outcome, reason, message)
         }
     }
 }
@@ -227,11 +244,12 @@ fn judge(
         }
         let reason = Reason::ALL.iter().find(|r| r.as_str() == record.reason);
         let reason = reason.copied().unwrap_or(Reason::Acting);
-        if record.outcome != Waiting {
-            return Says::new(record.outcome, reason, &record.message);
-        }
-        if server.metadata.deletion_timestamp.is_none() && !late {
-            return Says::new(Waiting, reason, &record.message);
+        let says = match waits_for_a_person(record) {
+            Some(reason) => Says::stalled(record, reason, action),
+            None => Says::new(record.outcome, reason, &record.message),
+        };
+        if record.outcome != Waiting || (server.metadata.deletion_timestamp.is_none() && !late) {
+            return says;
         }
     }
     if record.is_none() && old.started_at.is_some() {
@@ -274,11 +292,13 @@ fn judge(
     let others = server.status.iter().flat_map(|s| &s.actions);
     let mut busy = others.filter(|r| matches!(r.outcome, Running | Waiting) && r.uid != self::uid(action));
     match busy.next() {
-        Some(first) => Says::new(
-            Waiting,
-            Reason::WaitingForAction,
-            format!("ServerAction {} comes first", first.name),
-        ),
+        Some(first) => {
+            let waits = waits_for_a_person(first).map_or(String::new(), |reason| {
+                format!(", and waits for a person ({reason}): see its conditions")
+            });
+            let text = format!("ServerAction {} comes first{waits}", first.name);
+            Says::new(Waiting, Reason::WaitingForAction, text)
+        }
         None => Says::new(
             Waiting,
             Reason::WaitingForObservation,
@@ -313,8 +333,8 @@ fn write(
         (ConditionType::Complete, done),
         (ConditionType::Failed, over && !done),
         (ConditionType::Ready, done),
-        (ConditionType::Reconciling, !over),
-        (ConditionType::Stalled, over && !done),
+        (ConditionType::Reconciling, !over && !says.stalled),
+        (ConditionType::Stalled, says.stalled || (over && !done)),
     ];
     let all: &mut Vec<Condition> = &mut status.conditions;
     for (kind, holds) in rows {

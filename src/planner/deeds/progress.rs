@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::records::put;
+use super::records::{put, stand};
 use super::resize::forget_migration;
 use super::{record_of, saying, settle};
 use crate::api::Reason;
@@ -57,6 +57,12 @@ pub(in crate::planner) fn progress(
                 open.accepted_at = Some(to_seconds(at));
                 open.request_id.clone_from(&request_id);
                 if let Some(record) = record(d, op) {
+                    put(
+                        record,
+                        DeedOutcome::Running,
+                        Reason::Acting,
+                        Reason::Acting.meaning(),
+                    );
                     record.result = accepted.result.filter(if op.kind.reads() { named } else { fits });
                     record.request_id = request_id;
                 }
@@ -68,6 +74,7 @@ pub(in crate::planner) fn progress(
             let at = op.accepted_at.unwrap_or(op.started_at);
             judge(d, facts, op, seen, at, asked)
         }
+        None if rebuild::proven(d, op, seen) => succeed(d, op, seen),
         None if seen.busy || seen.state.is_transitional() || !lost => waits(d, op),
         None => unknown(d, facts, op, seen),
     }
@@ -83,6 +90,9 @@ fn refused(
     error: &CloudError,
 ) -> Progress {
     if error.maybe_applied || error.class == ErrorClass::Ambiguous {
+        if asked > at && rebuild::proven(d, op, seen) {
+            return succeed(d, op, seen);
+        }
         let settled = !seen.busy && !seen.state.is_transitional();
         if settled && asked > later(at, lost_after(d, facts, op)) {
             return unknown(d, facts, op, seen);
@@ -120,9 +130,8 @@ fn refused(
         _ if secret => Reason::SecretRefused,
         _ => Reason::Recovering,
     };
-    if let Some(record) = record(d, op) {
-        put(record, DeedOutcome::Waiting, reason, &error.message);
-    }
+    let uid = op.action_uid.as_deref().unwrap_or_default();
+    stand(d, uid, DeedOutcome::Waiting, reason, &error.message);
     close(d)
 }
 
@@ -263,6 +272,7 @@ fn unknown(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
         OperationKind::ConfirmResize => !waits_for_a_word && size(was.and_then(|r| r.to.as_ref())),
         OperationKind::RevertResize => !waits_for_a_word && size(was.and_then(|r| r.from.as_ref())),
         OperationKind::ColdMigrate => waits_for_a_word && facts.capabilities.resize_confirm,
+        OperationKind::Rebuild => rebuild::proven(d, op, seen),
         _ => false,
     };
     if shown {

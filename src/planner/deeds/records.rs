@@ -59,8 +59,63 @@ pub(super) fn note<'s>(
     record
 }
 
+/// Why a deed waits that only a person can set going. What passes by itself, and what somebody switched off on purpose, is
+/// none of these.
+const FOR_A_PERSON: &[Reason] = &[Reason::SecretRefused, Reason::Locked];
+
+/// Why a person is waited for, if one is. It is kept while the deed is tried again, until the cloud has taken it.
+pub(super) fn waits_for_a_person(record: &ActionRecord) -> Option<Reason> {
+    let mut all = FOR_A_PERSON.iter().copied();
+    let open = !record.outcome.is_over();
+    all.find(|reason| open && reason.as_str() == record.reason)
+}
+
+/// Writes down that a deed is begun: by the next write of the status, before the cloud is called.
+pub(super) fn begin(d: &mut Draft<'_>, action: &ServerAction) {
+    let known = record_of(&d.status, uid(action));
+    let stalled = known.and_then(|r| Some((waits_for_a_person(r)?, r.message.clone())));
+    let acting = Reason::Acting;
+    let (reason, text) = stalled.unwrap_or_else(|| (acting, acting.meaning().to_owned()));
+    let now = to_seconds(d.now());
+    let record = note(d, action, DeedOutcome::Running, reason, &text);
+    record.started_at = Some(now);
+}
+
+/// Changes what is written down of a deed that is not over. What a person has to see to is told when it begins.
+pub(super) fn stand(d: &mut Draft<'_>, uid: &str, outcome: DeedOutcome, reason: Reason, text: &str) {
+    let Some(record) = d.status.actions.iter_mut().find(|r| r.uid == uid) else {
+        return;
+    };
+    let before = waits_for_a_person(record);
+    put(record, outcome, reason, text);
+    tell_a_person(d, uid, before);
+}
+
+fn tell_a_person(d: &mut Draft<'_>, uid: &str, before: Option<Reason>) {
+    let Some(record) = record_of(&d.status, uid) else {
+        return;
+    };
+    let Some(reason) = waits_for_a_person(record).filter(|now| Some(*now) != before) else {
+        return;
+    };
+    let text = format!(
+        "ServerAction {}: {} waits for a person: {}",
+        record.name,
+        record.deed,
+        with_advice(&record.message, reason)
+    );
+    d.event(true, reason, "Act", text);
+}
+
+/// Words, and what a person can do about them.
+pub(super) fn with_advice(words: &str, reason: Reason) -> String {
+    format!("{}. {}", words.trim_end_matches('.'), reason.advice())
+}
+
 pub(super) fn wait(d: &mut Draft<'_>, action: &ServerAction, reason: Reason, text: &str) -> Turn {
+    let before = record_of(&d.status, uid(action)).and_then(waits_for_a_person);
     note(d, action, DeedOutcome::Waiting, reason, text);
+    tell_a_person(d, uid(action), before);
     Turn::Waits
 }
 
@@ -86,6 +141,15 @@ pub(super) fn settle(d: &mut Draft<'_>, uid: &str, outcome: DeedOutcome, reason:
     let warning = outcome != DeedOutcome::Succeeded;
     let text = format!("ServerAction {name}: {deed}: {message}");
     d.event(warning, reason, "Act", text);
+}
+
+/// What a deed asks for is so already.
+pub(super) fn is_so(d: &mut Draft<'_>, action: &ServerAction, text: &str) -> Turn {
+    let reason = Reason::Succeeded;
+    note(d, action, DeedOutcome::Succeeded, reason, text);
+    let name = action.metadata.name.as_deref().unwrap_or_default();
+    d.event(false, reason, "Act", format!("ServerAction {name}: {text}"));
+    Turn::Over
 }
 
 /// Ends a deed without a call.

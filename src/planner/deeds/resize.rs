@@ -1,5 +1,6 @@
 //! A resize that waits for a word of somebody, and a migration that ends like one.
 
+use super::records::is_so;
 use super::{Turn, fail, note, settle, uid, wait};
 use crate::api::Reason;
 use crate::api::conditions::to_seconds;
@@ -8,7 +9,7 @@ use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction};
 use crate::api::server_status::{ResizePhase, ResizeStatus};
 use crate::planner::draft::Draft;
 use crate::planner::model::{ObservedServer, ServerState};
-use crate::planner::resize::{asks_about_ours, is, ours};
+use crate::planner::resize::{asks_about_ours, is, ours, overtaken};
 
 fn begun(record: &&ActionRecord) -> bool {
     record.deed == Deed::Resize && record.outcome == DeedOutcome::Running
@@ -43,8 +44,11 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
         let cause = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
         let words = format!("size {text} could not be reached: {cause}");
         (DeedOutcome::Failed, Reason::DeedFailed, words)
-    } else if is(&text, seen) && resize.phase.is_none() {
-        let words = format!("the server has size {text}");
+    } else if is(&text, seen) && (resize.phase.is_none() || overtaken(d, seen)) {
+        let words = match other_size(d, &text) {
+            Some(other) => format!("the server has size {text}; {other}"),
+            None => format!("the server has size {text}"),
+        };
         (DeedOutcome::Succeeded, Reason::Succeeded, words)
     } else if awaits && d.spec.resize.confirm != ResizeConfirm::Auto {
         let words = format!("the cloud waits for size {text} to be confirmed or reverted");
@@ -52,9 +56,16 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
     } else if ours(d) {
         // What is under way goes on.
         return;
-    } else if d.spec.size.as_ref().map(|s| s.text()).as_ref() != Some(&text) {
-        let words = format!("spec.size is another one than {text} by now, which was not carried out yet");
-        (DeedOutcome::Failed, Reason::NotAllowed, words)
+    } else if resize.phase == Some(ResizePhase::Restoring)
+        && is(&text, seen)
+        && other_size(d, &text).is_some()
+    {
+        // The size is there, and what was running is started.
+        return;
+    } else if let Some(other) = other_size(d, &text) {
+        let has = d.status.size.as_deref().unwrap_or("another one");
+        let words = format!("size {text} was not reached: {other}. The server has size {has}");
+        (DeedOutcome::Failed, Reason::Overtaken, words)
     } else if action.is_none_or(|a| a.metadata.deletion_timestamp.is_some()) {
         let words = "its ServerAction was deleted before it was carried out".to_owned();
         (DeedOutcome::Failed, Reason::NotAllowed, words)
@@ -70,6 +81,15 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
     settle(d, &record.uid, outcome, reason, &words);
 }
 
+/// What the spec says of the size, where that is another one than the one that was let through.
+fn other_size(d: &Draft<'_>, text: &str) -> Option<String> {
+    match d.spec.size.as_ref().map(|s| s.text()) {
+        Some(declared) if declared == text => None,
+        Some(declared) => Some(format!("spec.size is {declared} by now")),
+        None => Some("spec.size names no size any more".to_owned()),
+    }
+}
+
 /// Lets the pending size be carried out.
 pub(super) fn turn(d: &mut Draft<'_>, seen: &ObservedServer, action: &ServerAction) -> Turn {
     let Some(text) = d.spec.size.as_ref().map(|s| s.text()) else {
@@ -81,10 +101,30 @@ pub(super) fn turn(d: &mut Draft<'_>, seen: &ObservedServer, action: &ServerActi
         return wait(d, action, Reason::WaitingForServer, &words);
     }
     let awaits = seen.state == ServerState::AwaitingResizeConfirmation;
-    let pending = d.status.size_requested.as_ref().is_some_and(|r| *r != text) && !is(&text, seen);
-    if !pending || awaits {
-        let words = format!("no change of size is pending: {text} is declared");
-        return fail(d, action, Reason::NotAllowed, &words);
+    let has = d.status.size.clone().unwrap_or_else(|| "another one".to_owned());
+    let reached = is(&text, seen);
+    let pending = d.status.size_requested.as_ref().is_some_and(|r| *r != text);
+    match (reached, awaits) {
+        (true, true) => {
+            let words = format!("the cloud waits for size {text} to be confirmed or reverted");
+            return is_so(d, action, &words);
+        }
+        (true, false) => return is_so(d, action, &format!("the server has size {text}")),
+        (false, true) => {
+            let words = format!(
+                "size {text} is declared, and the cloud waits for size {has} to be confirmed or reverted: that comes first, by \
+                 confirmResize: {{}} or revertResize: {{}}"
+            );
+            return fail(d, action, Reason::NotAllowed, &words);
+        }
+        (false, false) if !pending => {
+            let words = format!(
+                "no change of size is pending: {text} is declared, and {has}, which is in use, was set from outside. Set \
+                 spec.size to {has} first, then to what it is to be"
+            );
+            return fail(d, action, Reason::NotAllowed, &words);
+        }
+        (false, false) => {}
     }
     if let Some(resize) = &mut d.status.resize
         && resize.failed_size.as_deref() == Some(&text)

@@ -1,9 +1,9 @@
 //! A server that was stopped for a new size, and cannot be started with it: back to the size that fitted.
 
 use super::{ResizeStatus, give_up, is};
-use crate::api::Reason;
 use crate::api::server::{PowerWish, ResizeOnFailure, Size};
 use crate::api::server_status::{Operation, OperationKind, ResizePhase};
+use crate::api::{Reason, keys};
 use crate::planner::draft::{Draft, Verdict};
 use crate::planner::model::{CloudError, ErrorClass, ObservedServer, Operate, ServerState};
 use crate::planner::{AccountFacts, account, power, present};
@@ -25,7 +25,7 @@ pub(super) fn awaits_start(d: &Draft<'_>, seen: &ObservedServer) -> bool {
 }
 
 /// Whether a size that was reached is not the wish any more, and nothing is left to do for it but power.
-pub(super) fn overtaken(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+pub(in crate::planner) fn overtaken(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     let reached = |r: &ResizeStatus| {
         r.phase == Some(ResizePhase::Restoring) && r.to.as_deref().is_some_and(|to| is(to, seen))
     };
@@ -37,6 +37,18 @@ pub(super) fn over(d: &mut Draft<'_>, seen: &ObservedServer) {
     if !awaits_start(d, seen) && d.status.resize.take().is_some() {
         d.again(d.now());
     }
+}
+
+/// What is said of a size that is not gone for again by itself, and what to do about it.
+pub(super) fn kept(d: &Draft<'_>, wanted: &str, kept: &str) -> String {
+    let what = match d.status.failure.as_ref().map(|f| f.message.trim_end_matches('.')) {
+        Some(cause) => format!("size {wanted} could not be reached, {kept} is kept: {cause}"),
+        None => format!("size {wanted} was taken back, {kept} is kept"),
+    };
+    format!(
+        "{what}. Set spec.size back to {kept}, or choose another one; to try {wanted} again, set the annotation {} to a new value",
+        keys::RETRY
+    )
 }
 
 /// A start was refused, or came to nothing. `true`: the server goes back to its old size first.

@@ -1,6 +1,6 @@
 //! What else is declared while the cloud asks about a size: it is held until that is answered, and told.
 
-use super::{AccountFacts, ObservedServer, synced};
+use super::{AccountFacts, ObservedServer, is, synced};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType, bounded};
 use crate::api::server_status::OperationKind;
@@ -18,9 +18,14 @@ pub(super) fn held(
     seen: &ObservedServer,
     note: String,
 ) -> Verdict {
-    synced(d, ConditionStatus::False, REASON, &note);
+    let size = size_waits(d, seen);
+    let of_size = match &size {
+        Some(size) => format!("{note}; {size} is declared, and waits for that"),
+        None => note.clone(),
+    };
+    synced(d, ConditionStatus::False, REASON, &of_size);
     let power = power_waits(d, seen);
-    let mut waiting: Vec<String> = power.iter().cloned().collect();
+    let mut waiting: Vec<String> = size.into_iter().chain(power.iter().cloned()).collect();
     // It is held back in this state, and says so itself.
     if let Err(verdict) = settings::before_power(d, facts, id, seen) {
         return verdict;
@@ -50,6 +55,13 @@ pub(super) fn held(
         Some(_) => Verdict::Held(REASON, text),
         None => Verdict::Ready(REASON, text),
     }
+}
+
+/// The size that is declared, where that is another one than the two that the cloud asks about.
+fn size_waits(d: &Draft<'_>, seen: &ObservedServer) -> Option<String> {
+    let text = d.spec.size.as_ref()?.text();
+    let asked_before = d.status.size_requested.as_ref().is_none_or(|r| *r == text);
+    (!asked_before && !is(&text, seen)).then(|| format!("size {text}"))
 }
 
 /// The power state that is declared, where the guest is in another one and no policy leaves it there.

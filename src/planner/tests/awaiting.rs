@@ -78,3 +78,33 @@ fn what_is_declared_beside_an_open_question_is_named_and_waits() {
         assert!(w.calls.iter().any(|c| c == call), "{call}: {:?}", w.calls);
     }
 }
+
+/// A third size waits for the answer about the second one, and is named wherever somebody looks for it.
+#[test]
+fn a_third_size_is_named_while_the_cloud_asks_about_the_second() {
+    let spec = json!({"resize": {"when": "StopIfNeeded", "confirm": "Manual"}});
+    let mut w = settled(&LABELLED, spec);
+    w.edit(json!({"size": {"name": "large"}}));
+    w.until(120, "asked", |w| w.state() == S::AwaitingResizeConfirmation);
+    w.run(10);
+    for kind in [C::SizeSynced, C::Ready] {
+        assert!(
+            !w.message_of(kind).contains("size large"),
+            "{}",
+            w.message_of(kind)
+        );
+    }
+    w.edit(json!({"size": {"name": "huge"}}));
+    w.run(10);
+    for kind in [C::SizeSynced, C::Ready] {
+        assert!(
+            w.message_of(kind).contains("size huge"),
+            "{kind:?}: {}",
+            w.message_of(kind)
+        );
+    }
+    assert_eq!(w.calls, ["Resize"]);
+    w.edit(json!({"resize": {"confirm": "Auto"}}));
+    w.until(300, "as declared", |w| w.ready() == "True/AsDeclared");
+    assert_eq!(w.the().seen.size.name.as_deref(), Some("huge"));
+}

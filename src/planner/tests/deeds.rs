@@ -266,7 +266,7 @@ fn a_resize_that_waits_for_a_word_gets_it() {
     let mut w = server(json!({"resize": {"when": "Manual", "confirm": "Manual"}}));
     ask(&mut w, "early", json!({"resize": {}}));
     w.until(50, "over", |w| over(w, "early"));
-    assert_eq!(outcome(&w, "early"), "Failed/NotAllowed");
+    assert_eq!(outcome(&w, "early"), "Succeeded/Succeeded", "it has that size");
     w.edit(json!({"size": {"name": "large"}}));
     w.run(30);
     assert_eq!(w.condition(ConditionType::SizeSynced), "False/PendingApproval");
@@ -288,6 +288,20 @@ fn a_resize_that_waits_for_a_word_gets_it() {
     w.run(100);
     assert_eq!(w.calls, ["Resize", "ConfirmResize", "Resize", "RevertResize"]);
     assert_eq!(w.condition(ConditionType::SizeSynced), "False/ResizeFailed");
+    // What is to be done now is said: to the one who wanted it back, that nothing failed.
+    for kind in [ConditionType::SizeSynced, ConditionType::Ready] {
+        let said = w.message_of(kind);
+        for words in [
+            "size huge was taken back",
+            "large is kept",
+            "Set spec.size back to large",
+            keys::RETRY,
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+    w.edit(json!({"size": {"name": "large"}}));
+    w.until(60, "as declared", |w| w.ready() == "True/AsDeclared");
 }
 
 /// The wish has moved on when the size is reached: that resize is over, and the next deed has its turn.

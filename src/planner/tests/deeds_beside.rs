@@ -22,8 +22,8 @@ fn a_deed_waits_for_what_is_under_way_and_is_neither_refused_for_it_nor_lost() {
         (json!({"powerState": "Shelved"}), "Shelve", Shelved),
         (json!({"restart": {"token": "1"}}), "Restart", Running),
     ];
-    // These two are for what is under way.
-    let interferes = [Deed::Cancel, Deed::ResetState];
+    // These are for what is under way.
+    let interferes = [Deed::Cancel, Deed::ResetState, Deed::Evacuate];
     for (wish, first, end) in wishes {
         for (deed, spec) in every_deed() {
             if interferes.contains(&deed) {
@@ -120,4 +120,26 @@ fn a_password_that_policy_refuses_is_said_once_and_kept_nowhere() {
         "InvalidSpec for ChangePassword"
     );
     assert_eq!((w.ready().as_str(), w.state()), ("True/AsDeclared", Running));
+}
+
+/// The process dies after the cloud took it: the image that is there is the answer.
+#[test]
+fn a_rebuild_whose_answer_died_with_its_process_is_proven_by_its_image() {
+    for image in ["new", "img"] {
+        let mut w = server(json!({}));
+        w.the().seen.image_id = Some("id of img".to_owned());
+        w.run(5);
+        ask(&mut w, "it", json!({"rebuild": {"image": {"name": image}}}));
+        w.until(30, "sent", |w| w.calls == ["Rebuild"]);
+        w.restart_process();
+        w.until(300, "over", |w| over(w, "it"));
+        let expected = if image == "new" {
+            "Succeeded/Succeeded"
+        } else {
+            "Unknown/OutcomeUnknown"
+        };
+        assert_eq!(outcome(&w, "it"), expected, "{image}");
+        w.run(300);
+        assert_eq!(w.calls, ["Rebuild"]);
+    }
 }

@@ -51,7 +51,7 @@ fn the_word_for_a_size_counts_for_that_size_and_while_somebody_asks() {
     w.run(60);
     assert_eq!(
         (outcome(&w, "again"), w.calls.len()),
-        ("Failed/NotAllowed".into(), 0)
+        ("Failed/Overtaken".into(), 0)
     );
     // Done; and the next one needs a word of its own.
     w.actions.clear();

@@ -138,6 +138,41 @@ fn a_name_that_was_lost_is_known_by_the_image_that_is_shown() {
     assert_eq!((rebuilds(&w), image(&w).1.as_deref()), (1, Some("id of b")));
 }
 
+/// The process dies after the cloud took the call: what the cloud shows ends the wait, not the time in which a call may be lost.
+#[test]
+fn an_installation_that_is_over_is_known_as_soon_as_the_cloud_shows_its_image() {
+    for image_of in [json!({"id": "b", "name": null}), json!({"id": null, "name": "b"})] {
+        let mut w = world(json!({"powerState": "Stopped"}));
+        let begun = w.now;
+        w.edit(json!({"image": image_of}));
+        w.until(30, "sent", |w| w.calls.contains(&"Rebuild".to_owned()));
+        w.restart_process();
+        w.until(30, "installed", |w| w.events.contains(&"Rebuilt".to_owned()));
+        assert!(
+            w.now < crate::planner::draft::later(begun, 15),
+            "{image_of}: {} to {}",
+            begun,
+            w.now
+        );
+        w.run(300);
+        assert_eq!(rebuilds(&w), 1);
+    }
+    // The same image again shows nothing: there the time has to pass.
+    let mut w = world(json!({"powerState": "Stopped"}));
+    w.server
+        .status
+        .as_mut()
+        .unwrap()
+        .image
+        .as_mut()
+        .unwrap()
+        .requested = Some("other name".to_owned());
+    w.until(30, "sent", |w| w.calls.contains(&"Rebuild".to_owned()));
+    w.restart_process();
+    w.run(20);
+    assert!(!w.events.contains(&"Rebuilt".to_owned()));
+}
+
 #[test]
 fn a_crash_between_record_and_call_loses_nothing() {
     let mut w = world(json!({"powerState": "Stopped"}));
