@@ -15,7 +15,7 @@ build: ## the release binary, without simulators
 
 generate: ## write crds/, docs/ and what deploy/argocd is tested with anew from the code
 	GENERATE=1 $(CARGO) test --locked -q $(FEATURES) --test crds --test docs
-	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -q $(FEATURES) --lib -- planner::tests::policy_table providers::page
+	GENERATE=1 INSTA_UPDATE=always $(CARGO) test --locked -q $(FEATURES) --lib -- planner::tests::policy_table providers::page sim::page
 	GENERATE=1 $(CARGO) test --locked -q $(FEATURES) --test argocd -- scripts samples
 
 lint: ## formatting and clippy, warnings denied

@@ -9,7 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 here=$PWD/demo start=$SECONDS
 run=$(mktemp -d "${TMPDIR:-/tmp}/evenkeel-demo.XXXXXX")
 namespace=evenkeel-demo
-pids=()
+pids=() # what has to run to the end
+controller='' # the controller's process
 
 say() { printf '\033[1m[%3ds]\033[0m %s\n' $((SECONDS - start)) "$*"; }
 fail() { say "FAILED: $*"; for log in "$run"/*.log; do printf -- '--- the end of %s\n' "$log"; tail -n 15 "$log"; done; exit 1; }
@@ -17,6 +18,7 @@ fail() { say "FAILED: $*"; for log in "$run"/*.log; do printf -- '--- the end of
 cleanup() {
   local status=$? pid
   trap - EXIT INT TERM
+  [ -z "$controller" ] || pids+=("$controller")
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
   if [ -n "${DEMO_KUBECONFIG:-}" ]; then
@@ -83,8 +85,8 @@ step_clouds() {
 step_controller() {
   say "starting the controller"
   KUBECONFIG=$run/controller.kubeconfig "$binary" run --allow-insecure-endpoints --admin-address 127.0.0.1:0 \
-    --lease-namespace evenkeel-system >"$run/controller.log" 2>&1 &
-  pids+=($!)
+    --lease-namespace evenkeel-system >>"$run/controller.log" 2>&1 &
+  controller=$!
 }
 
 columns='N:.metadata.name,C:.spec.providerConfigRef.name,D:.status.power.desired,P:.status.power.observed,S:.status.size,R:.status.conditions[?(@.type=="Ready")].status,W:.status.conditions[?(@.type=="Ready")].reason,A:.status.addresses[0].address,G:.metadata.generation,O:.status.observedGeneration'
@@ -114,7 +116,18 @@ until_true() {
   done
   say "   $what: done"
 }
-alive() { for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || fail "a process ended before its time"; done; }
+clouds_alive() { for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || fail "a process ended before its time"; done; }
+alive() { clouds_alive; kill -0 "$controller" 2>/dev/null || fail "the controller ended before its time"; }
+# Whoever plays with the sandbox may kill the controller: what it knew is in the cluster, and another one goes on with that.
+revive() {
+  kill -0 "$controller" 2>/dev/null && return
+  wait "$controller" 2>/dev/null || true
+  controller=''
+  say "the controller has ended; another one is started in ten seconds"
+  sleep 10
+  step_controller
+  say "its process id is $controller; it acts when the lease of the other one has run out"
+}
 
 webs=(os-web up-web dc-web) batches=(os-batch up-batch dc-batch)
 # are POWER NAME...: all of them are so by wish and in truth, and Ready in the generation that they have now.
@@ -189,5 +202,6 @@ The sandbox stays until Ctrl-C. In another terminal:
   curl -s -X POST ${address[clouddc]}/_sim/instances/dc-web/reboot
 
 The controller's log: $run/controller.log
+Its process id: $controller. Kill it (kill -9 $controller), and another one goes on from where it was ten seconds later.
 END
-while :; do alive; sleep 1; done
+while :; do clouds_alive; revive; sleep 1; done

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Api, Resource};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::queue::Urgency;
@@ -118,6 +118,16 @@ async fn looked_up(shell: &Shell, server: &ObjectKey) -> Result<Option<Arc<Serve
     Ok(shell.servers.get(server))
 }
 
+/// The owners of a ServerAction, with a Server among them.
+fn owned(action: &ServerAction, name: &str, uid: &str) -> Vec<Value> {
+    let known = action.metadata.owner_references.iter().flatten();
+    let mut owners: Vec<_> = known.filter(|o| o.uid != uid).map(|o| json!(o)).collect();
+    owners.push(json!({
+        "apiVersion": Server::api_version(&()), "kind": Server::kind(&()), "name": name, "uid": uid,
+    }));
+    owners
+}
+
 async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -> Result<Next, Error> {
     let uid = action.metadata.uid.clone().unwrap_or_default();
     if shell.part(key, &uid) == Part::Others {
@@ -178,14 +188,10 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, action: Arc<ServerAction>) -
         }
         ActionStep::Take(name, server_uid) => {
             rest.push(keys::ACTION_FINALIZER.to_owned());
-            let mut owners = current.metadata.owner_references.clone().unwrap_or_default();
-            owners.retain(|o| o.uid != server_uid);
-            let mut owners: Vec<_> = owners.iter().map(|o| json!(o)).collect();
-            owners.push(json!({
-                "apiVersion": Server::api_version(&()), "kind": Server::kind(&()), "name": name, "uid": server_uid,
-            }));
+            let owners = owned(&current, &name, &server_uid);
             json!({"finalizers": rest, "ownerReferences": owners, "annotations": {keys::TAKEN: server_uid}})
         }
+        ActionStep::Own(name, server_uid) => json!({"ownerReferences": owned(&current, &name, &server_uid)}),
         ActionStep::Release => json!({"finalizers": rest}),
     };
     let last = rest.is_empty() && current.metadata.deletion_timestamp.is_some();

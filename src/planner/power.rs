@@ -73,7 +73,8 @@ pub(super) fn settle(
     let (name, _) = declared(d);
     d.compared = true;
     if let Some(verdict) = unsupported(d, facts.capabilities) {
-        synced(d, ConditionStatus::False, Reason::Unsupported, "");
+        let text = verdict.words().map_or(String::new(), |(_, text)| text);
+        synced(d, ConditionStatus::False, Reason::Unsupported, &text);
         return Err(verdict);
     }
     let Some(target) = target(d) else {

@@ -5,3 +5,6 @@ pub mod cloud;
 pub mod clouddc;
 pub mod openstack;
 pub mod upcloud;
+
+#[cfg(test)]
+mod page;

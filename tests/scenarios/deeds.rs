@@ -162,6 +162,12 @@ pub async fn every_deed_is_done_once(s: &Stage) {
         .unwrap();
     let again = json!({"createImage": {"name": "before", "metadata": {"a": "b"}}});
     done(s, "image", &name, again, "AlreadyRun").await;
+    // It belongs to the Server all the same, and goes along with it.
+    s.wait_for("image", "an owner", |a: &ServerAction| {
+        let mut owners = a.metadata.owner_references.iter().flatten();
+        owners.any(|o| o.kind == "Server" && o.name == name)
+    })
+    .await;
 
     let log = s.nova.actions(&id).await;
     let expected = [

@@ -137,6 +137,16 @@ async fn the_address_of_a_console_is_in_its_secret_alone() {
     let (reason, words, _) = done(&s, "spice", json!({"remoteConsole": {"type": "SPICE"}})).await;
     assert_eq!(reason, "DeedRefused", "{words}");
     assert!(words.contains("Unavailable console type spice-html5"), "{words}");
+    // Nova's own words for this one say nothing.
+    let (reason, words, _) = done(&s, "rdp", json!({"remoteConsole": {"type": "RDP"}})).await;
+    assert_eq!(reason, "DeedRefused", "{words}");
+    for part in [
+        "no consoles of type RDP",
+        "VNC, SPICE or Serial",
+        "could not comply with the request",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
     let theirs = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs"}, "stringData": {"a": "b"}});
     s.make::<Secret>(&theirs).await;
     let deed = json!({"remoteConsole": {"secretName": "theirs"}});

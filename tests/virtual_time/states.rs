@@ -7,7 +7,7 @@ use evenkeel::sim::openstack::{FaultEffect, FaultRule};
 use serde_json::{Value, json};
 
 use crate::faults::effects;
-use crate::kills::{MANY, PLACES, arm};
+use crate::kills::{MANY, PLACES, Place, arm};
 use crate::scenarios::stage::{Order, Stage, power_of, ready, words};
 use crate::steps::NAME;
 use crate::world::Virtual;
@@ -333,5 +333,28 @@ async fn a_rebuild_that_broke_is_made_again_on_a_word() {
     assert_eq!(Some(server.image), world.sim.image_id("cirros-new"));
     // What the server was made with is still there.
     assert!(server.uid.is_some() && server.hostname == NAME);
+    world.judge().await;
+}
+
+/// The process dies as the cloud takes the installation: the image that is there says that it is over.
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_that_is_over_is_known_at_once_by_the_next_process() {
+    let world = Virtual::empty();
+    let s = world.stage().await;
+    let mut first = world.start();
+    s.create(NAME, json!({"rebuild": {"when": "OnImageChange"}}))
+        .await;
+    s.ready(NAME).await;
+    arm(&world, &first, Place::AfterCall, 1);
+    s.edit(NAME, json!({"image": {"name": "cirros-new"}})).await;
+    first.ended().await;
+    let since = tokio::time::Instant::now();
+    world.run();
+    s.ready_in(NAME, "Running").await;
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let server = world.sim.server(NAME).unwrap();
+    assert_eq!(server.asked, ["create", "rebuild"]);
+    assert_eq!(Some(server.image), world.sim.image_id("cirros-new"));
     world.judge().await;
 }

@@ -190,6 +190,16 @@ fn may_begin(d: &Draft<'_>, action: &ServerAction) -> bool {
         && !lost
 }
 
+/// Operations that end without the host of their server: the cloud writes something down, or makes it elsewhere.
+const WITHOUT_HOST: &[OperationKind] = &[
+    OperationKind::Evacuate,
+    OperationKind::Lock,
+    OperationKind::Unlock,
+    OperationKind::Mark,
+    OperationKind::Unmark,
+    OperationKind::Modify,
+];
+
 /// Whether a deed takes its server from a host that is off: nothing that was asked of that host comes any more.
 fn leaves_a_dead_host(action: &ServerAction) -> bool {
     action.spec.deed() == Some(Deed::Evacuate)
@@ -204,12 +214,12 @@ pub(super) fn overrule(
     seen: &ObservedServer,
 ) -> Option<Verdict> {
     let open = d.status.operation.as_ref()?;
-    let (overdue, leaves) = (open.deadline <= d.now(), open.kind == OperationKind::Evacuate);
+    let (overdue, ends_by_itself) = (open.deadline <= d.now(), WITHOUT_HOST.contains(&open.kind));
     if d.in_flight() {
         return None;
     }
     let can = facts.capabilities;
-    let ends = |a: &ServerAction| overdue || (!leaves && leaves_a_dead_host(a));
+    let ends = |a: &ServerAction| overdue || (!ends_by_itself && leaves_a_dead_host(a));
     let frees = |a: &&Arc<ServerAction>| ends(a) && passes(can, seen, a) && may_begin(d, a);
     let first = d.input.actions.iter().find(frees)?;
     if d.status.actions.len() >= MOST && record_of(&d.status, uid(first)).is_none() {

@@ -24,6 +24,8 @@ pub enum ActionStep {
     Wait,
     /// Add our finalizer, and name this Server as the owner: its name and uid.
     Take(String, String),
+    /// Name this Server as the owner, of what ended without being taken up: its name and uid. It goes along with it.
+    Own(String, String),
     /// Take our finalizer away.
     Release,
     /// Delete the object: its time after its end is over.
@@ -140,7 +142,7 @@ pub fn plan_action(action: &ServerAction, server: Option<&Server>, now: Timestam
     };
     let deleting = action.metadata.deletion_timestamp.is_some();
     if is_over(action) {
-        after_the_end(action, &mut plan, deleting, now);
+        after_the_end(action, server, &mut plan, deleting, now);
         return plan;
     }
     let record = server
@@ -159,11 +161,8 @@ pub fn plan_action(action: &ServerAction, server: Option<&Server>, now: Timestam
         plan.again_at = Some(later(due(action), wait));
         let takes = server.filter(|_| !has_finalizer(action) && !deleting);
         if let Some(server) = takes {
-            let meta = &server.metadata;
-            plan.step = ActionStep::Take(
-                meta.name.clone().unwrap_or_default(),
-                meta.uid.clone().unwrap_or_default(),
-            );
+            let (name, uid) = named(server);
+            plan.step = ActionStep::Take(name, uid);
         }
     }
     write(&mut plan.status, action, record, &says, now);
@@ -173,9 +172,39 @@ pub fn plan_action(action: &ServerAction, server: Option<&Server>, now: Timestam
     plan
 }
 
-fn after_the_end(action: &ServerAction, plan: &mut ActionPlan, deleting: bool, now: Timestamp) {
+/// The Server that the end of a deed was read from, where the ServerAction does not belong to it yet: nobody else would take it away.
+fn is_left_by(action: &ServerAction, server: &Server) -> bool {
+    let status = action.status.as_ref();
+    let ready = status.and_then(|s| conditions::get(&s.conditions, ConditionType::Ready));
+    let again = ready.is_some_and(|c| c.reason == Reason::AlreadyRun.as_str());
+    let means = action.spec.server_ref.uid.as_ref();
+    let meant = means.is_none() || means == server.metadata.uid.as_ref();
+    again && meant && owner(action).is_none() && server.metadata.deletion_timestamp.is_none()
+}
+
+/// The name and the uid of a Server.
+fn named(server: &Server) -> (String, String) {
+    let meta = &server.metadata;
+    (
+        meta.name.clone().unwrap_or_default(),
+        meta.uid.clone().unwrap_or_default(),
+    )
+}
+
+fn after_the_end(
+    action: &ServerAction,
+    server: Option<&Server>,
+    plan: &mut ActionPlan,
+    deleting: bool,
+    now: Timestamp,
+) {
     if has_finalizer(action) {
         plan.step = ActionStep::Release;
+        return;
+    }
+    if let Some(server) = server.filter(|s| !deleting && is_left_by(action, s)) {
+        let (name, uid) = named(server);
+        plan.step = ActionStep::Own(name, uid);
         return;
     }
     let ttl = action.spec.ttl_after_finished.filter(|_| !deleting);

@@ -1,9 +1,9 @@
 //! A resize that waits for a word of somebody, and a migration that ends like one.
 
-use super::records::is_so;
+use super::records::{is_so, stand};
 use super::{Turn, fail, note, settle, uid, wait};
 use crate::api::Reason;
-use crate::api::conditions::to_seconds;
+use crate::api::conditions::{self, ConditionType, to_seconds};
 use crate::api::server::ResizeConfirm;
 use crate::api::server_action::{ActionRecord, Deed, DeedOutcome, ServerAction};
 use crate::api::server_status::{ResizePhase, ResizeStatus};
@@ -41,8 +41,10 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
         d.again(super::object::due(action));
     }
     let (outcome, reason, words) = if resize.failed_size.as_deref() == Some(&text) {
-        let cause = d.status.failure.as_ref().map_or("", |f| f.message.as_str());
-        let words = format!("size {text} could not be reached: {cause}");
+        let words = match d.status.failure.as_ref() {
+            Some(cause) => format!("size {text} could not be reached: {}", cause.message),
+            None => format!("size {text} was taken back"),
+        };
         (DeedOutcome::Failed, Reason::DeedFailed, words)
     } else if is(&text, seen) && (resize.phase.is_none() || overtaken(d, seen)) {
         let words = match other_size(d, &text) {
@@ -76,9 +78,24 @@ pub(in crate::planner) fn tend(d: &mut Draft<'_>, seen: &ObservedServer) {
         let words = format!("size {text} was not carried out by {due}");
         (DeedOutcome::Failed, Reason::DeadlineExceeded, words)
     } else {
-        return;
+        return stands(d, &record.uid, &text);
     };
     settle(d, &record.uid, outcome, reason, &words);
+}
+
+/// What a size that was let through waits for, where only a person can see to that.
+fn stands(d: &mut Draft<'_>, uid: &str, text: &str) {
+    let size = conditions::get(&d.status.conditions, ConditionType::SizeSynced);
+    let locked = size.filter(|c| c.reason == Reason::Locked.as_str());
+    let (reason, words) = match locked {
+        Some(size) => (Reason::Locked, size.message.clone()),
+        None => (Reason::Acting, carried_out(text)),
+    };
+    stand(d, uid, DeedOutcome::Running, reason, &words);
+}
+
+fn carried_out(text: &str) -> String {
+    format!("size {text} is being carried out")
 }
 
 /// What the spec says of the size, where that is another one than the one that was let through.
@@ -133,8 +150,13 @@ pub(super) fn turn(d: &mut Draft<'_>, seen: &ObservedServer, action: &ServerActi
         resize.failed_size = None;
     }
     let now = to_seconds(d.now());
-    let words = format!("size {text} is being carried out");
-    let record = note(d, action, DeedOutcome::Running, Reason::Acting, &words);
+    let record = note(
+        d,
+        action,
+        DeedOutcome::Running,
+        Reason::Acting,
+        &carried_out(&text),
+    );
     record.started_at = Some(now);
     record.result = Some(text);
     Turn::Waits

@@ -117,6 +117,37 @@ fn a_lock_of_somebody_else_is_shown_as_waiting_for_a_person_and_told_once() {
     assert_eq!(outcome(&w, "it"), "Succeeded/Succeeded");
 }
 
+/// A size that was let through holds up what comes later too.
+#[test]
+fn a_resize_that_a_lock_forbids_is_shown_as_waiting_for_a_person_too() {
+    let mut w = server(json!({"resize": {"when": "Manual"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(20);
+    w.the().seen.locked = Some("hands off".into());
+    ask(&mut w, "go", json!({"resize": {}}));
+    ask(&mut w, "later", json!({"reboot": {"mode": "Hard"}}));
+    w.run(300);
+    assert_eq!(
+        says(&w, 0),
+        "Complete=False Failed=False Reconciling=False Stalled=True Locked"
+    );
+    assert!(words(&w, 0, ConditionType::Stalled).contains("hands off"));
+    let said = words(&w, 1, ConditionType::Ready);
+    assert!(
+        said.contains("ServerAction go comes first") && said.contains("Locked"),
+        "{said}"
+    );
+    let told = w.told_of(Reason::Locked);
+    let of_deeds = told
+        .iter()
+        .filter(|(_, note)| note.contains("ServerAction go"))
+        .count();
+    assert_eq!(of_deeds, 1, "{told:?}");
+    w.the().seen.locked = None;
+    w.until(200, "done", |w| outcome(w, "later") == "Succeeded/Succeeded");
+    assert_eq!(w.calls, ["Resize", "ConfirmResize", "Restart"]);
+}
+
 /// What a person has switched off on purpose is no fault.
 #[test]
 fn a_pause_is_no_stall() {

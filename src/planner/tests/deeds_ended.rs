@@ -371,3 +371,41 @@ fn a_deed_that_nobody_asks_for_any_more_is_forgotten_unless_it_was_done() {
     w.run(20);
     assert_eq!(w.server.status.as_ref().unwrap().actions.len(), 20);
 }
+
+/// What ended without being taken up belongs to its Server too, and goes along with it.
+#[test]
+fn what_was_run_before_belongs_to_its_server() {
+    let mut w = server(json!({}));
+    ask(&mut w, "it", json!({"createImage": {"name": "a"}}));
+    w.until(100, "over", |w| over(w, "it"));
+    w.actions.clear();
+    ask(
+        &mut w,
+        "it",
+        json!({"createImage": {"name": "a"}, "ttlAfterFinished": "1m"}),
+    );
+    let mut again = (*w.actions[0]).clone();
+    again.metadata.finalizers = None;
+    let plan = plan_action(&again, Some(&w.server), w.now);
+    assert_eq!(plan.step, ActionStep::Wait);
+    again.status = Some(plan.status);
+    let plan = plan_action(&again, Some(&w.server), w.now);
+    assert_eq!(plan.step, ActionStep::Own("web".into(), "uid-1".into()));
+    let mut another = again.clone();
+    another.spec.server_ref.uid = Some("another".into());
+    assert_eq!(
+        plan_action(&another, Some(&w.server), w.now).step,
+        ActionStep::Wait
+    );
+    // Without its Server there is nothing to belong to, and once it belongs to it, its time counts.
+    assert_eq!(plan_action(&again, None, w.now).step, ActionStep::Wait);
+    let owner =
+        json!([{"apiVersion": "evenkeel.dev/v1alpha1", "kind": "Server", "name": "web", "uid": "uid-1"}]);
+    again.metadata.owner_references = serde_json::from_value(owner).unwrap();
+    assert_eq!(plan_action(&again, Some(&w.server), w.now).step, ActionStep::Wait);
+    let later = later(w.now, 61);
+    assert_eq!(
+        plan_action(&again, Some(&w.server), later).step,
+        ActionStep::Delete
+    );
+}

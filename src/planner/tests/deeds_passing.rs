@@ -177,6 +177,28 @@ fn a_deed_of_ours_on_a_dead_host_gives_way_to_an_evacuation() {
         w.until(300, "rebooted", |w| over(w, "kick"));
         assert_eq!(w.calls, ["CreateImage", "Evacuate", "Restart"]);
     }
+    // What the cloud does without the host has its time: our lock is opened once, and then it is evacuated.
+    let mut w = server(json!({"locked": {"reason": "keep"}}));
+    w.until(60, "locked", |w| {
+        w.cloud.values().all(|f| f.seen.locked.is_some())
+    });
+    w.run(10);
+    w.calls.clear();
+    hangs(&mut w, Maintenance);
+    ask(&mut w, "away", json!({"evacuate": {"hostFenced": true}}));
+    w.until(60, "evacuated", |w| over(w, "away"));
+    w.run(60);
+    assert_eq!(
+        w.calls.iter().filter(|c| *c == "Evacuate").count(),
+        1,
+        "{:?}",
+        w.calls
+    );
+    assert!(
+        w.calls.iter().filter(|c| *c == "Unlock").count() <= 1,
+        "{:?}",
+        w.calls
+    );
     // An evacuation that is under way is not begun a second time.
     let mut w = server(json!({}));
     hangs(&mut w, Maintenance);

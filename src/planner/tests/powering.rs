@@ -249,6 +249,23 @@ fn a_stop_that_the_cloud_has_not_is_said_and_not_done() {
     assert!(w.calls.is_empty());
 }
 
+/// What the power condition says is about the cloud that is there: the state that it has not, and those that it has.
+#[test]
+fn a_state_that_the_cloud_has_not_is_said_in_every_condition() {
+    let mut w = super::clouds::settled(&super::clouds::STOPPED_ONLY, json!({}));
+    w.edit(json!({"powerState": "Paused"}));
+    w.run(30);
+    for kind in [C::Ready, C::PowerSynced] {
+        assert_eq!(w.condition(kind), "False/Unsupported");
+        let said = w.message_of(kind);
+        assert!(
+            said.contains("powerState Paused cannot be had") && said.contains("Running, Stopped"),
+            "{said}"
+        );
+    }
+    assert!(w.calls.is_empty());
+}
+
 #[test]
 fn a_refused_call_is_tried_again_by_itself() {
     for class in [

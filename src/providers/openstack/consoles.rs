@@ -77,7 +77,10 @@ pub(super) async fn read(
         let doc: OutputDoc = services.read(request).await?;
         ReadOut::Text(doc.output)
     } else {
-        let doc: ConsoleDoc = services.read(request).await?;
+        let doc: ConsoleDoc = services
+            .read(request)
+            .await
+            .map_err(|error| explained(error, kind_of(reading)))?;
         access(doc.remote_console.url, "Nova")?
     };
     Ok(done(id, read))
@@ -91,13 +94,25 @@ fn output_body(reading: &Reading) -> Value {
     }
 }
 
+/// Nova takes the word for RDP and refuses it in words that say nothing: its consoles went with the Hyper-V driver (2024.1).
+fn explained(error: CloudError, kind: ConsoleType) -> CloudError {
+    if kind != ConsoleType::RDP || error.class != ErrorClass::InvalidSpec {
+        return error;
+    }
+    let message = format!(
+        "this Nova has no consoles of type RDP; ask for VNC, SPICE or Serial, whichever it is set up with ({})",
+        error.message
+    );
+    CloudError { message, ..error }
+}
+
+fn kind_of(reading: &Reading) -> ConsoleType {
+    let console = reading.spec.remote_console.as_ref();
+    console.map(|r| r.kind).unwrap_or_default()
+}
+
 fn console_body(reading: &Reading) -> Result<Value, CloudError> {
-    let wanted = reading
-        .spec
-        .remote_console
-        .as_ref()
-        .map(|r| r.kind)
-        .unwrap_or_default();
+    let wanted = kind_of(reading);
     let row = TYPES.iter().find(|row| row.0 == wanted);
     let Some((_, protocol, kind)) = row else {
         let words = format!("OpenStack has no console of type {wanted}");

@@ -11,6 +11,7 @@ mod instances;
 mod machines;
 mod manifests;
 mod menu;
+mod offers;
 mod out_of_band;
 mod receive;
 mod timeline;

@@ -145,7 +145,10 @@ impl SimCloud for World {
     fn inventory(&self) -> Value {
         let machines: Vec<Value> = self.machines.values().map(|m| self.show_machine(m)).collect();
         let instances: Vec<_> = self.live().into_iter().map(|i| self.view(i)).collect();
-        json!({"instances": instances, "physicalServers": machines, "keyLocks": self.accounts.locks})
+        json!({
+            "instances": instances, "physicalServers": machines, "keyLocks": self.accounts.locks,
+            "offers": self.offers(),
+        })
     }
 
     fn deed(sim: &Sim<Self>, path: &[&str], body: &Value) -> Option<Reply> {

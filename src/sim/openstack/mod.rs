@@ -16,6 +16,7 @@ mod nova;
 mod nova_change;
 mod nova_create;
 mod nova_show;
+mod offers;
 mod others;
 mod out_of_band;
 mod pattern;

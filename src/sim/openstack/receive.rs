@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::menu::{DEEDS, touch};
+use super::menu::{DEEDS, add, touch};
 use super::timeline::{Effect, Entry};
 use super::wire::{keystone_error, nova_error, unauthorized};
 use super::world::World;
@@ -144,13 +144,13 @@ impl SimCloud for World {
     }
 
     fn inventory(&self) -> Value {
-        json!({"servers": self.live_views()})
+        json!({"servers": self.live_views(), "offers": self.offers()})
     }
 
     fn deed(sim: &Sim<Self>, path: &[&str], body: &Value) -> Option<Reply> {
         match path {
             ["servers", key, deed] => touch(sim, key, deed, body),
-            _ => None,
+            path => add(sim, path),
         }
     }
 

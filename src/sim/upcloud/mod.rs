@@ -14,6 +14,7 @@ mod interfaces;
 mod manifests;
 mod model;
 mod modify;
+mod offers;
 mod operate;
 mod out_of_band;
 mod receive;

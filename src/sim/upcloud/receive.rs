@@ -198,7 +198,10 @@ impl SimCloud for World {
     }
 
     fn inventory(&self) -> Value {
-        json!({"servers": self.server_views(), "storages": self.storage_views(), "groups": self.group_views()})
+        json!({
+            "servers": self.server_views(), "storages": self.storage_views(), "groups": self.group_views(),
+            "offers": self.offers(),
+        })
     }
 
     fn deed(sim: &Sim<Self>, path: &[&str], body: &Value) -> Option<Reply> {

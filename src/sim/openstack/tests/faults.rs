@@ -259,6 +259,81 @@ async fn the_menu_does_the_same() {
     assert_eq!(ask("GET", "/_sim/requests", Value::Null).await.1["total"], 0);
 }
 
+/// Whoever wants to see how a change from outside is dealt with has each state at hand, there and back.
+#[tokio::test(start_paused = true)]
+async fn the_menu_leads_into_every_state_and_out_of_it() {
+    let client = Client::new().await;
+    let id = client.active("a", json!({})).await;
+    let ask = async |path: &str, body: Value| {
+        let reply = super::send(&client.sim, "POST", path, &[], &body).await.unwrap();
+        (reply.status().as_u16(), super::json_of(&reply))
+    };
+    for (there, state, back) in [
+        ("pause", "PAUSED", "unpause"),
+        ("suspend", "SUSPENDED", "resume"),
+        ("shelve", "SHELVED_OFFLOADED", "unshelve"),
+        ("rescue", "RESCUE", "unrescue"),
+        ("stop", "SHUTOFF", "start"),
+        ("resize", "VERIFY_RESIZE", "revertResize"),
+        ("resize", "VERIFY_RESIZE", "confirmResize"),
+        ("error", "ERROR", "reboot"),
+    ] {
+        let larger = if back == "confirmResize" {
+            "m1.large"
+        } else {
+            "m1.medium"
+        };
+        let (status, body) = ask(&format!("/_sim/servers/a/{there}"), json!({"flavor": larger})).await;
+        assert_eq!(status, 200, "{there}: {body}");
+        client.settle().await;
+        let now = client.state(&id).await;
+        assert!(now.starts_with(&format!("{state}/")), "{there}: {now}");
+        let (status, body) = ask(&format!("/_sim/servers/a/{back}"), Value::Null).await;
+        assert_eq!(status, 200, "{back}: {body}");
+        client.settle().await;
+        let now = client.state(&id).await;
+        assert!(now.starts_with("ACTIVE/active/-/"), "{back}: {now}");
+    }
+    assert_eq!(ask("/_sim/servers/a/unrescue", Value::Null).await.0, 409);
+    assert_eq!(ask("/_sim/servers/a/nonsense", Value::Null).await.0, 400);
+    // Each deed that the usage names is one.
+    let (_, usage) = ask("/_sim/servers/a/nonsense", Value::Null).await;
+    let usage = usage["usage"].as_str().unwrap().to_owned();
+    let deeds = usage
+        .split("{id or name}/{")
+        .nth(1)
+        .unwrap()
+        .split('}')
+        .next()
+        .unwrap();
+    assert!(deeds.split('|').count() > 15, "{deeds}");
+    for deed in deeds.split('|') {
+        assert_ne!(
+            ask(&format!("/_sim/servers/no-such/{deed}"), Value::Null).await.0,
+            400,
+            "{deed}"
+        );
+    }
+    // What a sample asks for can be had.
+    assert_eq!(ask("/_sim/addresses/203.0.113.7", Value::Null).await.0, 200);
+    let (status, volume) = ask("/_sim/volumes", Value::Null).await;
+    assert_eq!(status, 200);
+    let state = super::send(&client.sim, "GET", "/_sim/state", &[], &Value::Null)
+        .await
+        .unwrap();
+    let offers = super::json_of(&state)["offers"].clone();
+    assert_eq!(offers["floating addresses"], json!(["203.0.113.7"]));
+    assert_eq!(offers["volumes"], json!([volume["volume"]]));
+    assert_eq!(
+        offers["images"],
+        json!([
+            "cirros",
+            "cirros-new",
+            "cirros-large (for a disk of 60 GB or more)"
+        ])
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_metadata_order_is_for_its_server_alone() {
     let client = Client::with(SimConfig::default()).await;
