@@ -163,7 +163,11 @@ pub(super) fn adjust(
         Ok(stop) => stop,
         Err((reason, note)) => {
             synced(d, ConditionStatus::False, reason, &note);
-            return Ok(());
+            // What was stopped for the size before is not kept waiting with this one.
+            return match back::reached(d, seen) {
+                true => restore(d, facts, id, seen),
+                false => Ok(()),
+            };
         }
     };
     synced(

@@ -24,12 +24,17 @@ pub(super) fn awaits_start(d: &Draft<'_>, seen: &ObservedServer) -> bool {
     seen.state == ServerState::Stopped && starts && d.status.resize.as_ref().is_some_and(restores)
 }
 
-/// Whether a size that was reached is not the wish any more, and nothing is left to do for it but power.
-pub(in crate::planner) fn overtaken(d: &Draft<'_>, seen: &ObservedServer) -> bool {
-    let reached = |r: &ResizeStatus| {
+/// Whether the size that was asked for is there.
+pub(super) fn reached(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    let there = |r: &ResizeStatus| {
         r.phase == Some(ResizePhase::Restoring) && r.to.as_deref().is_some_and(|to| is(to, seen))
     };
-    d.status.resize.as_ref().is_some_and(reached) && !awaits_start(d, seen)
+    d.status.resize.as_ref().is_some_and(there)
+}
+
+/// Whether a size that was reached is not the wish any more, and nothing is left to do for it but power.
+pub(in crate::planner) fn overtaken(d: &Draft<'_>, seen: &ObservedServer) -> bool {
+    reached(d, seen) && !awaits_start(d, seen)
 }
 
 /// Where nothing of a resize is left to do, what waited for that has its turn.
