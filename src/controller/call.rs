@@ -79,10 +79,13 @@ pub(crate) fn look(shell: &Arc<Shell>, asker: Asker, id: String, trace: Option<T
                 answer.map(Arc::new)
             }
             Ok(Err(_)) => Err(CloudError::new(ErrorClass::Transient, "no answer in time")),
-            Err(_) => Err(CloudError::new(
-                ErrorClass::Transient,
-                "a fault in the provider; see the log",
-            )),
+            Err(_) => {
+                tracing::error!(object = %asker.key, "a look at a server panicked and is made again");
+                Err(CloudError::new(
+                    ErrorClass::Transient,
+                    "a fault in the provider; see the log",
+                ))
+            }
         };
         note(&task, &asker, "Get", began, answer.as_ref().err());
         task.objects.deliver(
@@ -134,6 +137,7 @@ pub(crate) fn call(shell: &Arc<Shell>, asker: Asker, key: String, call: CloudCal
             return;
         };
         let result = sending.unwrap_or_else(|_| {
+            tracing::error!(object = %asker.key, "a call panicked: whether it was carried out is not known");
             Err(CloudError {
                 maybe_applied: true,
                 ..CloudError::new(ErrorClass::Ambiguous, "a fault in the provider; see the log")

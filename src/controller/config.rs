@@ -2,6 +2,7 @@
 
 mod pin;
 mod publish;
+mod word;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,8 +62,9 @@ struct Tender {
     retry_at: Option<Instant>,
     failures: u32,
     counts_at: Option<Instant>,
-    counts_due: Option<Instant>,
+    publish_due: Option<Instant>,
     told: publish::Told,
+    word: word::Word,
 }
 
 /// Tends one ProviderConfig until it is gone and no Server needs it.
@@ -81,8 +83,9 @@ pub(crate) async fn tend(shell: Arc<Shell>, key: ObjectKey, poke: Arc<Notify>) {
         retry_at: None,
         failures: 0,
         counts_at: None,
-        counts_due: None,
+        publish_due: None,
         told: publish::Told::default(),
+        word: word::Word::default(),
         shell,
         key,
     };
@@ -143,11 +146,11 @@ impl Tender {
         self.tell(&before);
         if let Err(error) = self.publish(&config).await {
             tracing::debug!(config = %self.key, %error, "the status of a ProviderConfig could not be written");
-            self.counts_due = Some(Instant::now() + REREAD_SOON);
+            self.publish_due = Some(Instant::now() + REREAD_SOON);
         }
         let read = self.read_at.map_or_else(Instant::now, |at| at + REREAD);
         Some(
-            [self.retry_at, self.read_again, self.counts_due]
+            [self.retry_at, self.read_again, self.publish_due]
                 .into_iter()
                 .flatten()
                 .fold(read, Instant::min),

@@ -6,11 +6,15 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::explain::Planned;
-use crate::api::Server;
+use crate::api::{Server, ServerGroup};
 use crate::observer::ObjectKey;
 use crate::observer::sync::lock;
+use crate::planner::later;
 use crate::planner::memory::{Memory, Outcome, Sent, Told};
 use crate::planner::model::{CloudError, Ended, ObservedServer};
+
+/// After so many plans in a row that want another one at once nobody believes any more that this ends.
+const RESTLESS: u32 = 16;
 
 /// Something that came back from a cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +34,23 @@ pub(crate) enum Reply {
     },
 }
 
+/// An object as a turn left it.
+#[derive(Clone, Debug)]
+pub(super) enum Left {
+    Server(Arc<Server>),
+    Group(Arc<ServerGroup>),
+}
+
+impl Left {
+    fn says_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Server(a), Self::Server(b)) => Arc::ptr_eq(a, b) || a.status == b.status,
+            (Self::Group(a), Self::Group(b)) => Arc::ptr_eq(a, b) || a.status == b.status,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Object {
     key: Option<ObjectKey>,
@@ -41,7 +62,9 @@ struct Object {
     looking: bool,
     failures: u32,
     planned: Option<Planned>,
-    left: Option<Arc<Server>>,
+    left: Option<Left>,
+    /// How many plans in a row wanted another one at once.
+    restless: u32,
 }
 
 /// What is remembered of an object, to be shown.
@@ -71,22 +94,21 @@ impl Objects {
     }
 
     /// Compares the object with the one that the last turn left: a status that differs was written by somebody else.
-    pub(super) fn read(&self, uid: &str, server: &Arc<Server>, now: Timestamp) {
+    pub(super) fn read(&self, uid: &str, found: Left, now: Timestamp) {
         let mut all = lock(&self.0);
         let Some(object) = all.get_mut(uid) else {
             return;
         };
-        let left = object.left.as_ref();
-        if left.is_some_and(|l| !Arc::ptr_eq(l, server) && l.status != server.status) {
+        if object.left.as_ref().is_some_and(|l| !l.says_the_same(&found)) {
             object.memory.rewritten_at = Some(now);
-            object.left = Some(Arc::clone(server));
+            object.left = Some(found);
         }
     }
 
     /// Remembers in what shape a turn left the object.
-    pub(super) fn leave(&self, uid: &str, server: &Arc<Server>) {
+    pub(super) fn leave(&self, uid: &str, left: Left) {
         if let Some(object) = lock(&self.0).get_mut(uid) {
-            object.left = Some(Arc::clone(server));
+            object.left = Some(left);
         }
     }
 
@@ -97,6 +119,31 @@ impl Objects {
             object.planned = Some(planned);
             object.unsaved &= object.calling || !object.inbox.is_empty();
         }
+    }
+
+    /// When the next plan is due after one of `now` that wants it `again`. One at once is nothing odd; one after the other
+    /// would go on for ever, and leave no time for anything else: from then on one each second.
+    pub(super) fn due(&self, uid: &str, again: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let mut all = lock(&self.0);
+        let Some(object) = all.get_mut(uid) else {
+            return again;
+        };
+        let at_once = again.is_some_and(|at| at <= now);
+        object.restless = if at_once {
+            object.restless.saturating_add(1)
+        } else {
+            0
+        };
+        if object.restless == RESTLESS {
+            let key = object.key.as_ref().map(ToString::to_string);
+            tracing::error!(
+                object = key,
+                "every plan wants another one at once: there is one each second now"
+            );
+        }
+        again
+            .filter(|_| object.restless < RESTLESS)
+            .or_else(|| again.map(|_| later(now, 1)))
     }
 
     /// What is remembered, without taking replies in.
@@ -313,11 +360,15 @@ mod tests {
             )
         };
         let found = |server: &Arc<Server>, second| {
-            objects.read("u", server, Timestamp::from_second(second).unwrap());
+            objects.read(
+                "u",
+                Left::Server(Arc::clone(server)),
+                Timestamp::from_second(second).unwrap(),
+            );
             objects.open("u", &key).rewritten_at.map(Timestamp::as_second)
         };
         assert_eq!(found(&server(Some("a"), "1"), 1), None, "nothing was left yet");
-        objects.leave("u", &server(Some("a"), "1"));
+        objects.leave("u", Left::Server(server(Some("a"), "1")));
         assert_eq!(
             found(&server(Some("a"), "2"), 2),
             None,
@@ -325,6 +376,26 @@ mod tests {
         );
         assert_eq!(found(&server(Some("b"), "2"), 3), Some(3));
         assert_eq!(found(&server(Some("b"), "2"), 4), Some(3), "seen before");
+    }
+
+    #[test]
+    fn who_wants_another_plan_at_once_for_ever_gets_one_each_second() {
+        let objects = Objects::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        objects.open("u", &ObjectKey::new("n", "s"));
+        let due = |again: Option<i64>| {
+            let due = objects.due("u", again.map(at), at(100));
+            due.map(Timestamp::as_second)
+        };
+        let restless = || (0..RESTLESS + 2).map(|_| due(Some(90))).collect::<Vec<_>>();
+        let wanted: Vec<_> = (1..=RESTLESS + 2)
+            .map(|n| Some(if n < RESTLESS { 90 } else { 101 }))
+            .collect();
+        assert_eq!(restless(), wanted);
+        assert_eq!(due(Some(130)), Some(130), "what is due later is due then");
+        assert_eq!(restless(), wanted, "and is a rest");
+        assert_eq!(due(None), None);
+        assert_eq!(objects.due("unknown", Some(at(1)), at(100)), Some(at(1)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
 use super::explain::Planned;
+use super::objects::Left;
 use super::sharing::Part;
 use super::write::{self, Written, differs};
 use super::{Shell, accounts, actions, groups, quota, tally};
@@ -107,7 +108,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
     let now = shell.ctx.clock.now();
     let deleting = server.metadata.deletion_timestamp.is_some();
     let mut snapshot = shell.accounts.snapshot(&config, deleting, now);
-    shell.objects.read(&uid, &server, now);
+    shell.objects.read(&uid, Left::Server(Arc::clone(&server)), now);
     let memory = shell.objects.open(&uid, key);
     // A process that is going sends nothing new, and so records nothing new; but it saves what a call brought.
     let going = shell.draining() || part == Part::Ending;
@@ -159,12 +160,13 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, server: Arc<Server>) -> Resu
     } = plan;
     let planned = Planned::new(now, &step, again_at, list_after, busy, takes);
     shell.objects.store(&uid, memory, planned);
-    shell.objects.leave(&uid, &current);
+    shell.objects.leave(&uid, Left::Server(Arc::clone(&current)));
     for event in events {
         tally::told(&shell.ctx.metrics, key.kind(), &event);
         shell.events.publish(current.object_ref(&()), event);
     }
-    let again = again_at.map(|t| shell.ctx.clock.instant(t));
+    let due = shell.objects.due(&uid, again_at, now);
+    let again = due.map(|t| shell.ctx.clock.instant(t));
     let usable = match snapshot {
         Snapshot::Usable(usable) => {
             shell

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::accounts::{Snapshot, Usable};
 use super::call::{self, Asker};
 use super::explain::Planned;
+use super::objects::Left;
 use super::reconcile::{End, Error, Next, ROUNDS, not_owned};
 use super::sharing::Part;
 use super::write::{self, Written, differs};
@@ -58,6 +59,7 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
     let now = shell.ctx.clock.now();
     let snapshot = shell.accounts.snapshot(&config, deleting, now);
     let rest = |outcome| Ok(Next::End(End { outcome, again: None }));
+    shell.objects.read(&uid, Left::Group(Arc::clone(&group)), now);
     let memory = shell.objects.open(&uid, key);
     // As with servers: who is going records nothing new, and takes in what its calls brought.
     let going = shell.draining() || part == Part::Ending;
@@ -88,11 +90,13 @@ async fn round(shell: &Arc<Shell>, key: &ObjectKey, group: Arc<ServerGroup>) -> 
     let (step, takes) = (&plan.step, Takes::default());
     let planned = Planned::new(now, step, plan.again_at, plan.list_after, plan.busy, takes);
     shell.objects.store(&uid, plan.memory, planned);
+    shell.objects.leave(&uid, Left::Group(Arc::clone(&current)));
     for event in plan.events {
         tally::told(&shell.ctx.metrics, key.kind(), &event);
         shell.events.publish(current.object_ref(&()), event);
     }
-    let again = plan.again_at.map(|t| shell.ctx.clock.instant(t));
+    let due = shell.objects.due(&uid, plan.again_at, now);
+    let again = due.map(|t| shell.ctx.clock.instant(t));
     let usable = match snapshot {
         Snapshot::Usable(usable) => {
             shell.accounts.attend(&usable.account, &uid, interest);

@@ -39,6 +39,11 @@ pub(super) fn unusable(d: &mut Draft<'_>, reason: Reason, message: &str, since: 
         return Verdict::Keep;
     }
     d.busy = d.status.operation.is_some() || d.status.create_attempt.is_some();
+    let told = d.input.server.metadata.generation == d.old.observed_generation;
+    if let Some(until) = d.memory.yields(d.now()).filter(|_| told) {
+        d.again(until);
+        return Verdict::Keep;
+    }
     let mut text = match reason {
         // Its words name it.
         Reason::ProviderConfigNotFound => message.to_owned(),

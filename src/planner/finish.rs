@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::draft::{Draft, Verdict};
 use super::model::ServerState;
+use super::others::keep_words;
 use super::{Plan, Step, Takes, account};
 use crate::api::Reason;
 use crate::api::conditions::{self, ConditionStatus, ConditionType};
@@ -130,6 +131,11 @@ impl Draft<'_> {
     }
 
     fn into_plan(mut self) -> Plan {
+        if let Some(until) = self.memory.yields(self.now())
+            && keep_words(&self.old.conditions, &mut self.status.conditions)
+        {
+            self.again(until);
+        }
         if let Some((status, told)) = self.unopened.take() {
             self.status = status;
             self.events.truncate(told);

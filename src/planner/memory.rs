@@ -8,6 +8,7 @@ use super::backoff;
 use super::bugs::{self, Bug};
 use super::draft::later;
 use super::model::{Accepted, CloudError, Ended, ErrorClass, ObservedServer};
+use super::others::STANDS;
 
 /// Process-local memory of one object. The shell keeps it by uid and hands it to every plan.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +46,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Until when this process leaves the word of another one alone, which has written the status and can ask the account.
+    pub(super) fn yields(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = later(self.rewritten_at?, STANDS);
+        (until > now).then_some(until)
+    }
+
     /// Takes in what became of a call. A stray reply does not overwrite another call.
     pub fn hear(&mut self, mut sent: Sent) {
         sent.outcome = match sent.outcome {

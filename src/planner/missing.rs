@@ -85,8 +85,6 @@ pub(super) fn contradicts(d: &mut Draft<'_>, facts: &AccountFacts, id: &str) -> 
     let contradicts = seen_at(d, facts, id) <= Some(at);
     if contradicts {
         d.list_after = Some(at);
-    } else {
-        d.memory.rewritten_at = None;
     }
     contradicts
 }

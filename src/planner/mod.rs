@@ -25,6 +25,7 @@ pub mod memory;
 mod missing;
 pub mod model;
 mod operation;
+mod others;
 mod power;
 mod present;
 pub mod quota;
@@ -43,6 +44,7 @@ mod transitions;
 mod twins;
 
 pub use account::same_account;
+pub(crate) use others::STANDS;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -114,9 +114,7 @@ fn look_at(d: &mut Draft<'_>, facts: &AccountFacts, op: &Operation, seen: &Obser
             }
             judge(d, facts, op, seen, asked > later(at, VISIBLE_WITHIN))
         }
-        None if d.memory.backoff.is_some() && transitions::is_power(op.kind) => {
-            between_tries(d, facts, op, seen)
-        }
+        None if waits(d, op) && transitions::is_power(op.kind) => between_tries(d, facts, op, seen),
         // Recorded by a process that is gone, and accepted, or of which the answer was lost with it.
         None => {
             let lost = later(op.started_at, lost_after(d, facts, op));
@@ -384,9 +382,15 @@ pub(super) fn certainly_refused(d: &Draft<'_>, op: &Operation) -> bool {
     match d.outcome(&key_of(op)) {
         Some(Outcome::Refused(_, error)) => !error.maybe_applied && error.class != ErrorClass::Ambiguous,
         Some(_) => false,
-        // Between two tries.
-        None => d.memory.backoff.is_some(),
+        None => waits(d, op),
     }
+}
+
+/// Whether this process waits between two tries. A try that another process has recorded since is not its own: nobody knows
+/// here what becomes of that.
+fn waits(d: &Draft<'_>, op: &Operation) -> bool {
+    let anothers = d.memory.rewritten_at.is_some_and(|at| at >= op.started_at);
+    d.memory.backoff.is_some() && !anothers
 }
 
 /// Whether the wish has changed since a power operation was recorded.

@@ -3,11 +3,11 @@
 //! as if nothing were wrong. In the end the weather is fine, and the world is compared object by object. `SOAK` is its
 //! length in seconds, `SOAK_SEED` its seed: the same events in the same order, although not at the same moments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use evenkeel::api::Server;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::moments::Ways;
@@ -27,6 +27,8 @@ const AWAY: Duration = Duration::from_secs(8);
 /// The services that go away: what is asked of them is refused. Not nova-conductor nor nova-scheduler: a creation that they
 /// take from the queue as they go is lost by Nova itself, and its server stays in BUILD for good.
 pub const SERVICES: [&str; 1] = ["nova-api"];
+/// A deletion without progress for so long, with nothing wrong any more, is one that Nova has lost.
+const LOST: Duration = Duration::from_secs(45);
 /// So far is the wall clock stepped, in seconds.
 const HOUR: i64 = 3600;
 
@@ -112,6 +114,7 @@ pub async fn play(parts: &Parts, s: &Stage) {
         sleep(Duration::from_millis(1000 + soak.dice.roll(4000))).await;
     }
     soak.calm();
+    soak.mend().await;
     soak.compare().await;
     println!("    seed {seed}, {length:?}: {:?}; {:?}", soak.deeds, soak.events);
 }
@@ -256,6 +259,39 @@ impl Soak<'_> {
             let servers = self.s.nova.of_uid(uid).await;
             assert!(servers.len() <= 1, "{servers:#?}");
         }
+    }
+
+    /// What an operator does: a nova-api that ends between its own record of a deletion and the word to the host leaves a
+    /// server in the task `deleting`, of which Nova takes every further deletion and carries out none. An administrator resets its state, and it is deleted
+    /// again.
+    async fn mend(&mut self) {
+        loop {
+            let before = self.deleting().await;
+            if before.is_empty() {
+                return;
+            }
+            sleep(LOST).await;
+            let now = self.deleting().await;
+            for id in before.intersection(&now) {
+                println!(
+                    "    server {id}: Nova has lost its deletion; its state is reset, and it is deleted again"
+                );
+                let active = json!({"os-resetState": {"state": "active"}});
+                self.parts.nova("admin").act(id, &active).await;
+                self.s.nova.delete(id).await;
+                self.count("lost by Nova and deleted again");
+            }
+        }
+    }
+
+    /// The servers of our objects that Nova says it is deleting.
+    async fn deleting(&self) -> BTreeSet<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut all = self.s.nova.list().await;
+        all.retain(|s| {
+            s["OS-EXT-STS:task_state"] == "deleting" && self.wishes.contains_key(&text(&s["name"]))
+        });
+        all.iter().map(|s| text(&s["id"])).collect()
     }
 
     /// When all is well again each wish is fulfilled, and nothing else is there.

@@ -54,7 +54,7 @@ impl Tender {
     }
 
     /// Says whose account it is, and nothing more: another replica sees that it is its own.
-    async fn introduce(&self, config: &ProviderConfig, usable: &ConfigState) -> Result<(), Error> {
+    async fn introduce(&mut self, config: &ProviderConfig, usable: &ConfigState) -> Result<(), Error> {
         if !self.shell.serves(&self.key) {
             return Ok(());
         }

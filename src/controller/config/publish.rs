@@ -66,7 +66,8 @@ impl Tender {
         let now = self.shell.ctx.clock.now();
         let mut status = config_status::status(config, &state, &view, &self.shell.ctx.installation, now);
         let recorded = config.status.clone().unwrap_or_default();
-        self.counts_due = None;
+        let held = self.word.hold(config, &mut status, now);
+        self.publish_due = held.map(|due| self.shell.ctx.clock.instant(due));
         let counted = recorded.servers != status.servers;
         if counted
             && let Some(due) = self
@@ -75,7 +76,7 @@ impl Tender {
                 .filter(|due| *due > Instant::now())
         {
             status.servers = recorded.servers.clone();
-            self.counts_due = Some(due);
+            self.publish_due = Some(self.publish_due.map_or(due, |held| held.min(due)));
         }
         if recorded == status {
             return Ok(());
@@ -93,11 +94,12 @@ impl Tender {
     }
 
     pub(super) async fn write(
-        &self,
+        &mut self,
         config: &ProviderConfig,
         status: ProviderConfigStatus,
     ) -> Result<(), Error> {
         let api: Api<ProviderConfig> = Api::namespaced(self.shell.ctx.client.clone(), &self.key.namespace);
+        self.word.tries(&status);
         let wanted = ProviderConfig {
             status: Some(status),
             ..config.clone()
@@ -109,6 +111,7 @@ impl Tender {
         let put = timeout(REQUEST, api.replace_status(&self.key.name, &params, &wanted)).await;
         match put.map_err(|_| Error::Timeout)? {
             Ok(mut written) => {
+                self.word.said();
                 written.metadata.managed_fields = None;
                 self.shell.configs.put(written);
                 Ok(())

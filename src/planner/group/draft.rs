@@ -15,6 +15,7 @@ use crate::planner::draft::{brakes, later, note_failure};
 use crate::planner::finish::turned_bad;
 use crate::planner::memory::{Memory, Outcome};
 use crate::planner::model::{CloudError, ErrorClass, GroupCapabilities, Marks};
+use crate::planner::others::keep_words;
 use crate::planner::{AccountFacts, EventDraft, Step};
 
 /// The longest part of a name in the cloud that people choose, in characters.
@@ -221,6 +222,17 @@ impl<'a> GroupDraft<'a> {
         })
     }
 
+    /// Whether another process has written the status since the last list was asked for: it may have seen something newer.
+    /// To contradict it would begin a quarrel that lasts until one of both lists again. Asks for a newer list then.
+    pub(super) fn contradicts(&mut self, facts: &AccountFacts) -> bool {
+        let at = self.memory.rewritten_at;
+        let contradicts = at.is_some() && facts.listing.asked_at <= at;
+        if contradicts {
+            self.list_after = at;
+        }
+        contradicts
+    }
+
     /// Whether the last list is too old to act on; then asks for another.
     pub(super) fn stale(&mut self, facts: &AccountFacts) -> bool {
         let fresh = crate::planner::present::FRESH;
@@ -287,6 +299,11 @@ impl<'a> GroupDraft<'a> {
             return absorbed;
         }
         self.busy = self.status.operation.is_some() || self.status.create_attempt.is_some();
+        let told = self.input.group.metadata.generation == self.old.observed_generation;
+        if let Some(until) = self.memory.yields(self.now()).filter(|_| told) {
+            self.again(until);
+            return absorbed;
+        }
         if self.deleting() {
             let text = format!("the group in the cloud is left until the account can be asked: {message}");
             self.condition(
@@ -405,6 +422,11 @@ impl<'a> GroupDraft<'a> {
             self.condition(ConditionType::Ready, ready, reason, &message);
             self.condition(ConditionType::Reconciling, reconciling, r, &m);
             self.condition(ConditionType::Stalled, stalled, s, &n);
+        }
+        if let Some(until) = self.memory.yields(self.now())
+            && keep_words(&self.old.conditions, &mut self.status.conditions)
+        {
+            self.again(until);
         }
         for (reason, action, note) in turned_bad(&self.old.conditions, &self.status.conditions) {
             let said = self.events.iter().any(|e| e.warning && e.reason == reason);

@@ -144,6 +144,9 @@ fn decide(d: &mut GroupDraft<'_>) -> Verdict {
             }
         };
     }
+    if d.contradicts(facts) {
+        return absorbed;
+    }
     if d.deleting() {
         return delete::plan(d, facts, can);
     }

@@ -31,6 +31,8 @@ const MORE_AT_LAST: usize = 2;
 /// How often more than in the undisturbed run a condition may say something else, for each request that meets a fault: that it failed,
 /// that it is tried again, that this is under way, and what came of it.
 const MORE_TURNS: usize = 4;
+/// Two that both act may see different things for a while. What one of them said stands so long before the other contradicts it.
+const WORD: Duration = Duration::from_secs(60);
 /// How often one change of one server is asked for within [`WINDOW`].
 const AT_ONCE: usize = 12;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -69,10 +71,7 @@ pub fn judge(
         "the end is another one than that of an undisturbed run"
     );
     after_the_last(trace, reference, troubles);
-    // Two that both act say each what it knows, and in turns; a lease keeps that to moments.
-    if !manner.rival {
-        steady(trace, reference, troubles);
-    }
+    steady(trace, reference, troubles, manner);
     paced(trace, troubles, manner);
     let late = trace.took.saturating_sub(reference.took);
     let most = if troubles.iter().any(Trouble::refuses_credentials) {
@@ -99,7 +98,8 @@ pub fn judge(
         "{now} changes were asked for instead of {then}: {asked_for:#?}"
     );
     let reads = (trace.requests.len() - now) as f64;
-    let most = trace.took.as_secs_f64() * READS_A_SECOND + MORE_READS;
+    let controllers = if manner.rival { 2.0 } else { 1.0 };
+    let most = controllers * (trace.took.as_secs_f64() * READS_A_SECOND + MORE_READS);
     assert!(reads <= most, "{reads} reads in {:?}", trace.took);
     let (now, then) = (changes(trace), changes(reference));
     // A list that goes back in time shows a lock that was taken off, and the other way round.
@@ -147,12 +147,17 @@ pub fn after_the_last(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
     );
 }
 
-/// O9: no condition of an object turns to and fro without a cause.
-pub fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble]) {
+/// O9: no condition of an object turns to and fro without a cause. That two controllers that both act see different things is one.
+pub fn steady(trace: &Trace, reference: &Trace, troubles: &[Trouble], manner: Manner) {
     let met = troubles.iter().map(Trouble::times).sum::<usize>().max(1);
+    let quarrels = if manner.rival {
+        trace.watched.as_secs() / WORD.as_secs()
+    } else {
+        0
+    };
     for (of, now) in &trace.turns {
         let then = reference.turns.get(of).copied().unwrap_or_default();
-        let most = then + MORE_TURNS * met;
+        let most = then + MORE_TURNS * met + quarrels as usize;
         assert!(
             *now <= most,
             "O9: {of:?} said something else {now} times, and {then} times undisturbed"

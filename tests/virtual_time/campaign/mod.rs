@@ -146,6 +146,7 @@ pub fn number(variable: &str, usual: usize) -> usize {
 fn one_fault_at_a_time() {
     let wanted = number("CAMPAIGN_PLANS", SINGLE);
     let only = std::env::var("CAMPAIGN_KIND");
+    let manner = std::env::var("CAMPAIGN_MANNER").unwrap_or_default();
     let mut failed = Vec::new();
     for (provider, fresh) in clouds() {
         let began = Instant::now();
@@ -177,7 +178,7 @@ fn one_fault_at_a_time() {
         );
         failed.extend(play_all(plans.len(), |job| {
             let (case, n) = plans[job];
-            case.play(&[n], Manner::default())
+            case.play(&[n], Manner::named(&format!("/{manner}")))
         }));
         println!(
             "{provider}: {} scenarios, {} of {all} single faults, {met} kinds of fault on a kind of request, in {:.0?}",
@@ -206,7 +207,7 @@ fn several_faults_by_seed() {
             let count = 2 + mixed(seed ^ 0xfa17) % 4;
             let draw = |n: u64| (mixed(seed ^ (n << 40)) % case.troubles.len() as u64) as usize;
             let mut numbers: Vec<usize> = (1..=count).map(draw).collect();
-            let manner = Manner::default();
+            let manner = Manner::drawn(mixed(seed ^ 0x0a77));
             let mut words = case.play(&numbers, manner)?;
             let mut n = 0;
             while n < numbers.len() && numbers.len() > 1 {

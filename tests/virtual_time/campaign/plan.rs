@@ -74,6 +74,8 @@ pub struct Trace {
     pub end: Vec<String>,
     /// From the wish to when nothing goes wrong any more.
     pub last: Duration,
+    /// From the wish to when nobody looks any more.
+    pub watched: Duration,
     /// How often each condition of each object said something else.
     pub turns: BTreeMap<(String, String), usize>,
 }

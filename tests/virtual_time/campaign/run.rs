@@ -53,6 +53,15 @@ impl Manner {
         part(self.rival, "rival") + &part(self.restart, "restart") + &part(self.day, "day")
     }
 
+    /// One that is drawn: as often one controller as two, or one that was just started.
+    pub const fn drawn(dice: u64) -> Self {
+        Self {
+            rival: dice.is_multiple_of(4),
+            restart: dice % 4 == 1,
+            day: false,
+        }
+    }
+
     /// What a name says.
     pub fn named(name: &str) -> Self {
         Self {
@@ -211,7 +220,7 @@ async fn played(
     eyes.nothing_is_left();
     let found = eyes.found();
     assert!(found.is_empty(), "{}", found.join("\n"));
-    trace.turns = eyes.turns();
+    (trace.watched, trace.turns) = (began.elapsed(), eyes.turns());
     trace.end = end(&f).await;
     // What a deed makes is not made where its call went wrong for good.
     if act.deed().is_none() {

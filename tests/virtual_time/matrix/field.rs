@@ -328,17 +328,17 @@ impl Field {
                 )
             })
             .collect();
-        assert!(late.is_empty(), "written while nothing happened: {late:#?}");
+        assert!(late.is_empty(), "O5: written while nothing happened: {late:#?}");
         let asked = self.cloud.counts();
         let odd: Vec<_> = asked
             .keys()
             .filter(|k| !self.cloud.at_rest().contains(&k.as_str()))
             .collect();
-        assert!(odd.is_empty(), "asked while nothing happened: {asked:#?}");
+        assert!(odd.is_empty(), "O5: asked while nothing happened: {asked:#?}");
         let log = self.log.text();
         let fault = |l: &&str| l.contains(" ERROR ") && !self.expected.iter().any(|words| l.contains(words));
         let faults: Vec<&str> = log.lines().filter(fault).collect();
-        assert!(faults.is_empty(), "{faults:#?}");
+        assert!(faults.is_empty(), "O12: {faults:#?}");
         self.judge_secrets(&log);
     }
 
@@ -371,8 +371,8 @@ impl Field {
         let mut planted = self.cloud.planted();
         planted.extend(self.planted.clone());
         for secret in planted {
-            assert!(!log.contains(&secret), "a secret is in the log");
-            assert!(!shown.contains(&secret), "a secret is in the cluster");
+            assert!(!log.contains(&secret), "O14: a secret is in the log");
+            assert!(!shown.contains(&secret), "O14: a secret is in the cluster");
         }
     }
 }
