@@ -226,11 +226,9 @@ impl<'a> GroupDraft<'a> {
     /// To contradict it would begin a quarrel that lasts until one of both lists again. Asks for a newer list then.
     pub(super) fn contradicts(&mut self, facts: &AccountFacts) -> bool {
         let at = self.memory.rewritten_at;
-        let contradicts = at.is_some() && facts.listing.asked_at <= at;
-        if contradicts {
-            self.list_after = at;
-        }
-        contradicts
+        let contradicts = at.filter(|at| facts.listing.asked_at <= Some(*at));
+        self.list_after = contradicts.or(self.list_after);
+        contradicts.is_some()
     }
 
     /// Whether the last list is too old to act on; then asks for another.
