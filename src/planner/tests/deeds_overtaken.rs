@@ -13,6 +13,32 @@ fn message(w: &World, name: &str) -> String {
     record(w, name).unwrap().message.clone()
 }
 
+/// A server whose next size waits for a word.
+fn pending() -> World {
+    let mut w = server(json!({"resize": {"when": "Manual"}}));
+    w.edit(json!({"size": {"name": "large"}}));
+    w.run(20);
+    w
+}
+
+/// One whose next size was let through, and waits for its turn.
+fn let_through() -> World {
+    let mut w = pending();
+    w.knobs.full = true;
+    ask(&mut w, "go", json!({"resize": {}}));
+    w.until(60, "let through", |w| outcome(w, "go") == "Running/Acting");
+    w
+}
+
+/// A deed ends within so many seconds, so, and with these words.
+fn ends(w: &mut World, name: &str, within: i64, how: &str, words: &[&str]) {
+    w.until(within, "over", |w| over(w, name));
+    assert_eq!(outcome(w, name), how);
+    for word in words {
+        assert!(message(w, name).contains(word), "{word}: {}", message(w, name));
+    }
+}
+
 /// The size is reached while the wish has moved on: the deed did what it was asked for.
 #[test]
 fn a_size_that_was_reached_is_done_whatever_is_declared_by_then() {
@@ -66,85 +92,45 @@ fn a_resize_to_the_size_that_is_there_is_done() {
     w.until(300, "resized", |w| w.ready() == "True/AsDeclared");
     let calls = w.calls.len();
     ask(&mut w, "go", json!({"resize": {}}));
-    w.until(60, "over", |w| over(w, "go"));
-    assert_eq!(outcome(&w, "go"), "Succeeded/Succeeded");
-    assert!(
-        message(&w, "go").contains("has size large"),
-        "{}",
-        message(&w, "go")
-    );
+    ends(&mut w, "go", 60, "Succeeded/Succeeded", &["has size large"]);
     assert_eq!(w.calls.len(), calls);
     // The same while the cloud asks about it.
     let mut w = server(json!({"resize": {"when": "StopIfNeeded", "confirm": "Manual"}}));
     w.edit(json!({"size": {"name": "large"}}));
     w.until(100, "asked", |w| w.state() == AwaitingResizeConfirmation);
     ask(&mut w, "go", json!({"resize": {}}));
-    w.until(60, "over", |w| over(w, "go"));
-    assert_eq!(outcome(&w, "go"), "Succeeded/Succeeded");
-    assert!(
-        message(&w, "go").contains("confirmed or reverted"),
-        "{}",
-        message(&w, "go")
+    ends(
+        &mut w,
+        "go",
+        60,
+        "Succeeded/Succeeded",
+        &["confirmed or reverted"],
     );
     // A third size has to wait for the answer.
     w.edit(json!({"size": {"name": "huge"}}));
     ask(&mut w, "third", json!({"resize": {}}));
-    w.until(60, "over", |w| over(w, "third"));
-    assert_eq!(outcome(&w, "third"), "Failed/NotAllowed");
-    for word in ["huge", "large", "confirmResize", "revertResize"] {
-        assert!(
-            message(&w, "third").contains(word),
-            "{word}: {}",
-            message(&w, "third")
-        );
-    }
+    let words = ["huge", "large", "confirmResize", "revertResize"];
+    ends(&mut w, "third", 60, "Failed/NotAllowed", &words);
 }
 
 /// It was let through, and the wish moved on before the cloud was asked, or back while it was at it.
 #[test]
 fn a_resize_that_came_to_nothing_says_what_overtook_it() {
-    let mut w = server(json!({"resize": {"when": "Manual"}}));
-    w.edit(json!({"size": {"name": "large"}}));
-    w.run(20);
-    w.knobs.full = true;
-    ask(&mut w, "go", json!({"resize": {}}));
-    w.until(60, "let through", |w| outcome(w, "go") == "Running/Acting");
+    let mut w = let_through();
     w.run(5);
     w.edit(json!({"size": {"name": "huge"}}));
-    w.until(60, "over", |w| over(w, "go"));
-    assert_eq!(outcome(&w, "go"), "Failed/Overtaken");
-    for word in ["spec.size", "huge", "large", "small"] {
-        assert!(message(&w, "go").contains(word), "{word}: {}", message(&w, "go"));
-    }
+    let words = ["spec.size", "huge", "large", "small"];
+    ends(&mut w, "go", 60, "Failed/Overtaken", &words);
     assert_eq!(w.calls.len(), 0);
     // Set back while it is under way: the cloud goes back.
-    let mut w = server(json!({"resize": {"when": "Manual"}}));
-    w.edit(json!({"size": {"name": "large"}}));
-    w.run(20);
+    let mut w = pending();
     ask(&mut w, "go", json!({"resize": {}}));
     w.until(100, "under way", |w| w.calls == ["Resize"]);
     w.edit(json!({"size": {"name": "small"}}));
-    w.until(300, "over", |w| over(w, "go"));
+    ends(&mut w, "go", 300, "Failed/Overtaken", &["spec.size is small"]);
     assert_eq!(w.calls, ["Resize", "RevertResize"]);
-    assert_eq!(outcome(&w, "go"), "Failed/Overtaken");
-    assert!(
-        message(&w, "go").contains("spec.size is small"),
-        "{}",
-        message(&w, "go")
-    );
     // The spec names no size any more.
-    let mut w = server(json!({"resize": {"when": "Manual"}}));
-    w.edit(json!({"size": {"name": "large"}}));
-    w.run(20);
-    w.knobs.full = true;
-    ask(&mut w, "go", json!({"resize": {}}));
-    w.until(60, "let through", |w| outcome(w, "go") == "Running/Acting");
+    let mut w = let_through();
     w.edit(json!({"size": null}));
-    w.until(60, "over", |w| over(w, "go"));
-    assert_eq!(outcome(&w, "go"), "Failed/Overtaken");
-    assert!(
-        message(&w, "go").contains("names no size"),
-        "{}",
-        message(&w, "go")
-    );
+    ends(&mut w, "go", 60, "Failed/Overtaken", &["names no size"]);
 }
